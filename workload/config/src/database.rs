@@ -1,0 +1,111 @@
+//! The database settings.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::Reader;
+
+/// Where PostgreSQL is and how to log in.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// `DB_HOST`: a name, an address, or the directory of a Unix socket.
+    pub host: DatabaseHost,
+    /// The port inside `DB_HOST`, else `DB_PORT`, else 5432.
+    pub port: u16,
+    /// `DB_USER`.
+    pub user: String,
+    /// `DB_PASSWORD` or `DB_PASSWORD_FILE`.
+    pub password: SecretString,
+    /// `DB_NAME`.
+    pub name: String,
+    /// `DB_MAX_OPEN`: the most connections that one service opens, at least 1, default 10.
+    pub max_open: usize,
+    /// `DB_MAX_IDLE`: shown to operators; idle connections are kept up to `max_open`.
+    pub max_idle: usize,
+    /// How the connection is protected.
+    pub tls: DatabaseTls,
+}
+
+/// A network host or a local socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseHost {
+    /// Name or address.
+    Tcp(String),
+    /// Directory of the Unix socket.
+    Socket(PathBuf),
+}
+
+/// Protection of the connection. "Encrypted but not verified" does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// No TLS: only on request (`DB_DISABLE_TLS=true`) and on Unix sockets.
+    Disabled,
+    /// TLS with the server's certificate and host name checked, against `DB_CA_FILE` or the machine's trust store.
+    VerifyFull {
+        /// PEM file with the authorities to trust.
+        ca_file: Option<PathBuf>,
+    },
+}
+
+impl Database {
+    pub(crate) fn read(read: &mut Reader<'_>) -> Self {
+        let host = read.text("DB_HOST").unwrap_or_else(|| "db-svc".into());
+        let port = read.parsed("DB_PORT", 5432, "a port, 1 to 65535");
+        let (host, port) = if host.starts_with('/') {
+            (DatabaseHost::Socket(host.into()), port)
+        } else {
+            let (host, port) = split_port(&host, port, read);
+            (DatabaseHost::Tcp(host), port)
+        };
+        let disabled = read.boolean("DB_DISABLE_TLS", false);
+        let ca_file = read.text("DB_CA_FILE").map(PathBuf::from);
+        let max_open = read.parsed("DB_MAX_OPEN", 10, "a whole number, at least 1");
+        if max_open == 0 {
+            read.refuse("DB_MAX_OPEN", "a whole number, at least 1");
+        }
+        Self {
+            tls: if disabled || matches!(host, DatabaseHost::Socket(_)) {
+                DatabaseTls::Disabled
+            } else {
+                DatabaseTls::VerifyFull { ca_file }
+            },
+            host,
+            port,
+            user: read.text("DB_USER").unwrap_or_else(|| "admin".into()),
+            password: read.secret("DB_PASSWORD").unwrap_or_default(),
+            name: read.text("DB_NAME").unwrap_or_else(|| "cm".into()),
+            max_open,
+            max_idle: read.parsed("DB_MAX_IDLE", 10, "a whole number"),
+        }
+    }
+
+    /// The connection as a URL for people, the password masked.
+    #[must_use]
+    pub fn masked_url(&self) -> String {
+        let mode = if self.tls == DatabaseTls::Disabled { "disable" } else { "verify-full" };
+        let host = match &self.host {
+            DatabaseHost::Tcp(host) => host.clone(),
+            DatabaseHost::Socket(path) => path.display().to_string().replace('/', "%2F"),
+        };
+        format!("postgresql://{}:***@{host}:{}/{}?sslmode={mode}", self.user, self.port, self.name)
+    }
+}
+
+/// Splits `host:port` and `[address]:port`; a bare IPv6 address has no port.
+fn split_port(host: &str, default: u16, read: &mut Reader<'_>) -> (String, u16) {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        None => match host.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') => (name, Some(port)),
+            _ => (host, None),
+        },
+    };
+    let port = port.map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| {
+            read.refuse("DB_HOST", "a host, or a host and a port joined by a colon");
+            default
+        })
+    });
+    (name.to_owned(), port)
+}

@@ -1,0 +1,261 @@
+//! The settings of MicroCloud Cluster Manager, in the one form that both sides share: the charm writes them into the
+//! workload's environment, the server reads them at start.
+//!
+//! Invariants: this crate is the only reader of the environment; every setting is parsed into its final type; an error
+//! names the setting and never its value; a secret has no `Debug` or `Display` that shows it.
+
+mod database;
+mod management;
+mod oidc;
+mod reader;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use database::{Database, DatabaseHost, DatabaseTls};
+pub use management::{Management, PublicUrl};
+pub use oidc::Oidc;
+pub use reader::{InvalidSetting, InvalidSettings, Reader};
+pub use secrecy::{ExposeSecret, SecretString};
+
+/// Everything that a service or the command line needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the service listens for its API: `SERVER_HOST` and `SERVER_PORT`.
+    pub listen: SocketAddr,
+    /// Where the probes are answered over plain HTTP: `SERVER_HOST` and `STATUS_PORT`.
+    pub status_listen: SocketAddr,
+    /// Version as shown to operators: `VERSION`, by default that of the build.
+    pub version: String,
+    /// The public address of the Cluster Connector, written into join tokens.
+    pub connector: Connector,
+    /// Settings of the Management API.
+    pub management: Management,
+    /// Where PostgreSQL is and how to log in.
+    pub database: Database,
+    /// The identity provider; absent where nobody logs in (the connector and the command line need none).
+    pub oidc: Option<Oidc>,
+    /// `DATA_DIR`: keys that the service makes itself are kept here.
+    pub data_dir: PathBuf,
+    /// `GRAFANA_BASE_URL`: where the UI links for dashboards; empty hides the link.
+    pub grafana_base_url: String,
+    /// `PROMETHEUS_BASE_URL`: the complete remote-write address.
+    pub prometheus_base_url: String,
+    /// The limits of the connector's rate limiter.
+    pub rate_limit: RateLimit,
+    /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`.
+    pub log_level: String,
+    /// How long a stopping service lets running requests finish: `SHUTDOWN_GRACE_SECONDS`, 0 to 300, default 20.
+    pub shutdown_grace: Duration,
+}
+
+/// The Cluster Connector as clusters see it.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    /// `CLUSTER_CONNECTOR_DOMAIN`: host name or address.
+    pub domain: String,
+    /// `CLUSTER_CONNECTOR_PORT`.
+    pub port: u16,
+    /// `CLUSTER_CONNECTOR_TLS_PATH`: directory with `tls.crt` and `tls.key`. Without it the service makes a long-lived pair
+    /// once and keeps it in the data directory.
+    pub tls_path: Option<PathBuf>,
+    /// `HEARTBEAT_INTERVAL_SECONDS`, 1 to 86,400, default 60: what the answer to a heartbeat recommends.
+    pub heartbeat_interval: Duration,
+    /// `HEARTBEAT_MAX_BYTES`, default 64 MiB: the longest accepted heartbeat body.
+    pub heartbeat_max_bytes: usize,
+}
+
+impl Connector {
+    /// `domain:port` as written into join tokens, an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        if self.domain.contains(':') {
+            format!("[{}]:{}", self.domain, self.port)
+        } else {
+            format!("{}:{}", self.domain, self.port)
+        }
+    }
+}
+
+/// The token buckets of the Cluster Connector, under the names that existing deployments use.
+#[derive(Debug, Clone)]
+pub struct RateLimit {
+    /// `RATE_LIMIT_REFILL_RATE`: tokens per second, default 1.
+    pub refill_rate: f64,
+    /// `RATE_LIMIT_BUCKET_SIZE`: burst, default 30.
+    pub bucket_size: u32,
+    /// `RATE_LIMIT_CLIENT_ACTIVE_INTERVAL_SECONDS`, default 60.
+    pub client_active_interval: Duration,
+    /// `RATE_LIMIT_CLEANUP_INTERVAL_SECONDS`, default 600.
+    pub cleanup_interval: Duration,
+    /// `RATE_LIMIT_LOG_INTERVAL_SECONDS`, default 60.
+    pub log_interval: Duration,
+    /// `RATE_LIMIT_MAX_CLIENTS`: capacity of the table, default 100,000.
+    pub max_clients: u32,
+}
+
+impl Config {
+    /// Reads every setting through `get` (the process environment, or a map in tests). An empty value counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// All settings that are missing or malformed, by name, in one error.
+    pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let mut read = Reader::new(&get);
+        let host = read.parsed("SERVER_HOST", IpAddr::V4(Ipv4Addr::UNSPECIFIED), "an IP address");
+        let connector = Connector {
+            domain: read.checked(
+                "CLUSTER_CONNECTOR_DOMAIN",
+                "cc.lxd-cm.local",
+                is_host,
+                "a host name or an IP address",
+            ),
+            port: read.parsed("CLUSTER_CONNECTOR_PORT", 30_000, "a port, 1 to 65535"),
+            tls_path: read.text("CLUSTER_CONNECTOR_TLS_PATH").map(PathBuf::from),
+            heartbeat_interval: read.seconds("HEARTBEAT_INTERVAL_SECONDS", 60, 1..=86_400),
+            heartbeat_max_bytes: read.parsed("HEARTBEAT_MAX_BYTES", 64 << 20, "a number of bytes"),
+        };
+        let config = Self {
+            listen: SocketAddr::new(host, read.parsed("SERVER_PORT", 9000, "a port, 0 to 65535")),
+            status_listen: SocketAddr::new(
+                host,
+                read.parsed("STATUS_PORT", 10_000, "a port, 0 to 65535"),
+            ),
+            version: read.text("VERSION").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+            connector,
+            management: Management::read(&mut read),
+            database: Database::read(&mut read),
+            oidc: Oidc::read(&mut read),
+            data_dir: read
+                .text("DATA_DIR")
+                .unwrap_or_else(|| "/var/lib/microcloud-cluster-manager".into())
+                .into(),
+            grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
+            prometheus_base_url: read.text("PROMETHEUS_BASE_URL").unwrap_or_default(),
+            rate_limit: RateLimit {
+                refill_rate: read.parsed(
+                    "RATE_LIMIT_REFILL_RATE",
+                    1.0,
+                    "tokens per second, a decimal number",
+                ),
+                bucket_size: read.parsed("RATE_LIMIT_BUCKET_SIZE", 30, "a whole number"),
+                client_active_interval: read.seconds(
+                    "RATE_LIMIT_CLIENT_ACTIVE_INTERVAL_SECONDS",
+                    60,
+                    1..=86_400,
+                ),
+                cleanup_interval: read.seconds(
+                    "RATE_LIMIT_CLEANUP_INTERVAL_SECONDS",
+                    600,
+                    1..=86_400,
+                ),
+                log_interval: read.seconds("RATE_LIMIT_LOG_INTERVAL_SECONDS", 60, 1..=86_400),
+                max_clients: read.parsed("RATE_LIMIT_MAX_CLIENTS", 100_000, "a whole number"),
+            },
+            log_level: read.text("LOG_LEVEL").unwrap_or_else(|| "info".into()),
+            shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
+        };
+        read.finish(config)
+    }
+}
+
+/// A host name or an address that can stand in a join token: clusters join several addresses with commas.
+fn is_host(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+        || (text.len() <= 253
+            && text.split('.').all(|label| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(settings: &[(&str, &str)]) -> Result<Config, InvalidSettings> {
+        let settings: Vec<(String, String)> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Config::parse(move |name| {
+            settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        })
+    }
+
+    #[test]
+    fn defaults_are_complete_and_an_empty_value_is_unset() {
+        let config = parse(&[("SERVER_PORT", ""), ("DB_DISABLE_TLS", "true")]).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:9000");
+        assert_eq!(config.status_listen.to_string(), "0.0.0.0:10000");
+        assert_eq!(config.connector.address(), "cc.lxd-cm.local:30000");
+        assert!(config.oidc.is_none());
+    }
+
+    #[test]
+    fn conf_05_all_bad_settings_are_named_at_once_and_never_their_values() {
+        let error = parse(&[
+            ("SERVER_PORT", "ninety-nine-secret"),
+            ("CLUSTER_CONNECTOR_DOMAIN", "a,b-secret"),
+            ("HEARTBEAT_INTERVAL_SECONDS", "0"),
+            ("OIDC_ISSUER", "secret-not-a-url"),
+            ("MANAGEMENT_API_URL", "http://secret.example.com"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in [
+            "SERVER_PORT",
+            "CLUSTER_CONNECTOR_DOMAIN",
+            "HEARTBEAT_INTERVAL_SECONDS",
+            "OIDC_ISSUER",
+            "OIDC_CLIENT_ID",
+            "MANAGEMENT_API_URL",
+        ] {
+            assert!(error.contains(name), "{name} is missing from: {error}");
+        }
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn conf_02_secrets_do_not_show_in_debug_output() {
+        let config = parse(&[
+            ("DB_PASSWORD", "canary-password"),
+            ("OIDC_ISSUER", "https://id.example.com"),
+            ("OIDC_CLIENT_ID", "mcm"),
+            ("OIDC_CLIENT_SECRET", "canary-client"),
+        ])
+        .unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file_and_not_from_both_places() {
+        let dir = std::env::temp_dir().join(format!("workload-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("password");
+        std::fs::write(&file, "from the file\n").unwrap();
+        let path = file.to_str().unwrap();
+        let config = parse(&[("DB_PASSWORD_FILE", path)]).unwrap();
+        assert_eq!(config.database.password.expose_secret(), "from the file");
+        let both = parse(&[("DB_PASSWORD_FILE", path), ("DB_PASSWORD", "x")]).unwrap_err();
+        assert!(both.to_string().contains("DB_PASSWORD"));
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(parse(&[("DB_PASSWORD_FILE", path)]).is_err());
+    }
+
+    #[test]
+    fn the_port_inside_db_host_wins_and_tls_is_on_unless_switched_off() {
+        let config = parse(&[("DB_HOST", "db.example:6432"), ("DB_PORT", "5433")]).unwrap();
+        assert_eq!(config.database.port, 6432);
+        assert_eq!(config.database.host, DatabaseHost::Tcp("db.example".into()));
+        assert!(matches!(config.database.tls, DatabaseTls::VerifyFull { ca_file: None }));
+        let socket = parse(&[("DB_HOST", "/run/postgresql")]).unwrap();
+        assert!(matches!(socket.database.tls, DatabaseTls::Disabled));
+    }
+
+    #[test]
+    fn an_ipv6_connector_address_is_bracketed() {
+        let config = parse(&[("CLUSTER_CONNECTOR_DOMAIN", "2001:db8::1")]).unwrap();
+        assert_eq!(config.connector.address(), "[2001:db8::1]:30000");
+    }
+}
