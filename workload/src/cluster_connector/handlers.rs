@@ -1,0 +1,97 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use salvo::{Depot, Request, handler};
+use time::OffsetDateTime;
+
+use super::App;
+use super::wire::{HeartbeatReply, JoinBody};
+use crate::domain::enrol::{self, JoinRequest};
+use crate::domain::{Error, heartbeat as heartbeats};
+use crate::edge::{ApiError, EmptyObject, Reply, Success, parse_json, read_body};
+use crate::model::{ClusterCertificate, Fingerprint, JoinTokenText};
+
+/// Longest body of a join in bytes, and the time that it may take.
+const JOIN_MAX_BYTES: usize = 64 << 10;
+const BODY_TIME: Duration = Duration::from_mins(1);
+
+/// Any method on `/`: the versions of the API. Clusters call it, without a certificate, to see the server's.
+#[handler]
+pub(super) async fn root() -> Success<[&'static str; 1]> {
+    Success(["/1.0"])
+}
+
+/// `GET /1.0/status`: the service and its database are reachable.
+#[handler]
+pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
+    app(depot)?.pool.ping().await.map_err(Error::from)?;
+    Ok(Success::NULL)
+}
+
+/// `POST /1.0/remote-cluster`: a cluster joins with a one-shot token.
+#[handler]
+pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
+    let app = app(depot)?;
+    let presented = presented_certificate(req);
+    let body: JoinBody = parse_json(read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?)?;
+    let required = |value: Option<String>, what: &str| {
+        let value = value.filter(|value| !value.is_empty());
+        let value = value
+            .ok_or_else(|| ApiError::BadRequest(format!("remote cluster {what} is required")))?;
+        if value.contains('\0') {
+            return Err(ApiError::BadRequest(format!(
+                "remote cluster {what} must not have a NUL character"
+            )));
+        }
+        Ok(value)
+    };
+    let cluster_name = required(body.cluster_name, "name")?;
+    let pem = required(body.cluster_certificate, "certificate")?;
+    let certificate = ClusterCertificate::from_pem(&pem, OffsetDateTime::now_utc())
+        .map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let token = body.token.filter(|token| !token.is_empty()).map(JoinTokenText::received);
+    enrol::join(&app.pool, &JoinRequest { cluster_name, certificate, token, presented }).await?;
+    Ok(Success::EMPTY)
+}
+
+/// `POST /1.0/remote-cluster/status`: a heartbeat of an enrolled cluster.
+#[handler]
+pub(super) async fn heartbeat(
+    req: &mut Request,
+    depot: &mut Depot,
+) -> Reply<Success<HeartbeatReply>> {
+    let app = app(depot)?;
+    let fingerprint = required_certificate(req)?;
+    let body = parse_json(read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
+    heartbeats::accept(&app.pool, fingerprint, &body, &app.own_hosts).await?;
+    Ok(Success(HeartbeatReply {
+        next_update_in_seconds: app.heartbeat_interval.as_secs().to_string(),
+        cluster_manager_address: app.public_address.clone(),
+    }))
+}
+
+/// `DELETE /1.0/remote-cluster`: the cluster that owns the certificate leaves.
+#[handler]
+pub(super) async fn leave(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
+    heartbeats::leave(&app(depot)?.pool, required_certificate(req)?).await?;
+    Ok(Success::EMPTY)
+}
+
+fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
+    depot
+        .get_typed::<Arc<App>>()
+        .cloned()
+        .map_err(|_| ApiError::Internal("the service has no state".into()))
+}
+
+/// The fingerprint of the one certificate whose key the TLS handshake proved.
+fn presented_certificate(req: &Request) -> Option<Fingerprint> {
+    match req.tls_info()?.peer_certificates() {
+        [leaf, ..] => Some(Fingerprint::of(leaf)),
+        [] => None,
+    }
+}
+
+fn required_certificate(req: &Request) -> Result<Fingerprint, ApiError> {
+    presented_certificate(req).ok_or(ApiError::Forbidden("Forbidden"))
+}

@@ -1,0 +1,75 @@
+//! The Cluster Connector: what clusters talk to, over mutual TLS.
+//!
+//! Invariants: a cluster is identified by the certificate of its TLS connection and by nothing it says; `GET /` touches neither
+//! the database nor any limit, because every member calls it before each operation.
+
+mod handlers;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use salvo::{Router, Service, affix_state};
+use workload_config::Config;
+
+use crate::edge::{self, Limits};
+use crate::store::Pool;
+
+/// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
+/// soon.
+pub const LIMITS: Limits = Limits {
+    connections: 30_000,
+    header_bytes: 16 << 10,
+    headers: 64,
+    header_time: Duration::from_secs(5),
+    idle: Duration::from_mins(1),
+};
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub pool: Pool,
+    /// `host:port` that clusters use.
+    pub public_address: String,
+    /// What the answer to a heartbeat recommends.
+    pub heartbeat_interval: Duration,
+    /// Longest heartbeat body in bytes.
+    pub heartbeat_max_bytes: usize,
+    /// Host names and addresses of the manager itself: no cluster may point its UI link at them.
+    pub own_hosts: Vec<String>,
+}
+
+impl App {
+    /// Takes what the handlers need out of the settings.
+    #[must_use]
+    pub fn new(config: &Config, pool: Pool) -> Self {
+        let mut own_hosts = config.management.allowed_hosts.clone();
+        own_hosts.extend(
+            config.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()),
+        );
+        own_hosts.push(config.connector.domain.to_ascii_lowercase());
+        Self {
+            pool,
+            public_address: config.connector.address(),
+            heartbeat_interval: config.connector.heartbeat_interval,
+            heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
+            own_hosts,
+        }
+    }
+}
+
+/// The routes.
+#[must_use]
+pub fn service(app: Arc<App>) -> Service {
+    let cluster = Router::with_path("remote-cluster")
+        .post(handlers::join)
+        .delete(handlers::leave)
+        .push(Router::with_path("status").post(handlers::heartbeat));
+    let router = Router::new().hoop(affix_state::inject(app)).goal(handlers::root).push(
+        Router::with_path("1.0")
+            .push(Router::with_path("status").get(handlers::status))
+            .push(cluster),
+    );
+    edge::service(router)
+}

@@ -1,0 +1,90 @@
+//! Enrolment: a cluster joins with a one-shot token.
+
+use crate::domain::Error;
+use crate::domain::error::FORBIDDEN;
+use crate::model::{ClusterCertificate, Fingerprint, JoinTokenText, TokenHash};
+use crate::store::clusters::Enrolled;
+use crate::store::{Pool, clusters, join_tokens};
+
+/// What a cluster sends to join, with the certificate that it presented in the TLS handshake.
+#[derive(Debug)]
+pub struct JoinRequest {
+    /// The name in the request.
+    pub cluster_name: String,
+    /// The certificate in the request.
+    pub certificate: ClusterCertificate,
+    /// The token, if there is one.
+    pub token: Option<JoinTokenText>,
+    /// Whose private key the TLS handshake proved.
+    pub presented: Option<Fingerprint>,
+}
+
+/// Enrols a cluster, once: in one transaction the token is checked and consumed and the cluster inserted. Repeating a join
+/// with the same token and certificate succeeds until the token's life is over, so that a lost answer does no harm.
+///
+/// # Errors
+///
+/// [`Error::Forbidden`], the same for every request without the right token, also when the certificate is not the one of the
+/// handshake; with the right token it may say that the token has expired. [`Error::Conflict`] when the name or the
+/// certificate is enrolled: the token stays usable. [`Error::Store`] without an answer from the database.
+#[tracing::instrument(name = "domain.enrol.join", skip_all)]
+pub async fn join(pool: &Pool, request: &JoinRequest) -> Result<(), Error> {
+    let fingerprint = request.certificate.fingerprint();
+    if request.presented != Some(fingerprint) {
+        return Err(FORBIDDEN);
+    }
+    let Some(token) = &request.token else { return Err(FORBIDDEN) };
+    let hash = token.hash();
+
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    let rows = join_tokens::of_cluster(&transaction, &request.cluster_name).await?;
+    // The same comparison is made where there is no token: time must not tell.
+    let dummy = TokenHash::DUMMY.matches(&hash);
+    let matching = rows
+        .iter()
+        .filter(|row| row.hash.matches(&hash))
+        .map(|row| row.id)
+        .fold(None, |_, id| Some(id));
+    let Some(id) = matching.filter(|_| !dummy) else { return Err(FORBIDDEN) };
+    // From here on the caller knows the secret. The row is read again under its lock: of racing joins one goes first.
+    let Some(row) =
+        join_tokens::lock(&transaction, id).await?.filter(|row| row.hash.matches(&hash))
+    else {
+        return Err(FORBIDDEN);
+    };
+    if row.expired {
+        return Err(Error::Forbidden("tokenFromDb has expired"));
+    }
+    if let Some(consumed_by) = row.consumed_by {
+        let repeated = consumed_by == fingerprint
+            && clusters::is_enrolled(&transaction, &request.cluster_name, fingerprint).await?;
+        return if repeated { Ok(()) } else { Err(FORBIDDEN) };
+    }
+    match clusters::insert(
+        &transaction,
+        &request.cluster_name,
+        &row.description,
+        &request.certificate,
+    )
+    .await?
+    {
+        Enrolled::Now => {}
+        Enrolled::Taken { name: true } => {
+            return Err(Error::Conflict("a cluster with this name is already enrolled"));
+        }
+        Enrolled::Taken { name: false } => {
+            return Err(Error::Conflict("this certificate is already enrolled under another name"));
+        }
+    }
+    join_tokens::consume(&transaction, id, fingerprint).await?;
+    transaction.commit().await?;
+    tracing::info!(
+        cluster.name = request.cluster_name,
+        cluster.fingerprint = %fingerprint,
+        token.id = %id,
+        "enrolled cluster {}",
+        request.cluster_name
+    );
+    Ok(())
+}

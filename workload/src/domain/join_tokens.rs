@@ -1,0 +1,155 @@
+//! Join tokens, from the operator's side.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::Error;
+use crate::model::{
+    ClusterName, Description, Fingerprint, JoinTokenText, NewJoinToken, PendingJoinToken,
+};
+use crate::store::{Pool, clusters, join_tokens};
+
+/// Most tokens that may wait to be used.
+const MAX_PENDING: i64 = 10_000;
+
+/// Life of a token when the operator names none.
+const DEFAULT_LIFE: time::Duration = time::Duration::hours(24);
+
+/// What is written into every token, and the longest life that one may have.
+#[derive(Debug, Clone)]
+pub struct JoinTokenPolicy {
+    /// `host:port` of the Cluster Connector.
+    pub connector_address: String,
+    /// Fingerprint of the certificate that the Cluster Connector presents.
+    pub connector_pin: Fingerprint,
+    /// Longest life of a token.
+    pub max_life: Duration,
+}
+
+/// What an operator asks for, as it came.
+#[derive(Debug, Clone, Default)]
+pub struct JoinTokenRequest {
+    /// Name of the cluster to enrol.
+    pub cluster_name: String,
+    /// Its description.
+    pub description: String,
+    /// End of the token's life; by default 24 hours from now.
+    pub expiry: Option<OffsetDateTime>,
+}
+
+/// Creates a join token. Its text exists in the answer only.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for a bad expiry, name or description, in this order; [`Error::Conflict`] when the name, or one that
+/// differs in case or in `-` and `_` only, is enrolled or has a pending token; [`Error::Store`] without an answer from the
+/// database.
+#[tracing::instrument(name = "domain.join_token.create", skip_all)]
+pub async fn create(
+    pool: &Pool,
+    policy: &JoinTokenPolicy,
+    request: JoinTokenRequest,
+) -> Result<JoinTokenText, Error> {
+    let mut db = pool.get().await?;
+    let now = join_tokens::clock(&db).await?;
+    let invalid = |error: &dyn std::error::Error| Error::Invalid(error.to_string());
+    let token = NewJoinToken {
+        expires_at: expiry(request.expiry, now, policy.max_life)?,
+        cluster_name: ClusterName::parse(&request.cluster_name).map_err(|error| invalid(&error))?,
+        description: Description::parse(&request.description).map_err(|error| invalid(&error))?,
+    };
+    let text = JoinTokenText::generate(&token, &policy.connector_address, policy.connector_pin)
+        .map_err(Error::Defect)?;
+
+    let id = Uuid::now_v7();
+    let transaction = db.transaction().await?;
+    // Insert first: a join under way holds the pending row of this name, so the look at the clusters comes after it.
+    let inserted = join_tokens::insert(&transaction, id, &token, &text.hash()).await?;
+    if clusters::has_similar_name(&transaction, token.cluster_name.as_str()).await? {
+        return Err(Error::Conflict("cluster name already exists"));
+    }
+    if !inserted {
+        return Err(Error::Conflict("this cluster name has a pending join token"));
+    }
+    if join_tokens::count_pending(&transaction, MAX_PENDING + 1).await? > MAX_PENDING {
+        return Err(Error::Conflict("too many join tokens are pending: revoke some first"));
+    }
+    transaction.commit().await?;
+    tracing::info!(cluster.name = %token.cluster_name, token.id = %id, "created a join token for {}", token.cluster_name);
+    Ok(text)
+}
+
+/// All tokens that nobody used yet, the oldest first.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn list(pool: &Pool) -> Result<Vec<PendingJoinToken>, Error> {
+    Ok(join_tokens::list_pending(&pool.get().await?).await?)
+}
+
+/// Revokes the pending token of a cluster.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when there is none, [`Error::Store`] without an answer from the database.
+#[tracing::instrument(name = "domain.join_token.revoke", skip_all)]
+pub async fn revoke(pool: &Pool, cluster_name: &str) -> Result<(), Error> {
+    if !join_tokens::revoke(&pool.get().await?, cluster_name).await? {
+        return Err(Error::NotFound(format!(
+            "no remote cluster token found with name: {cluster_name}"
+        )));
+    }
+    tracing::info!(cluster.name = cluster_name, "revoked the join token of {cluster_name}");
+    Ok(())
+}
+
+/// The end of a token's life: the asked one if it lies in the future and not too far.
+fn expiry(
+    asked: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+    max_life: Duration,
+) -> Result<OffsetDateTime, Error> {
+    let Some(expiry) = asked else {
+        return Ok(
+            now + DEFAULT_LIFE.min(time::Duration::try_from(max_life).unwrap_or(DEFAULT_LIFE))
+        );
+    };
+    if expiry <= now {
+        return Err(Error::Invalid("expiry date must be in the future".into()));
+    }
+    if (expiry - now).unsigned_abs() > max_life {
+        let days = max_life.as_secs() / 86_400;
+        return Err(Error::Invalid(format!("expiry date must be at most {days} days ahead")));
+    }
+    Ok(expiry)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn the_life_of_a_token_is_bounded() {
+        let now = datetime!(2026-11-22 12:00 UTC);
+        let month = Duration::from_hours(30 * 24);
+        assert_eq!(expiry(None, now, month).unwrap(), datetime!(2026-11-23 12:00 UTC));
+        assert_eq!(
+            expiry(None, now, Duration::from_hours(1)).unwrap(),
+            datetime!(2026-11-22 13:00 UTC)
+        );
+        let at_limit = datetime!(2026-12-22 12:00 UTC);
+        assert_eq!(expiry(Some(at_limit), now, month).unwrap(), at_limit);
+        for (asked, text) in [
+            (now, "expiry date must be in the future"),
+            (datetime!(1999-01-01 0:00 UTC), "expiry date must be in the future"),
+            (datetime!(2026-12-22 12:00:01 UTC), "expiry date must be at most 30 days ahead"),
+        ] {
+            assert_eq!(expiry(Some(asked), now, month).unwrap_err().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What the product does. It knows no HTTP and no SQL: handlers call it, it calls the store. Transactions begin here.
+
+pub mod clusters;
+pub mod enrol;
+mod error;
+pub mod freshness;
+pub mod heartbeat;
+pub mod join_tokens;
+pub mod sessions;
+pub mod warnings;
+
+pub use error::Error;

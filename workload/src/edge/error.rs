@@ -1,0 +1,122 @@
+use std::error::Error as StdError;
+
+use salvo::http::StatusCode;
+use salvo::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use salvo::{Depot, Request, Response, Writer, async_trait};
+
+use super::envelope;
+use crate::domain;
+use crate::error_chain::Chain;
+
+/// Every way a request can fail, in the words that the caller reads. What lies behind it goes to the log only.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: the input is wrong.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401: no valid session.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// 403: not allowed.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 404: no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: the path exists, the method does not; the text is the value of `Allow`.
+    #[error("Method Not Allowed")]
+    MethodNotAllowed(String),
+    /// 408: the body did not arrive in time.
+    #[error("the request did not arrive in time")]
+    RequestTimeout,
+    /// 409: it exists already.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// 413: the body is longer than so many bytes.
+    #[error("the request body must have at most {0} bytes")]
+    PayloadTooLarge(usize),
+    /// 415: a body of a kind that is not accepted.
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
+    /// 421: the request is for another host.
+    #[error("this host name is not served here")]
+    MisdirectedRequest,
+    /// 500: our own defect.
+    #[error("Internal Server Error")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
+    /// 503: something we need is away.
+    #[error("{0}")]
+    Unavailable(&'static str, #[source] Option<Box<dyn StdError + Send + Sync>>),
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The answer to a path that does not exist.
+    #[must_use]
+    pub fn unknown_path() -> Self {
+        Self::NotFound("Not Found".into())
+    }
+
+    /// Writes the answer and, for what is not the caller's fault, a log line.
+    pub fn respond(&self, req: &Request, res: &mut Response) {
+        let status = self.status();
+        let (method, path) = (req.method(), super::path::for_log(req.uri().path()));
+        if status.is_server_error() {
+            tracing::error!(error = %Chain(self), status = status.as_u16(), "{method} {path} failed");
+        } else {
+            tracing::debug!(error = %self, status = status.as_u16(), "{method} {path} refused");
+        }
+        envelope::error(res, status, &self.to_string());
+        match self {
+            Self::Unavailable(..) => {
+                res.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            Self::MethodNotAllowed(allow) => {
+                if let Ok(allow) = allow.parse() {
+                    res.headers_mut().insert(ALLOW, allow);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for ApiError {
+    async fn write(self, req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        self.respond(req, res);
+    }
+}
+
+impl From<domain::Error> for ApiError {
+    fn from(error: domain::Error) -> Self {
+        match error {
+            domain::Error::Invalid(text) => Self::BadRequest(text),
+            domain::Error::Forbidden(text) => Self::Forbidden(text),
+            domain::Error::NotFound(text) => Self::NotFound(text),
+            domain::Error::Conflict(text) => Self::Conflict(text),
+            domain::Error::Store(source) if source.is_transient() => Self::Unavailable(
+                "the database is not available, try again later",
+                Some(source.into()),
+            ),
+            domain::Error::Store(source) => Self::Internal(source.into()),
+            domain::Error::Defect(text) => Self::Internal(text.into()),
+        }
+    }
+}

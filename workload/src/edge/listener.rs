@@ -1,0 +1,120 @@
+//! Listening sockets with their limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use salvo::conn::rustls::RustlsAcceptor;
+use salvo::conn::tcp::TcpAcceptor;
+use salvo::fuse::FuseConfig;
+use salvo::{Server, Service};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What one listener bears.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most connections at a time; further ones wait in the kernel.
+    pub connections: usize,
+    /// Most bytes of request line and headers.
+    pub header_bytes: usize,
+    /// Most headers.
+    pub headers: usize,
+    /// Longest time to complete the headers; an idle HTTP/1.1 connection is closed after the same time.
+    pub header_time: Duration,
+    /// Longest time without any byte on a connection.
+    pub idle: Duration,
+}
+
+/// A bound socket: what goes wrong with the address is known before anything is served.
+pub struct Listener {
+    tcp: tokio::net::TcpListener,
+    tls: Option<ServerConfig>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers, for example that the address is in use.
+    pub fn bind(
+        address: SocketAddr,
+        tls: Option<ServerConfig>,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        socket.set_nodelay(true)?; // inherited by the accepted connections
+        socket.bind(address)?;
+        Ok(Self { tcp: socket.listen(4096)?, tls, limits })
+    }
+
+    /// Serves until `stop`, then lets running requests finish within `grace`. The server runs as a task of `tasks`.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers about the bound socket.
+    pub fn serve(
+        self,
+        service: Service,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+        grace: Duration,
+    ) -> std::io::Result<SocketAddr> {
+        let address = self.tcp.local_addr()?;
+        let tcp = TcpAcceptor::try_from(self.tcp)?;
+        let limits = self.limits;
+        match self.tls {
+            Some(config) => {
+                let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+                let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
+                let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
+                tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
+            }
+            None => {
+                tasks.spawn(run(Server::new(tcp), limits, service, stop, grace));
+            }
+        }
+        Ok(address)
+    }
+}
+
+async fn run<A: salvo::conn::Acceptor + Send>(
+    server: Server<A>,
+    limits: Limits,
+    service: Service,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let timeouts = FuseConfig::default()
+        .with_tls_handshake_timeout(Duration::from_secs(10))
+        .with_http1_header_timeout(limits.header_time)
+        .with_connection_idle_timeout(limits.idle)
+        .with_write_stall_timeout(Duration::from_secs(30))
+        .with_request_body_timeout(Duration::from_secs(10));
+    let mut server = server.max_connections(limits.connections).fuse_config(timeouts);
+    server.http1_mut().max_buf_size(limits.header_bytes).max_headers(limits.headers);
+    let list_size = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+    server
+        .http2_mut()
+        .max_header_list_size(list_size)
+        .max_concurrent_streams(100)
+        .timer(salvo::rt::tokio::TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(20)))
+        .keep_alive_timeout(Duration::from_secs(10));
+    let handle = server.handle();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop_graceful(grace);
+    });
+    if let Err(error) = server.try_serve(service).await {
+        tracing::error!(%error, "a listener failed");
+    }
+}

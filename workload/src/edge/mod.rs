@@ -1,0 +1,20 @@
+//! What both services share at their edge: listeners, the answer envelope, errors, limits, headers and the request log.
+
+mod body;
+pub mod browser;
+mod envelope;
+mod error;
+mod headers;
+mod listener;
+mod path;
+mod request_log;
+mod service;
+
+pub use body::{parse_json, read_body};
+pub use envelope::{EmptyObject, Redirect, Success};
+pub use error::ApiError;
+pub use headers::SecurityHeaders;
+pub use listener::{Limits, Listener};
+pub use path::{ExactPath, cluster_name};
+pub use request_log::RequestLog;
+pub use service::{Reply, service};

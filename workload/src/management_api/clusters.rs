@@ -1,0 +1,183 @@
+//! `/1.0/remote-cluster` and `/1.0/remote-cluster/{name}`.
+
+use salvo::{Depot, Request, handler};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{BODY_MAX_BYTES, BODY_TIME, app};
+use crate::domain::clusters::{self, AssessedCluster};
+use crate::domain::freshness::Freshness;
+use crate::domain::warnings::Warning;
+use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
+use crate::model::{ClusterChanges, Description, StatusCount, StoragePoolUsage, Threshold};
+
+/// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
+#[derive(Serialize)]
+pub(super) struct ClusterView {
+    name: String,
+    description: String,
+    cluster_certificate: String,
+    disk_threshold: i16,
+    memory_threshold: i16,
+    status: &'static str,
+    ceph_count: i64,
+    ceph_statuses: Vec<StatusCount>,
+    cpu_total_count: i64,
+    cpu_load_1: String,
+    cpu_load_5: String,
+    cpu_load_15: String,
+    memory_total_amount: i64,
+    memory_usage: i64,
+    storage_pool_usages: Vec<StoragePoolUsage>,
+    member_count: i64,
+    member_statuses: Vec<StatusCount>,
+    instance_count: i64,
+    instance_statuses: Vec<StatusCount>,
+    ui_url: String,
+    tunnel_registered: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    joined_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// The last heartbeat; before the first one, the time of the join.
+    #[serde(with = "time::serde::rfc3339")]
+    last_status_update_at: OffsetDateTime,
+    state: Freshness,
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_heartbeat_at: Option<OffsetDateTime>,
+    heartbeat_interval_seconds: f32,
+    certificate_fingerprint: String,
+    warnings: Vec<Warning>,
+}
+
+impl From<AssessedCluster> for ClusterView {
+    fn from(AssessedCluster { cluster, freshness, warnings }: AssessedCluster) -> Self {
+        let [one, five, fifteen] = cluster.cpu_load;
+        Self {
+            name: cluster.name,
+            description: cluster.description,
+            cluster_certificate: cluster.certificate,
+            disk_threshold: cluster.disk_threshold,
+            memory_threshold: cluster.memory_threshold,
+            status: "ACTIVE",
+            ceph_count: cluster.ceph_count,
+            ceph_statuses: cluster.ceph_statuses,
+            cpu_total_count: cluster.cpu_total_count,
+            cpu_load_1: one,
+            cpu_load_5: five,
+            cpu_load_15: fifteen,
+            memory_total_amount: cluster.memory_total_amount,
+            memory_usage: cluster.memory_usage,
+            storage_pool_usages: cluster.storage_pool_usages,
+            member_count: cluster.member_count,
+            member_statuses: cluster.member_statuses,
+            instance_count: cluster.instance_count,
+            instance_statuses: cluster.instance_statuses,
+            ui_url: cluster.ui_url,
+            tunnel_registered: false, // this release opens no tunnels
+            joined_at: cluster.joined_at,
+            created_at: cluster.joined_at,
+            last_status_update_at: cluster.last_heartbeat_at.unwrap_or(cluster.joined_at),
+            state: freshness,
+            last_heartbeat_at: cluster.last_heartbeat_at,
+            heartbeat_interval_seconds: cluster.heartbeat_interval_seconds,
+            certificate_fingerprint: cluster.fingerprint.to_string(),
+            warnings,
+        }
+    }
+}
+
+/// `GET /1.0/remote-cluster`: all clusters in the byte order of their names.
+#[handler]
+pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<ClusterView>>> {
+    let clusters = clusters::list(&app(depot)?.pool).await?;
+    Ok(Success(clusters.into_iter().map(ClusterView::from).collect()))
+}
+
+/// `GET /1.0/remote-cluster/{name}`: one cluster.
+#[handler]
+pub(super) async fn get(req: &mut Request, depot: &mut Depot) -> Reply<Success<ClusterView>> {
+    let cluster = clusters::get(&app(depot)?.pool, &cluster_name(req)?).await?;
+    Ok(Success(cluster.into()))
+}
+
+/// Body of a change. What is absent or null stays; a threshold of 0 stays, as clients know it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChangeBody {
+    status: Option<String>,
+    description: Option<String>,
+    disk_threshold: Option<i64>,
+    memory_threshold: Option<i64>,
+}
+
+impl ChangeBody {
+    fn into_changes(self) -> Result<ClusterChanges, ApiError> {
+        if !matches!(self.status.as_deref(), None | Some("" | "ACTIVE")) {
+            return Err(ApiError::BadRequest("invalid status".into()));
+        }
+        let threshold = |value: Option<i64>, what: &str| match value.filter(|percent| *percent != 0)
+        {
+            None => Ok(None),
+            Some(percent) => Threshold::new(percent).map(Some).ok_or_else(|| {
+                ApiError::BadRequest(format!("{what} threshold must be 1 to 100 percent"))
+            }),
+        };
+        let description = self.description.as_deref().map(Description::parse).transpose();
+        Ok(ClusterChanges {
+            description: description.map_err(|error| ApiError::BadRequest(error.to_string()))?,
+            disk_threshold: threshold(self.disk_threshold, "disk")?,
+            memory_threshold: threshold(self.memory_threshold, "memory")?,
+        })
+    }
+}
+
+/// `PATCH /1.0/remote-cluster/{name}`: changes description and thresholds.
+#[handler]
+pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
+    let app = app(depot)?;
+    let name = cluster_name(req)?;
+    let body: ChangeBody = parse_json(read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    clusters::change(&app.pool, &name, &body.into_changes()?).await?;
+    Ok(Success::EMPTY)
+}
+
+/// `DELETE /1.0/remote-cluster/{name}`: removes the cluster from the manager; the cluster itself goes on.
+#[handler]
+pub(super) async fn remove(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
+    clusters::remove(&app(depot)?.pool, &cluster_name(req)?).await?;
+    Ok(Success::EMPTY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_what_it_changes_and_bad_values_are_refused() {
+        let changes = |json: &str| {
+            parse_json::<ChangeBody>(json.as_bytes()).and_then(ChangeBody::into_changes)
+        };
+        let none = changes(r#"{"status":"","description":null,"disk_threshold":0}"#).unwrap();
+        assert!(
+            none.description.is_none()
+                && none.disk_threshold.is_none()
+                && none.memory_threshold.is_none()
+        );
+        let some =
+            changes(r#"{"status":"ACTIVE","description":"","memory_threshold":100}"#).unwrap();
+        assert_eq!(some.description.unwrap().as_str(), "");
+        assert_eq!(some.memory_threshold.unwrap().percent(), 100);
+        for (json, text) in [
+            (r#"{"status":"GONE"}"#, "invalid status"),
+            (r#"{"disk_threshold":101}"#, "disk threshold must be 1 to 100 percent"),
+            (r#"{"memory_threshold":-1}"#, "memory threshold must be 1 to 100 percent"),
+            ("", "EOF"),
+        ] {
+            assert_eq!(changes(json).unwrap_err().to_string(), text);
+        }
+        assert!(changes(r#"{"disk_threshold":"80"}"#).is_err());
+        assert!(changes(r#"{"description":"a","description":"b"}"#).is_err());
+        assert!(changes("{} {}").is_err());
+    }
+}

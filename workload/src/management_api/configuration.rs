@@ -1,0 +1,143 @@
+//! `GET /1.0/configuration`: the settings in force, secrets masked.
+
+use salvo::{Depot, handler};
+use serde_json::{Map, Value, json};
+use workload_config::{Config, ExposeSecret};
+
+use super::app;
+use crate::edge::{Reply, Success};
+
+/// `GET /1.0/configuration`: an object of `{value, title, description}`, all texts.
+#[handler]
+pub(super) async fn get(depot: &mut Depot) -> Reply<Success<Map<String, Value>>> {
+    Ok(Success(view(&app(depot)?.config)))
+}
+
+/// Key, title and description of each setting, in the order of [`values`].
+const ENTRIES: [(&str, &str, &str); 19] = [
+    ("api_version", "API Version", "Version of the HTTP API"),
+    ("version", "Version", "Version of this server"),
+    ("cluster_connector_domain", "Cluster Connector Domain", "Host name that clusters connect to"),
+    ("cluster_connector_port", "Cluster Connector Port", "Port that clusters connect to"),
+    ("oidc_client_id", "OIDC Client ID", "Our name at the identity provider"),
+    ("oidc_client_secret", "OIDC Client Secret", "Whether a client secret is set"),
+    ("oidc_issuer", "OIDC Issuer", "The identity provider"),
+    ("oidc_audience", "OIDC Audience", "Audience of access tokens"),
+    (
+        "db_connection_string",
+        "DB Connection String",
+        "PostgreSQL server and database, without the password",
+    ),
+    ("db_max_idle_conns", "DB Max Idle Conns", "Idle database connections per service"),
+    ("db_max_open_conns", "DB Max Open Conns", "Database connections per service"),
+    ("grafana_base_url", "Grafana Base URL", "Where dashboards are"),
+    (
+        "prometheus_base_url",
+        "Prometheus Base URL",
+        "Remote-write address for the metrics of clusters",
+    ),
+    (
+        "rate_limit_refill_rate",
+        "Rate Limit Refill Rate",
+        "Requests per second that a client may make in the long run",
+    ),
+    ("rate_limit_bucket_size", "Rate Limit Bucket Size", "Requests that a client may make at once"),
+    (
+        "rate_limit_client_active_interval",
+        "Rate Limit Client Active Interval",
+        "A client that is silent for so long is forgotten",
+    ),
+    (
+        "rate_limit_cleanup_interval",
+        "Rate Limit Cleanup Interval",
+        "How often silent clients are looked for",
+    ),
+    (
+        "rate_limit_log_interval",
+        "Rate Limit Log Interval",
+        "Least time between two log lines about one client",
+    ),
+    ("rate_limit_max_clients", "Rate Limit Max Clients", "Clients that are remembered at a time"),
+];
+
+fn view(config: &Config) -> Map<String, Value> {
+    let entries = ENTRIES.into_iter().zip(values(config));
+    entries
+        .map(|((key, title, description), value)| {
+            (key.to_owned(), json!({ "value": value, "title": title, "description": description }))
+        })
+        .collect()
+}
+
+fn values(config: &Config) -> [String; ENTRIES.len()] {
+    let Config { connector, database, rate_limit, .. } = config;
+    let oidc = config.oidc.as_ref();
+    let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+    let secret = oidc.and_then(|oidc| oidc.client_secret.as_ref());
+    let mask =
+        if secret.is_some_and(|secret| !secret.expose_secret().is_empty()) { "***" } else { "" };
+    [
+        "1.0".into(),
+        config.version.clone(),
+        connector.domain.clone(),
+        connector.port.to_string(),
+        text(oidc.map(|oidc| &oidc.client_id)),
+        mask.into(),
+        text(oidc.map(|oidc| &oidc.issuer)),
+        text(oidc.map(|oidc| &oidc.audience)),
+        database.masked_url(),
+        database.max_idle.to_string(),
+        database.max_open.to_string(),
+        config.grafana_base_url.clone(),
+        config.prometheus_base_url.clone(),
+        format!("{:.2}", rate_limit.refill_rate),
+        rate_limit.bucket_size.to_string(),
+        go_duration(rate_limit.client_active_interval.as_secs()),
+        go_duration(rate_limit.cleanup_interval.as_secs()),
+        go_duration(rate_limit.log_interval.as_secs()),
+        rate_limit.max_clients.to_string(),
+    ]
+}
+
+/// Seconds as Go prints a duration: `45s`, `1m0s`, `1h0m0s`.
+fn go_duration(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conf_01_every_key_is_there_and_no_secret_is() {
+        let settings = [
+            ("DB_PASSWORD", "canary-1"),
+            ("OIDC_ISSUER", "https://id.example.org"),
+            ("OIDC_CLIENT_ID", "mcm-web"),
+            ("OIDC_CLIENT_SECRET", "canary-2"),
+        ];
+        let find = |name: &str| {
+            settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let view = view(&Config::parse(find).unwrap());
+        let example: Value =
+            serde_json::from_str(include_str!("../../../tests/examples/configuration.json"))
+                .unwrap();
+        for key in example["metadata"].as_object().unwrap().keys() {
+            for part in ["value", "title", "description"] {
+                assert!(view[key][part].is_string(), "{key}.{part}");
+            }
+        }
+        let text = Value::Object(view.clone()).to_string();
+        assert!(!text.contains("canary"), "{text}");
+        assert_eq!(view["oidc_client_secret"]["value"], "***");
+        assert_eq!(view["rate_limit_cleanup_interval"]["value"], "10m0s");
+        assert_eq!(go_duration(3600), "1h0m0s");
+        assert_eq!(go_duration(59), "59s");
+    }
+}

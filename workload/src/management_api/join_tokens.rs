@@ -1,0 +1,87 @@
+//! `/1.0/remote-cluster-join-token`.
+
+use salvo::{Depot, Request, handler};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{BODY_MAX_BYTES, BODY_TIME, app};
+use crate::domain::join_tokens::{self, JoinTokenRequest};
+use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
+
+/// A pending token as listed. `expired` is ours, the other keys are those of the contract.
+#[derive(Serialize)]
+pub(super) struct JoinTokenView {
+    #[serde(with = "time::serde::rfc3339")]
+    expiry: OffsetDateTime,
+    cluster_name: String,
+    description: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    expired: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct NewTokenView {
+    token: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewTokenBody {
+    cluster_name: Option<String>,
+    description: Option<String>,
+    expiry: Option<String>,
+}
+
+impl TryFrom<NewTokenBody> for JoinTokenRequest {
+    type Error = ApiError;
+
+    fn try_from(body: NewTokenBody) -> Result<Self, ApiError> {
+        // Year 1 is how Go programs write "no time".
+        let expiry = body.expiry.filter(|text| !text.is_empty() && text != "0001-01-01T00:00:00Z");
+        let expiry = expiry
+            .map(|text| OffsetDateTime::parse(&text, &Rfc3339))
+            .transpose()
+            .map_err(|_| {
+                ApiError::BadRequest(
+                    "expiry date must be an RFC 3339 time such as 2026-11-30T18:00:00Z".into(),
+                )
+            })?;
+        Ok(Self {
+            cluster_name: body.cluster_name.unwrap_or_default(),
+            description: body.description.unwrap_or_default(),
+            expiry,
+        })
+    }
+}
+
+/// `GET /1.0/remote-cluster-join-token`: tokens that nobody used yet, the oldest first.
+#[handler]
+pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>> {
+    let tokens = join_tokens::list(&app(depot)?.pool).await?;
+    let views = tokens.into_iter().map(|token| JoinTokenView {
+        expiry: token.expires_at,
+        cluster_name: token.cluster_name,
+        description: token.description,
+        created_at: token.created_at,
+        expired: token.expired,
+    });
+    Ok(Success(views.collect()))
+}
+
+/// `POST /1.0/remote-cluster-join-token`: creates a token; its text is in this answer and nowhere else.
+#[handler]
+pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
+    let app = app(depot)?;
+    let body: NewTokenBody = parse_json(read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let token = join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?).await?;
+    Ok(Success(NewTokenView { token: token.expose().to_owned() }))
+}
+
+/// `DELETE /1.0/remote-cluster-join-token/{name}`: revokes the pending token of a cluster.
+#[handler]
+pub(super) async fn revoke(req: &mut Request, depot: &mut Depot) -> Reply<Success<Option<()>>> {
+    join_tokens::revoke(&app(depot)?.pool, &cluster_name(req)?).await?;
+    Ok(Success::NULL)
+}

@@ -1,0 +1,131 @@
+//! The Management API: what operators, their browsers and their scripts talk to.
+//!
+//! Invariants: a new route below `/1.0` is closed by default (the hoops stand on the router, not on the handlers); the `Host`
+//! header never ends up in an address or a cookie; secrets never leave.
+
+mod clusters;
+mod configuration;
+mod cookies;
+mod guards;
+mod join_tokens;
+mod login;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use salvo::{Depot, Router, Service, affix_state, handler};
+use workload_config::{Config, PublicUrl};
+
+use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::edge::{self, ApiError, Limits, Redirect, Success};
+use crate::oidc::Provider;
+use crate::seal::MasterKey;
+use crate::store::Pool;
+use crate::ui_assets;
+
+/// Limits of the Management API's listener.
+pub const LIMITS: Limits = Limits {
+    connections: 2000,
+    header_bytes: 32 << 10,
+    headers: 100,
+    header_time: Duration::from_mins(1), // also the time that an idle connection is kept for the next request
+    idle: Duration::from_mins(2),
+};
+
+/// Longest body of a request in bytes, and the time that it may take.
+const BODY_MAX_BYTES: usize = 256 << 10;
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+pub struct App {
+    /// The settings, for showing them.
+    pub config: Config,
+    /// The database.
+    pub pool: Pool,
+    /// The identity provider.
+    pub provider: Provider,
+    /// The key of cookies and stored tokens.
+    pub master_key: MasterKey,
+    /// Our origin.
+    pub public_url: PublicUrl,
+    /// What is written into join tokens.
+    pub join_tokens: JoinTokenPolicy,
+    /// Groups whose members administer.
+    pub admin_groups: Vec<String>,
+}
+
+/// The routes.
+#[must_use]
+pub fn service(app: Arc<App>) -> Service {
+    let clusters =
+        Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
+            Router::with_path("{name}")
+                .get(clusters::get)
+                .head(clusters::get)
+                .patch(clusters::change)
+                .delete(clusters::remove),
+        );
+    let join_tokens = Router::with_path("remote-cluster-join-token")
+        .get(join_tokens::list)
+        .head(join_tokens::list)
+        .post(join_tokens::create)
+        .push(Router::with_path("{name}").delete(join_tokens::revoke));
+    let configuration =
+        Router::with_path("configuration").get(configuration::get).head(configuration::get);
+    let administration =
+        Router::new().hoop(guards::admins).push(clusters).push(join_tokens).push(configuration);
+    let signed_in = Router::new()
+        .hoop(guards::people)
+        .hoop(guards::same_origin)
+        .get(server::get)
+        .head(server::get)
+        .push(administration);
+    let api = Router::with_path("1.0")
+        .push(Router::with_path("status").get(server::status).head(server::status))
+        .push(signed_in);
+    let oidc = Router::with_path("oidc")
+        .push(Router::with_path("login").get(login::begin))
+        .push(Router::with_path("callback").get(login::finish))
+        .push(
+            Router::with_path("logout")
+                .hoop(guards::same_origin)
+                .get(login::logout)
+                .post(login::logout),
+        );
+    let ui = Router::with_path("ui").get(to_ui).head(to_ui).push(
+        Router::with_path("{**path}")
+            .hoop(guards::shell_path)
+            .get(ui_assets::serve)
+            .head(ui_assets::serve),
+    );
+    let router = Router::new()
+        .hoop(affix_state::inject(app))
+        .hoop(guards::own_host)
+        .get(to_ui)
+        .head(to_ui)
+        .goal(versions)
+        .push(api)
+        .push(oidc)
+        .push(ui);
+    edge::service(router)
+}
+
+/// `GET /` and `GET /ui` lead to the UI.
+#[handler]
+async fn to_ui() -> Redirect {
+    Redirect("/ui/")
+}
+
+/// Any other method on `/`: the versions of the API.
+#[handler]
+async fn versions() -> Success<[&'static str; 1]> {
+    Success(["/1.0"])
+}
+
+fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
+    depot
+        .get_typed::<Arc<App>>()
+        .cloned()
+        .map_err(|_| ApiError::Internal("the service has no state".into()))
+}

@@ -1,0 +1,193 @@
+use rustls::pki_types::CertificateDer;
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
+
+use super::Fingerprint;
+
+/// Longest PEM text of a cluster certificate, in bytes.
+const MAX_PEM_BYTES: usize = 16 << 10;
+
+/// The certificate that a cluster enrols with and presents ever after.
+#[derive(Debug, Clone)]
+pub struct ClusterCertificate {
+    der: CertificateDer<'static>,
+    fingerprint: Fingerprint,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+}
+
+/// Why a text is not an acceptable cluster certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// The text is too long.
+    #[error("invalid certificate: more than 16 KiB")]
+    TooLong,
+    /// Not exactly one PEM block labelled `CERTIFICATE`.
+    #[error(
+        "invalid certificate: expected exactly one PEM block of type CERTIFICATE and nothing else"
+    )]
+    NotOnePemBlock,
+    /// The block does not hold an X.509 certificate.
+    #[error("invalid certificate: the PEM block does not hold an X.509 certificate")]
+    NotX509,
+    /// An X.509 certificate of version 1 or 2.
+    #[error("invalid certificate: only X.509 version 3 is accepted")]
+    NotVersion3,
+    /// A key of another kind or too weak.
+    #[error(
+        "invalid certificate: the key must be RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519"
+    )]
+    Key,
+    /// Not within its validity.
+    #[error("invalid certificate: it has expired or is not valid yet")]
+    NotValidNow,
+}
+
+impl ClusterCertificate {
+    /// Parses the PEM text of a join request, strictly: one block, white space around it at most (RFC 7468), X.509 v3
+    /// (RFC 5280), a strong key, valid at `now` with five minutes of tolerance at its beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] says which rule the text breaks.
+    pub fn from_pem(text: &str, now: OffsetDateTime) -> Result<Self, CertificateError> {
+        if text.len() > MAX_PEM_BYTES {
+            return Err(CertificateError::TooLong);
+        }
+        let text = text.trim_ascii();
+        let one_block = text.starts_with("-----BEGIN CERTIFICATE-----")
+            && text.ends_with("-----END CERTIFICATE-----")
+            && text.matches("-----BEGIN").count() == 1;
+        if !one_block {
+            return Err(CertificateError::NotOnePemBlock);
+        }
+        let block = pem::parse(text).map_err(|_| CertificateError::NotOnePemBlock)?;
+        let certificate = Self::from_der(block.contents())?;
+        if now + time::Duration::minutes(5) < certificate.not_before || now > certificate.not_after
+        {
+            return Err(CertificateError::NotValidNow);
+        }
+        Ok(certificate)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let (rest, parsed) =
+            X509Certificate::from_der(der).map_err(|_| CertificateError::NotX509)?;
+        if !rest.is_empty() {
+            return Err(CertificateError::NotX509);
+        }
+        if parsed.version() != X509Version::V3 {
+            return Err(CertificateError::NotVersion3);
+        }
+        let key = parsed.public_key();
+        let strong = match key.parsed() {
+            Ok(PublicKey::RSA(rsa)) => rsa.key_size() >= 2048,
+            // Uncompressed points of P-256, P-384 and P-521 (SEC 1, section 2.3.3), the curve by its identifier.
+            Ok(PublicKey::EC(_)) => {
+                key.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).is_some_and(
+                    |curve| {
+                        ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"]
+                            .contains(&curve.to_id_string().as_str())
+                    },
+                )
+            }
+            _ => {
+                key.algorithm.algorithm.to_id_string() == "1.3.101.112"
+                    && key.subject_public_key.data.len() == 32
+            }
+        };
+        if !strong {
+            return Err(CertificateError::Key);
+        }
+        Ok(Self {
+            fingerprint: Fingerprint::of(der),
+            not_before: parsed.validity().not_before.to_datetime(),
+            not_after: parsed.validity().not_after.to_datetime(),
+            der: CertificateDer::from(der.to_vec()),
+        })
+    }
+
+    /// The identity of the certificate's owner.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The certificate as canonical PEM: 64 columns, line feeds.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        pem::encode_config(&pem::Pem::new("CERTIFICATE", self.der.as_ref()), config)
+    }
+
+    /// Beginning of the validity.
+    #[must_use]
+    pub fn not_before(&self) -> OffsetDateTime {
+        self.not_before
+    }
+
+    /// End of the validity.
+    #[must_use]
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+    use time::Duration;
+
+    use super::*;
+
+    fn pem_with(change: impl FnOnce(&mut CertificateParams)) -> String {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(vec!["unspecified".into()]).unwrap();
+        change(&mut params);
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    fn parse(text: &str) -> Result<ClusterCertificate, CertificateError> {
+        ClusterCertificate::from_pem(text, OffsetDateTime::now_utc())
+    }
+
+    #[test]
+    fn join_10_a_self_signed_certificate_is_accepted_and_written_canonically() {
+        let text = pem_with(|_| ());
+        let certificate = parse(&text).unwrap();
+        let again = parse(&format!("\n  {}\r\n", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(certificate.to_pem(), again.to_pem());
+        assert_eq!(certificate.fingerprint(), again.fingerprint());
+        let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let params = CertificateParams::new(vec![]).unwrap();
+        assert!(parse(&params.self_signed(&ed25519).unwrap().pem()).is_ok());
+    }
+
+    #[test]
+    fn join_10_other_texts_are_refused_with_their_reason() {
+        use CertificateError as E;
+        let good = pem_with(|_| ());
+        let now = OffsetDateTime::now_utc();
+        let cases = [
+            (String::new(), E::NotOnePemBlock),
+            ("not PEM".into(), E::NotOnePemBlock),
+            (format!("{good}{good}"), E::NotOnePemBlock),
+            (format!("leading text\n{good}"), E::NotOnePemBlock),
+            (good.replace("CERTIFICATE", "PUBLIC KEY"), E::NotOnePemBlock),
+            (pem::encode(&pem::Pem::new("CERTIFICATE", vec![1, 2, 3])), E::NotX509),
+            (format!("{good}{}", " ".repeat(MAX_PEM_BYTES)), E::TooLong),
+            (pem_with(|p| p.not_after = now - Duration::days(1)), E::NotValidNow),
+            (pem_with(|p| p.not_before = now + Duration::hours(1)), E::NotValidNow),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(&text).unwrap_err(), expected, "{text:.80}");
+        }
+        let mut trailing = pem::parse(&good).unwrap().into_contents();
+        trailing.push(0);
+        assert_eq!(
+            parse(&pem::encode(&pem::Pem::new("CERTIFICATE", trailing))).unwrap_err(),
+            E::NotX509
+        );
+    }
+}

@@ -1,0 +1,212 @@
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Most entries in each list of a heartbeat.
+const MAX_ENTRIES: usize = 4096;
+/// Longest text in a heartbeat, in bytes; the UI's address has a limit of its own.
+const MAX_TEXT_BYTES: usize = 256;
+
+/// What a MicroCloud reports about itself. Any key may be missing or null; unknown keys are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Heartbeat {
+    /// MicroCeph members by state.
+    #[serde(deserialize_with = "null_is_default")]
+    pub ceph_statuses: Vec<StatusCount>,
+    /// Number of CPUs; members of every release so far send 0.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cpu_total_count: i64,
+    /// Load average over one minute, as text with two decimals.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cpu_load_1: String,
+    /// Load average over five minutes.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cpu_load_5: String,
+    /// Load average over fifteen minutes.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cpu_load_15: String,
+    /// Memory of all members, in bytes.
+    #[serde(deserialize_with = "null_is_default")]
+    pub memory_total_amount: i64,
+    /// Used memory of all members, in bytes.
+    #[serde(deserialize_with = "null_is_default")]
+    pub memory_usage: i64,
+    /// Storage pools: a local pool once per member, a remote one once.
+    #[serde(deserialize_with = "null_is_default")]
+    pub storage_pool_usages: Vec<StoragePoolUsage>,
+    /// LXD cluster members by state.
+    #[serde(deserialize_with = "null_is_default")]
+    pub member_statuses: Vec<StatusCount>,
+    /// Instances of all projects by state.
+    #[serde(deserialize_with = "null_is_default")]
+    pub instance_statuses: Vec<StatusCount>,
+    /// Metrics of the members. Read past: nothing takes them yet.
+    #[serde(skip_serializing)]
+    server_metrics: Option<IgnoredAny>,
+    /// Address of the cluster's own web UI.
+    #[serde(deserialize_with = "null_is_default")]
+    pub ui_url: String,
+}
+
+/// How many things are in one state. The order of a list is kept as received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusCount {
+    /// The state, in the words of LXD or MicroCeph.
+    pub status: String,
+    /// How many, at least 0.
+    pub count: i64,
+}
+
+/// Space in a storage pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoragePoolUsage {
+    /// Name of the pool.
+    pub name: String,
+    /// The member that holds a local pool; empty for a remote one.
+    #[serde(default)]
+    pub member: String,
+    /// Size in bytes.
+    pub total: u64,
+    /// Used bytes.
+    pub usage: u64,
+}
+
+/// Why the content of a heartbeat is refused although it is well-formed JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeartbeatError {
+    /// A number below zero.
+    #[error("{0} must not be negative")]
+    Negative(&'static str),
+    /// A list with too many entries.
+    #[error("{0} must have at most 4096 entries")]
+    TooManyEntries(&'static str),
+    /// A text that is too long or has a NUL character.
+    #[error("{0} must have at most {1} bytes and no NUL character")]
+    Text(&'static str, usize),
+}
+
+impl Heartbeat {
+    /// Checks the limits of counts, lists and texts.
+    ///
+    /// # Errors
+    ///
+    /// [`HeartbeatError`] names the first field that breaks its limit.
+    pub fn check(&self) -> Result<(), HeartbeatError> {
+        let text = |field, value: &str, limit: usize| {
+            let fits = value.len() <= limit && !value.contains('\0');
+            if fits { Ok(()) } else { Err(HeartbeatError::Text(field, limit)) }
+        };
+        for (field, value) in [
+            ("cpu_total_count", self.cpu_total_count),
+            ("memory_total_amount", self.memory_total_amount),
+            ("memory_usage", self.memory_usage),
+        ] {
+            if value < 0 {
+                return Err(HeartbeatError::Negative(field));
+            }
+        }
+        for (field, value) in [
+            ("cpu_load_1", &self.cpu_load_1),
+            ("cpu_load_5", &self.cpu_load_5),
+            ("cpu_load_15", &self.cpu_load_15),
+        ] {
+            text(field, value, MAX_TEXT_BYTES)?;
+        }
+        text("ui_url", &self.ui_url, 2048)?;
+        for (field, list) in [
+            ("ceph_statuses", &self.ceph_statuses),
+            ("member_statuses", &self.member_statuses),
+            ("instance_statuses", &self.instance_statuses),
+        ] {
+            if list.len() > MAX_ENTRIES {
+                return Err(HeartbeatError::TooManyEntries(field));
+            }
+            for entry in list {
+                text(field, &entry.status, MAX_TEXT_BYTES)?;
+                if entry.count < 0 {
+                    return Err(HeartbeatError::Negative(field));
+                }
+            }
+        }
+        if self.storage_pool_usages.len() > MAX_ENTRIES {
+            return Err(HeartbeatError::TooManyEntries("storage_pool_usages"));
+        }
+        for pool in &self.storage_pool_usages {
+            text("storage_pool_usages", &pool.name, MAX_TEXT_BYTES)?;
+            text("storage_pool_usages", &pool.member, MAX_TEXT_BYTES)?;
+        }
+        Ok(())
+    }
+}
+
+impl StatusCount {
+    /// The sum of all counts; it stops at the largest number instead of wrapping.
+    #[must_use]
+    pub fn sum(list: &[Self]) -> i64 {
+        list.iter().fold(0, |sum, entry| sum.saturating_add(entry.count))
+    }
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Heartbeat {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn missing_keys_and_nulls_are_empty_and_unknown_keys_are_ignored() {
+        let heartbeat = parse(
+            r#"{"ceph_statuses":null,"memory_usage":null,"server_metrics":null,"new":{"a":[1]}}"#,
+        );
+        assert_eq!(
+            heartbeat,
+            Heartbeat { server_metrics: heartbeat.server_metrics, ..Heartbeat::default() }
+        );
+        assert_eq!(heartbeat.check(), Ok(()));
+    }
+
+    #[test]
+    fn lim_05_sums_saturate_and_bad_values_are_named() {
+        let heartbeat = parse(
+            r#"{"member_statuses":[{"status":"Online","count":9223372036854775807},{"status":"Offline","count":5}]}"#,
+        );
+        assert_eq!(StatusCount::sum(&heartbeat.member_statuses), i64::MAX);
+        assert_eq!(heartbeat.check(), Ok(()));
+        for (json, error) in [
+            (r#"{"memory_usage":-1}"#, "memory_usage must not be negative"),
+            (
+                r#"{"ceph_statuses":[{"status":"x","count":-1}]}"#,
+                "ceph_statuses must not be negative",
+            ),
+            (
+                r#"{"storage_pool_usages":[{"name":"a\u0000","member":"","total":1,"usage":1}]}"#,
+                "storage_pool_usages must have at most 256 bytes and no NUL character",
+            ),
+        ] {
+            assert_eq!(parse(json).check().unwrap_err().to_string(), error);
+        }
+        let entry = StatusCount { status: "x".into(), count: 1 };
+        let at_limit = Heartbeat {
+            instance_statuses: vec![entry.clone(); MAX_ENTRIES],
+            ..Heartbeat::default()
+        };
+        assert_eq!(at_limit.check(), Ok(()));
+        let over =
+            Heartbeat { instance_statuses: vec![entry; MAX_ENTRIES + 1], ..Heartbeat::default() };
+        assert_eq!(over.check(), Err(HeartbeatError::TooManyEntries("instance_statuses")));
+        assert!(
+            serde_json::from_str::<Heartbeat>(
+                r#"{"storage_pool_usages":[{"name":"a","total":-1,"usage":0}]}"#
+            )
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! Plain types that cannot hold a wrong value. They know neither HTTP nor SQL.
+
+mod certificate;
+mod cluster;
+mod fingerprint;
+mod heartbeat;
+mod join_token;
+mod name;
+mod session;
+mod text;
+mod ui_url;
+
+pub use certificate::{CertificateError, ClusterCertificate};
+pub use cluster::{ClusterChanges, RemoteCluster, Threshold};
+pub use fingerprint::Fingerprint;
+pub use heartbeat::{Heartbeat, HeartbeatError, StatusCount, StoragePoolUsage};
+pub use join_token::{JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash};
+pub use name::{ClusterName, InvalidName};
+pub use session::{Identity, Operator, Session, SessionId};
+pub use text::{Description, InvalidDescription};
+pub use ui_url::UiUrl;

@@ -1,0 +1,76 @@
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretBox};
+use sha2::{Digest, Sha256};
+
+/// The 256-bit id of a session, as the cookie carries it. The database knows only its hash.
+pub struct SessionId(SecretBox<[u8; 32]>);
+
+impl SessionId {
+    /// Draws a new id; `None` when the system's random generator fails.
+    #[must_use]
+    pub fn generate() -> Option<Self> {
+        let mut bytes = [0_u8; 32];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        Some(Self(SecretBox::new(Box::new(bytes))))
+    }
+
+    /// The id in a cookie's value; `None` unless it is exactly what [`cookie_value`](Self::cookie_value) writes.
+    #[must_use]
+    pub fn parse(cookie_value: &str) -> Option<Self> {
+        let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(cookie_value).ok()?.try_into().ok()?;
+        Some(Self(SecretBox::new(Box::new(bytes))))
+    }
+
+    /// The id as 43 characters of base64url.
+    #[must_use]
+    pub fn cookie_value(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.expose_secret())
+    }
+
+    /// The id's 32 bytes, for deriving the key that seals the session's tokens.
+    #[must_use]
+    pub fn secret_bytes(&self) -> &[u8; 32] {
+        self.0.expose_secret()
+    }
+
+    /// SHA-256 of the id: the key of the session's row.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.expose_secret()).into()
+    }
+}
+
+/// A person whom the identity provider vouched for (OpenID Connect Core 1.0, section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider.
+    pub issuer: String,
+    /// The person's identifier at the provider.
+    pub subject: String,
+    /// Display name; may be empty.
+    pub name: String,
+    /// E-mail address; may be empty.
+    pub email: String,
+}
+
+/// The person behind a request, with the groups that decide what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// E-mail address; may be empty.
+    pub email: String,
+    /// Display name; the subject when the provider gave none.
+    pub name: String,
+    /// Groups as the provider lists them.
+    pub groups: Vec<String>,
+}
+
+/// A session as stored: whom it belongs to and the sealed ID token, which a logout at the provider needs.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The person.
+    pub operator: Operator,
+    /// The ID token, sealed.
+    pub id_token_sealed: Vec<u8>,
+}

@@ -1,0 +1,98 @@
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken,
+    CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+};
+use openidconnect::{
+    AdditionalClaims, Client, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IdToken, IdTokenFields, StandardErrorResponse, StandardTokenResponse,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// All claims that the standard does not name: the one with the groups has a configurable name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OtherClaims {
+    #[serde(flatten)]
+    claims: Map<String, Value>,
+}
+
+impl AdditionalClaims for OtherClaims {}
+
+impl OtherClaims {
+    /// The groups: the claim must be an array of strings, anything else counts as absent and gives no rights.
+    pub(super) fn groups(&self, claim: &str) -> Vec<String> {
+        let Some(Value::Array(list)) = self.claims.get(claim) else { return Vec::new() };
+        let groups: Option<Vec<String>> =
+            list.iter().map(|group| group.as_str().map(str::to_owned)).collect();
+        groups.unwrap_or_default()
+    }
+
+    /// The claim `nbf`, in seconds since 1970 (RFC 7519, section 4.1.5).
+    pub(super) fn not_before(&self) -> Option<i64> {
+        self.claims.get("nbf").and_then(Value::as_i64)
+    }
+}
+
+pub(super) type ProviderIdToken = IdToken<
+    OtherClaims,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
+
+type Fields = IdTokenFields<
+    OtherClaims,
+    EmptyExtraTokenFields,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
+
+/// The provider's answer to a code.
+pub(super) type Tokens = StandardTokenResponse<Fields, CoreTokenType>;
+
+/// A client that knows the provider's authorization endpoint.
+pub(super) type OidcClient = Client<
+    OtherClaims,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    Tokens,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oidc_09_only_an_array_of_strings_gives_groups() {
+        let groups = |json: &str| {
+            serde_json::from_str::<OtherClaims>(json).unwrap().groups("mcm-idp-groups")
+        };
+        assert_eq!(groups(r#"{"mcm-idp-groups":["admins","staff"]}"#), ["admins", "staff"]);
+        for none in [
+            r"{}",
+            r#"{"mcm-idp-groups":"admins"}"#,
+            r#"{"mcm-idp-groups":["admins",1]}"#,
+            r#"{"mcm-idp-groups":[["admins"]]}"#,
+            r#"{"mcm-idp-groups":{"admins":true}}"#,
+            r#"{"mcm-idp-groups":null}"#,
+            r#"{"MCM-IDP-GROUPS":["admins"]}"#,
+        ] {
+            assert_eq!(groups(none), [] as [&str; 0], "{none}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Sealing: what leaves the process encrypted and comes back, under keys derived from one master key.
+//!
+//! AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D); keys by HKDF-SHA-256 (RFC 5869) with one label per purpose.
+//! The master key has nothing to do with TLS: a renewed certificate logs nobody out.
+
+use std::io::Write;
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+
+use crate::model::SessionId;
+
+/// The labels: each purpose has keys of its own.
+const LABEL_LOGIN_ATTEMPT: &str = "microcloud-cluster-manager login-attempt v1";
+const LABEL_SESSION_TOKENS: &str = "microcloud-cluster-manager session-tokens v1";
+
+/// 32 random bytes that all units of a deployment share.
+#[derive(Debug)]
+pub struct MasterKey(SecretBox<[u8; 32]>);
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// The file cannot be read or made.
+    #[error("the master key file cannot be used")]
+    Io(#[from] std::io::Error),
+    /// The file has another content.
+    #[error("the master key file must hold 64 hexadecimal digits")]
+    Malformed,
+    /// No randomness.
+    #[error("the random generator failed")]
+    Random,
+}
+
+impl MasterKey {
+    /// Reads the key from a file with 64 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// [`MasterKeyError`], never with the content.
+    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
+        let text = SecretString::from(std::fs::read_to_string(path)?);
+        let mut bytes = [0_u8; 32];
+        hex::decode_to_slice(text.expose_secret().trim(), &mut bytes)
+            .map_err(|_| MasterKeyError::Malformed)?;
+        Ok(Self(SecretBox::new(Box::new(bytes))))
+    }
+
+    /// Reads the key, or makes it when there is none yet. Processes that start together end up with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`MasterKeyError`], never with the content.
+    pub fn read_or_create(path: &Path) -> Result<Self, MasterKeyError> {
+        if !path.exists() {
+            let mut bytes = [0_u8; 32];
+            SystemRandom::new().fill(&mut bytes).map_err(|_| MasterKeyError::Random)?;
+            let text = SecretString::from(hex::encode(bytes));
+            crate::files::create_once(path, |file| {
+                file.write_all(text.expose_secret().as_bytes())
+            })?;
+        }
+        Self::read(path)
+    }
+
+    /// Seals the state of a login that is under way.
+    #[must_use]
+    pub fn login_attempts(&self) -> Sealer {
+        self.sealer(&[], &[], LABEL_LOGIN_ATTEMPT)
+    }
+
+    /// Seals the tokens of one session. Without the session's id, which only the cookie has, nothing opens.
+    #[must_use]
+    pub fn session_tokens(&self, id: &SessionId) -> Sealer {
+        self.sealer(id.secret_bytes(), &id.hash(), LABEL_SESSION_TOKENS)
+    }
+
+    fn sealer(&self, more_key: &[u8], salt: &[u8], label: &str) -> Sealer {
+        let input = SecretBox::new(Box::new([self.0.expose_secret(), more_key].concat()));
+        let mut key = [0_u8; 32];
+        let derived = Salt::new(HKDF_SHA256, salt)
+            .extract(input.expose_secret())
+            .expand(&[label.as_bytes()], &AES_256_GCM)
+            .and_then(|okm| okm.fill(&mut key));
+        let key = derived.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key)).ok();
+        Sealer { key, context: hex::encode(salt) }
+    }
+}
+
+/// Seals and opens for one purpose.
+pub struct Sealer {
+    key: Option<RandomizedNonceKey>,
+    context: String,
+}
+
+impl Sealer {
+    /// Nonce, ciphertext and tag; `kind` must be the same when opening. `None` when the cipher or the generator fails.
+    #[must_use]
+    pub fn seal(&self, kind: &str, plain: &[u8]) -> Option<Vec<u8>> {
+        let mut text = plain.to_vec();
+        let nonce = self.key.as_ref()?.seal_in_place_append_tag(self.aad(kind), &mut text).ok()?;
+        Some([nonce.as_ref().as_slice(), &text].concat())
+    }
+
+    /// The sealed bytes, or `None` when they were not sealed here for the same purpose and kind.
+    #[must_use]
+    pub fn open(&self, kind: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut text = text.to_vec();
+        let plain = self.key.as_ref()?.open_in_place(nonce, self.aad(kind), &mut text).ok()?;
+        Some(plain.to_vec())
+    }
+
+    fn aad(&self, kind: &str) -> Aad<Vec<u8>> {
+        Aad::from(format!("{}|{kind}|1", self.context).into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> MasterKey {
+        MasterKey(SecretBox::new(Box::new([byte; 32])))
+    }
+
+    #[test]
+    fn store_01_only_the_same_key_session_and_kind_open_a_token() {
+        let (master, id) = (key(1), SessionId::generate().unwrap());
+        let sealed = master.session_tokens(&id).seal("id", b"token").unwrap();
+        assert_eq!(master.session_tokens(&id).open("id", &sealed).unwrap(), b"token");
+        assert_ne!(
+            sealed,
+            master.session_tokens(&id).seal("id", b"token").unwrap(),
+            "a fresh nonce each time"
+        );
+        let other = SessionId::generate().unwrap();
+        assert_eq!(master.session_tokens(&other).open("id", &sealed), None);
+        assert_eq!(master.session_tokens(&id).open("refresh", &sealed), None);
+        assert_eq!(key(2).session_tokens(&id).open("id", &sealed), None);
+        assert_eq!(master.login_attempts().open("id", &sealed), None);
+        for n in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[n] ^= 1;
+            assert_eq!(master.session_tokens(&id).open("id", &changed), None, "byte {n}");
+            assert_eq!(master.session_tokens(&id).open("id", &sealed[..n]), None, "cut at {n}");
+        }
+    }
+
+    #[test]
+    fn store_02_the_key_is_made_once_and_not_readable_by_others() {
+        let dir = std::env::temp_dir().join(format!("mcm-master-key-{}", std::process::id()));
+        let path = dir.join("master.key");
+        let first = MasterKey::read_or_create(&path).unwrap();
+        let second = MasterKey::read_or_create(&path).unwrap();
+        assert_eq!(first.0.expose_secret(), second.0.expose_secret());
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(&path, "too short").unwrap();
+        assert!(matches!(MasterKey::read(&path), Err(MasterKeyError::Malformed)));
+        assert!(!format!("{first:?}").contains(&hex::encode(first.0.expose_secret())));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

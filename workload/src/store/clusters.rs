@@ -1,0 +1,315 @@
+//! Tables `remote_clusters`, `remote_cluster_details` and `removed_clusters`.
+
+use deadpool_postgres::GenericClient;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use super::StoreError;
+use crate::model::{
+    ClusterCertificate, ClusterChanges, Description, Fingerprint, Heartbeat, RemoteCluster,
+    StatusCount, Threshold, UiUrl,
+};
+
+/// Which unique value an enrolment met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolled {
+    /// The cluster is in.
+    Now,
+    /// Another cluster has the name or the certificate.
+    Taken {
+        /// Whether the name is the one that is taken.
+        name: bool,
+    },
+}
+
+/// Inserts a cluster with an empty detail row. Nothing is inserted when its name or its certificate is taken.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.insert", skip_all, fields(cluster.name = name))]
+pub async fn insert(
+    db: &impl GenericClient,
+    name: &str,
+    description: &str,
+    certificate: &ClusterCertificate,
+) -> Result<Enrolled, StoreError> {
+    const INSERT: &str = "
+        WITH cluster AS (
+            INSERT INTO remote_clusters
+                        (name, description, certificate, fingerprint, certificate_not_before, certificate_not_after)
+                 VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT DO NOTHING
+              RETURNING id
+        ), forgotten AS (
+            DELETE FROM removed_clusters WHERE fingerprint = $4 AND EXISTS (SELECT FROM cluster)
+        )
+        INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
+    const NAME_TAKEN: &str = "SELECT EXISTS (SELECT FROM remote_clusters WHERE name = $1)";
+    let failed = || StoreError::query("inserting a cluster");
+    let statement = db.prepare_cached(INSERT).await.map_err(failed())?;
+    let inserted = db
+        .execute(
+            &statement,
+            &[
+                &name,
+                &description,
+                &certificate.to_pem(),
+                &certificate.fingerprint().as_bytes(),
+                &certificate.not_before(),
+                &certificate.not_after(),
+            ],
+        )
+        .await
+        .map_err(failed())?;
+    if inserted == 1 {
+        return Ok(Enrolled::Now);
+    }
+    let statement = db.prepare_cached(NAME_TAKEN).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[&name]).await.map_err(failed())?;
+    Ok(Enrolled::Taken { name: column(&row, "exists")? })
+}
+
+/// Whether the cluster `name` is enrolled with this very certificate.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn is_enrolled(
+    db: &impl GenericClient,
+    name: &str,
+    fingerprint: Fingerprint,
+) -> Result<bool, StoreError> {
+    const SQL: &str =
+        "SELECT EXISTS (SELECT FROM remote_clusters WHERE name = $1 AND fingerprint = $2)";
+    let failed = || StoreError::query("looking for an enrolled cluster");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[&name, &fingerprint.as_bytes()]).await.map_err(failed())?;
+    column(&row, "exists")
+}
+
+/// Whether a cluster exists whose name people or metrics cannot tell from `name`.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn has_similar_name(db: &impl GenericClient, name: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        SELECT EXISTS (SELECT FROM remote_clusters WHERE folded_name = translate(lower($1 COLLATE \"C\"), '-', '_'))";
+    let failed = || StoreError::query("looking for a similar cluster name");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[&name]).await.map_err(failed())?;
+    column(&row, "exists")
+}
+
+/// Stores a heartbeat in one statement, which also authenticates: it changes the row of the cluster that owns the
+/// certificate, within the certificate's validity (five minutes of tolerance at its beginning). `false`: no such cluster,
+/// and nothing was changed.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.heartbeat", skip_all)]
+pub async fn store_heartbeat(
+    db: &impl GenericClient,
+    fingerprint: Fingerprint,
+    heartbeat: &Heartbeat,
+    ui_url: &UiUrl,
+) -> Result<bool, StoreError> {
+    // The average follows a changed interval within a few heartbeats, and one long silence does not spoil it.
+    const SQL: &str = "
+        UPDATE remote_cluster_details AS details
+           SET ceph_count = $2, ceph_statuses = $3, cpu_total_count = $4, cpu_load_1 = $5, cpu_load_5 = $6,
+               cpu_load_15 = $7, memory_total_amount = $8, memory_usage = $9, storage_pool_usages = $10,
+               member_count = $11, member_statuses = $12, instance_count = $13, instance_statuses = $14, ui_url = $15,
+               last_heartbeat_at = now(),
+               heartbeat_interval_seconds = CASE WHEN last_heartbeat_at IS NULL THEN heartbeat_interval_seconds
+                   ELSE greatest(5, least(86400, 0.7 * heartbeat_interval_seconds + 0.3 * least(
+                       extract(epoch FROM now() - last_heartbeat_at), 4 * heartbeat_interval_seconds))) END
+          FROM remote_clusters AS cluster
+         WHERE cluster.fingerprint = $1
+           AND now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after
+           AND details.remote_cluster_id = cluster.id";
+    let failed = || StoreError::query("storing a heartbeat");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let changed = db
+        .execute(
+            &statement,
+            &[
+                &fingerprint.as_bytes(),
+                &StatusCount::sum(&heartbeat.ceph_statuses),
+                &Json(&heartbeat.ceph_statuses),
+                &heartbeat.cpu_total_count,
+                &heartbeat.cpu_load_1,
+                &heartbeat.cpu_load_5,
+                &heartbeat.cpu_load_15,
+                &heartbeat.memory_total_amount,
+                &heartbeat.memory_usage,
+                &Json(&heartbeat.storage_pool_usages),
+                &StatusCount::sum(&heartbeat.member_statuses),
+                &Json(&heartbeat.member_statuses),
+                &StatusCount::sum(&heartbeat.instance_statuses),
+                &Json(&heartbeat.instance_statuses),
+                &ui_url.as_str(),
+            ],
+        )
+        .await
+        .map_err(failed())?;
+    Ok(changed == 1)
+}
+
+/// Removes the cluster that owns a certificate and remembers the certificate; a certificate that is remembered already
+/// counts as removed. `false`: the certificate is unknown.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.leave", skip_all)]
+pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        WITH removed AS (DELETE FROM remote_clusters WHERE fingerprint = $1 RETURNING name, fingerprint),
+        remembered AS (
+            INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
+            ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()
+        )
+        SELECT EXISTS (SELECT FROM removed) OR EXISTS (SELECT FROM removed_clusters WHERE fingerprint = $1) AS known";
+    let failed = || StoreError::query("removing a cluster that leaves");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[&fingerprint.as_bytes()]).await.map_err(failed())?;
+    column(&row, "known")
+}
+
+/// Removes the cluster `name` and remembers its certificate. `false`: no such cluster.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.remove", skip_all, fields(cluster.name = name))]
+pub async fn remove(db: &impl GenericClient, name: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        WITH removed AS (DELETE FROM remote_clusters WHERE name = $1 RETURNING name, fingerprint)
+        INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
+        ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()";
+    let failed = || StoreError::query("removing a cluster");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    Ok(db.execute(&statement, &[&name]).await.map_err(failed())? == 1)
+}
+
+/// Changes what an operator may change. `false`: no such cluster.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.change", skip_all, fields(cluster.name = name))]
+pub async fn change(
+    db: &impl GenericClient,
+    name: &str,
+    changes: &ClusterChanges,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        UPDATE remote_clusters
+           SET description = coalesce($2, description), disk_threshold = coalesce($3, disk_threshold),
+               memory_threshold = coalesce($4, memory_threshold), updated_at = now()
+         WHERE name = $1";
+    let failed = || StoreError::query("changing a cluster");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let rows = db
+        .execute(
+            &statement,
+            &[
+                &name,
+                &changes.description.as_ref().map(Description::as_str),
+                &changes.disk_threshold.map(Threshold::percent),
+                &changes.memory_threshold.map(Threshold::percent),
+            ],
+        )
+        .await
+        .map_err(failed())?;
+    Ok(rows == 1)
+}
+
+/// Some clusters and the database's clock, by which their age is told.
+pub type AtTime<T> = (T, OffsetDateTime);
+
+/// All clusters in the byte order of their names.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.cluster.list", skip_all)]
+pub async fn list(db: &impl GenericClient) -> Result<AtTime<Vec<RemoteCluster>>, StoreError> {
+    const SQL: &str = "
+        SELECT cluster.*, details.*, now() AS now
+          FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+      ORDER BY cluster.name";
+    let failed = || StoreError::query("listing clusters");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+    Ok((rows.iter().map(remote_cluster).collect::<Result<_, _>>()?, now))
+}
+
+/// One cluster by its name.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+#[tracing::instrument(name = "store.cluster.find", skip_all, fields(cluster.name = name))]
+pub async fn find(
+    db: &impl GenericClient,
+    name: &str,
+) -> Result<Option<AtTime<RemoteCluster>>, StoreError> {
+    const SQL: &str = "
+        SELECT cluster.*, details.*, now() AS now
+          FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+         WHERE cluster.name = $1";
+    let failed = || StoreError::query("looking up a cluster");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_opt(&statement, &[&name]).await.map_err(failed())?;
+    row.map(|row| Ok((remote_cluster(&row)?, column(&row, "now")?))).transpose()
+}
+
+fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
+    let fingerprint: &[u8] = column(row, "fingerprint")?;
+    Ok(RemoteCluster {
+        name: column(row, "name")?,
+        description: column(row, "description")?,
+        certificate: column(row, "certificate")?,
+        fingerprint: Fingerprint::from_bytes(fingerprint)
+            .ok_or(StoreError::Corrupt { table: "remote_clusters", column: "fingerprint" })?,
+        disk_threshold: column(row, "disk_threshold")?,
+        memory_threshold: column(row, "memory_threshold")?,
+        joined_at: column(row, "joined_at")?,
+        last_heartbeat_at: column(row, "last_heartbeat_at")?,
+        heartbeat_interval_seconds: column(row, "heartbeat_interval_seconds")?,
+        ceph_count: column(row, "ceph_count")?,
+        ceph_statuses: json(row, "ceph_statuses")?,
+        cpu_total_count: column(row, "cpu_total_count")?,
+        cpu_load: [
+            column(row, "cpu_load_1")?,
+            column(row, "cpu_load_5")?,
+            column(row, "cpu_load_15")?,
+        ],
+        memory_total_amount: column(row, "memory_total_amount")?,
+        memory_usage: column(row, "memory_usage")?,
+        storage_pool_usages: json(row, "storage_pool_usages")?,
+        member_count: column(row, "member_count")?,
+        member_statuses: json(row, "member_statuses")?,
+        instance_count: column(row, "instance_count")?,
+        instance_statuses: json(row, "instance_statuses")?,
+        ui_url: column(row, "ui_url")?,
+    })
+}
+
+fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T, StoreError> {
+    column::<Json<T>>(row, name).map(|Json(value)| value)
+}
+
+fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    name: &'static str,
+) -> Result<T, StoreError> {
+    row.try_get(name).map_err(|_| StoreError::Corrupt { table: "remote_clusters", column: name })
+}

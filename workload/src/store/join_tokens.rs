@@ -1,0 +1,200 @@
+//! Table `join_tokens`.
+
+use deadpool_postgres::GenericClient;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::model::{Fingerprint, NewJoinToken, PendingJoinToken, TokenHash};
+
+/// A token row as a join meets it.
+#[derive(Clone)]
+pub struct JoinTokenRow {
+    /// Identifies the row.
+    pub id: Uuid,
+    /// Hash of the token's text.
+    pub hash: TokenHash,
+    /// What the enrolled cluster will be described as.
+    pub description: String,
+    /// Whether its life has ended, by the database's clock.
+    pub expired: bool,
+    /// The certificate that used it, if one did.
+    pub consumed_by: Option<Fingerprint>,
+}
+
+/// Inserts a token in place of an expired one for the same or a similar name. `false`: a token is pending for such a name.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.join_token.insert", skip_all, fields(cluster.name = %token.cluster_name))]
+pub async fn insert(
+    db: &impl GenericClient,
+    id: Uuid,
+    token: &NewJoinToken,
+    hash: &TokenHash,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        INSERT INTO join_tokens AS token (id, cluster_name, description, token_hash, expires_at)
+             VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (folded_name) WHERE consumed_at IS NULL
+          DO UPDATE SET id = $1, cluster_name = $2, description = $3, token_hash = $4, expires_at = $5, created_at = now()
+              WHERE token.expires_at <= now()";
+    let failed = || StoreError::query("inserting a join token");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let inserted = db
+        .execute(
+            &statement,
+            &[
+                &id,
+                &token.cluster_name.as_str(),
+                &token.description.as_str(),
+                &hash.as_bytes(),
+                &token.expires_at,
+            ],
+        )
+        .await
+        .map_err(failed())?;
+    Ok(inserted == 1)
+}
+
+/// How many tokens are pending, up to `limit`.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn count_pending(db: &impl GenericClient, limit: i64) -> Result<i64, StoreError> {
+    const SQL: &str = "
+        SELECT count(*) AS pending FROM (SELECT FROM join_tokens WHERE consumed_at IS NULL LIMIT $1) AS some";
+    let failed = || StoreError::query("counting join tokens");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[&limit]).await.map_err(failed())?;
+    column(&row, "pending")
+}
+
+/// All tokens that nobody used, the oldest first.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.join_token.list", skip_all)]
+pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToken>, StoreError> {
+    const SQL: &str = "
+        SELECT id, cluster_name, description, expires_at, created_at, expires_at <= now() AS expired
+          FROM join_tokens
+         WHERE consumed_at IS NULL
+      ORDER BY created_at, cluster_name";
+    let failed = || StoreError::query("listing join tokens");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    rows.iter()
+        .map(|row| {
+            Ok(PendingJoinToken {
+                id: column(row, "id")?,
+                cluster_name: column(row, "cluster_name")?,
+                description: column(row, "description")?,
+                expires_at: column(row, "expires_at")?,
+                created_at: column(row, "created_at")?,
+                expired: column(row, "expired")?,
+            })
+        })
+        .collect()
+}
+
+/// Deletes the pending token of a cluster; joins that did not commit yet will not find it. `false`: there is none.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.join_token.revoke", skip_all, fields(cluster.name = cluster_name))]
+pub async fn revoke(db: &impl GenericClient, cluster_name: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL";
+    let failed = || StoreError::query("revoking a join token");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    Ok(db.execute(&statement, &[&cluster_name]).await.map_err(failed())? == 1)
+}
+
+/// All tokens of a cluster, pending and consumed, without locking them.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+pub async fn of_cluster(
+    db: &impl GenericClient,
+    cluster_name: &str,
+) -> Result<Vec<JoinTokenRow>, StoreError> {
+    const SQL: &str = "
+        SELECT id, token_hash, description, expires_at <= now() AS expired, consumed_fingerprint
+          FROM join_tokens
+         WHERE cluster_name = $1";
+    let failed = || StoreError::query("looking up join tokens");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let rows = db.query(&statement, &[&cluster_name]).await.map_err(failed())?;
+    rows.iter().map(join_token).collect()
+}
+
+/// The token as it is now, locked until the transaction ends. `None`: it was revoked or replaced meanwhile.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+pub async fn lock(db: &impl GenericClient, id: Uuid) -> Result<Option<JoinTokenRow>, StoreError> {
+    const SQL: &str = "
+        SELECT id, token_hash, description, expires_at <= clock_timestamp() AS expired, consumed_fingerprint
+          FROM join_tokens
+         WHERE id = $1
+           FOR UPDATE";
+    let failed = || StoreError::query("locking a join token");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_opt(&statement, &[&id]).await.map_err(failed())?;
+    row.as_ref().map(join_token).transpose()
+}
+
+/// Marks a token as used by a certificate.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn consume(db: &impl GenericClient, id: Uuid, by: Fingerprint) -> Result<(), StoreError> {
+    const SQL: &str =
+        "UPDATE join_tokens SET consumed_at = now(), consumed_fingerprint = $2 WHERE id = $1";
+    let failed = || StoreError::query("consuming a join token");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    db.execute(&statement, &[&id, &by.as_bytes()]).await.map_err(failed())?;
+    Ok(())
+}
+
+/// The database's clock, by which the life of tokens is measured.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn clock(db: &impl GenericClient) -> Result<OffsetDateTime, StoreError> {
+    const SQL: &str = "SELECT now() AS now";
+    let failed = || StoreError::query("reading the database's clock");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let row = db.query_one(&statement, &[]).await.map_err(failed())?;
+    column(&row, "now")
+}
+
+fn join_token(row: &Row) -> Result<JoinTokenRow, StoreError> {
+    let corrupt = |column| StoreError::Corrupt { table: "join_tokens", column };
+    let consumed: Option<&[u8]> = column(row, "consumed_fingerprint")?;
+    Ok(JoinTokenRow {
+        id: column(row, "id")?,
+        hash: TokenHash::from_bytes(column(row, "token_hash")?).ok_or(corrupt("token_hash"))?,
+        description: column(row, "description")?,
+        expired: column(row, "expired")?,
+        consumed_by: consumed
+            .map(|bytes| Fingerprint::from_bytes(bytes).ok_or(corrupt("consumed_fingerprint")))
+            .transpose()?,
+    })
+}
+
+fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    name: &'static str,
+) -> Result<T, StoreError> {
+    row.try_get(name).map_err(|_| StoreError::Corrupt { table: "join_tokens", column: name })
+}

@@ -1,0 +1,119 @@
+//! Connections to PostgreSQL.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use workload_config::{Database, DatabaseHost, DatabaseTls, ExposeSecret};
+
+use super::StoreError;
+use crate::tls::{self, TlsError};
+
+/// A connection out of the pool; it goes back when dropped.
+pub type Connection = deadpool_postgres::Object;
+
+/// What each connection starts with: our own PostgreSQL schema, and a time limit on everything.
+const SESSION_OPTIONS: &str = "-c search_path=cluster_manager -c timezone=utc -c statement_timeout=5s \
+    -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s";
+
+/// How long a caller waits for a connection, and how long opening one may take.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A bounded pool of connections. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    inner: deadpool_postgres::Pool,
+    config: tokio_postgres::Config,
+    tls: Option<rustls::ClientConfig>,
+}
+
+impl Pool {
+    /// Prepares a pool; connections are opened when they are needed, so PostgreSQL may be away.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when the file with authorities cannot be used.
+    pub fn new(database: &Database) -> Result<Self, TlsError> {
+        let mut config = tokio_postgres::Config::new();
+        match &database.host {
+            DatabaseHost::Tcp(host) => config.host(host),
+            DatabaseHost::Socket(directory) => config.host_path(directory),
+        };
+        config
+            .port(database.port)
+            .user(&database.user)
+            .password(database.password.expose_secret())
+            .dbname(&database.name)
+            .application_name("microcloud-cluster-manager")
+            .connect_timeout(ACQUIRE_TIMEOUT)
+            .keepalives_idle(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_mins(1))
+            .options(SESSION_OPTIONS);
+        let tls = match &database.tls {
+            DatabaseTls::Disabled => None,
+            DatabaseTls::VerifyFull { ca_file } => {
+                config.ssl_mode(tokio_postgres::config::SslMode::Require);
+                Some(tls::client_config(ca_file.as_deref())?)
+            }
+        };
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match tls.clone() {
+            None => Manager::from_config(config.clone(), NoTls, recycle),
+            Some(tls) => Manager::from_config(config.clone(), MakeRustlsConnect::new(tls), recycle),
+        };
+        let inner = deadpool_postgres::Pool::builder(manager)
+            .max_size(database.max_open)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(ACQUIRE_TIMEOUT))
+            .create_timeout(Some(ACQUIRE_TIMEOUT))
+            .build()
+            .map_err(|_| TlsError::Runtime)?;
+        Ok(Self { inner, config, tls })
+    }
+
+    /// Takes a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Connect`] when PostgreSQL cannot be reached or all connections stay busy for two seconds.
+    pub async fn get(&self) -> Result<Connection, StoreError> {
+        self.inner.get().await.map_err(|error| StoreError::Connect(error.into()))
+    }
+
+    /// A connection of its own outside the pool, for work that holds it long.
+    pub(super) async fn dedicated(&self) -> Result<tokio_postgres::Client, StoreError> {
+        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
+        match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(tls.clone());
+                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
+    }
+
+    /// Asks the database a trivial question, within two seconds in all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when there is no answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let ask = async {
+            let db = self.get().await?;
+            db.simple_query("SELECT true")
+                .await
+                .map_err(StoreError::query("asking for a sign of life"))?;
+            Ok(())
+        };
+        tokio::time::timeout(ACQUIRE_TIMEOUT, ask)
+            .await
+            .unwrap_or_else(|elapsed| Err(StoreError::Connect(elapsed.into())))
+    }
+}
