@@ -1,0 +1,265 @@
+//! The charm's options, as `charmcraft.yaml` declares them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use relations::SecretUri;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+/// All options, in their final types.
+///
+/// The defaults are those of `charmcraft.yaml`; a test compares them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Where people open the UI: part of the certificate, the route and the login's return address.
+    pub management_api_domain: Option<PublicHost>,
+    /// Where clusters connect to: part of join tokens, the certificate and the route.
+    pub cluster_connector_domain: Option<PublicHost>,
+    /// The public port in join tokens and of the route. Inside it is always 9000.
+    pub cluster_connector_port: Port,
+    /// Which certificate clusters see.
+    pub connector_certificate: ConnectorCertificate,
+    /// Issuer of the identity provider.
+    pub oidc_issuer: Option<HttpsUrl>,
+    /// Client at the identity provider.
+    pub oidc_client_id: Option<String>,
+    /// The client's secret in clear; the existing charm has it so.
+    #[serde(deserialize_with = "hidden")]
+    pub oidc_client_secret: Option<SecretString>,
+    /// The client's secret as a Juju secret with the key `client-secret`; wins over the above.
+    #[serde(deserialize_with = "secret_uri")]
+    pub oidc_client_credentials: Option<SecretUri>,
+    /// Audience, for identity providers that need one.
+    pub oidc_audience: Option<String>,
+    /// Claim with the groups of a person.
+    pub oidc_groups_claim: String,
+    /// Groups whose members are administrators, separated by commas.
+    pub oidc_admin_groups: String,
+    /// How much the services log.
+    pub log_level: LogLevel,
+    /// Requests per second that one client may make at the connector.
+    pub rate_limit_refill_rate: Rate,
+    /// Requests that one client may make at once at the connector.
+    pub rate_limit_bucket_size: AtLeastOne,
+    /// Database connections per unit and service.
+    pub db_max_connections: AtLeastOne,
+    /// Pass the operator's access token on to clusters through tunnels.
+    pub tunnel_forward_access_token: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            management_api_domain: None,
+            cluster_connector_domain: None,
+            cluster_connector_port: Port(443),
+            connector_certificate: ConnectorCertificate::Pinned,
+            oidc_issuer: None,
+            oidc_client_id: None,
+            oidc_client_secret: None,
+            oidc_client_credentials: None,
+            oidc_audience: None,
+            oidc_groups_claim: "mcm-idp-groups".to_owned(),
+            oidc_admin_groups: "admins".to_owned(),
+            log_level: LogLevel::Info,
+            rate_limit_refill_rate: Rate(5.0),
+            rate_limit_bucket_size: AtLeastOne(20),
+            db_max_connections: AtLeastOne(10),
+            tunnel_forward_access_token: false,
+        }
+    }
+}
+
+/// Which certificate the connector presents to clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectorCertificate {
+    /// A long-lived one of the application's own, which clusters can pin.
+    Pinned,
+    /// The one from the relation `certificates`; each renewal cuts off clusters that pin it.
+    Relation,
+}
+
+/// How much the services log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Failures.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// A public host name or address. In certificates and TLS the two are different things.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum PublicHost {
+    /// DNS name in lower case.
+    Name(String),
+    /// IPv4 or IPv6 address.
+    Ip(IpAddr),
+}
+
+impl TryFrom<String> for PublicHost {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
+            return Ok(Self::Ip(address));
+        }
+        let label = |label: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            (1..=63).contains(&label.len())
+                && label.chars().all(plain)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // All digits and dots, but no address: a mistyped address and not a name.
+        let mistyped = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        if text.len() <= 253 && !mistyped && text.split('.').all(label) {
+            Ok(Self::Name(text.to_ascii_lowercase()))
+        } else {
+            Err("it must be a host name or an IP address, without scheme, port and path")
+        }
+    }
+}
+
+impl fmt::Display for PublicHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
+/// A URL that begins with `https://`, verbatim: issuers are compared byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HttpsUrl(pub String);
+
+impl TryFrom<String> for HttpsUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let rest = text.strip_prefix("https://");
+        if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace)) {
+            Ok(Self(text))
+        } else {
+            Err("it must be a URL that begins with https://")
+        }
+    }
+}
+
+/// A TCP port, 1 to 65535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Port(pub u16);
+
+impl TryFrom<i64> for Port {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        match u16::try_from(number) {
+            Ok(port) if port != 0 => Ok(Self(port)),
+            _ => Err("it must be a port from 1 to 65535"),
+        }
+    }
+}
+
+/// A whole number that is not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct AtLeastOne(pub u32);
+
+impl TryFrom<i64> for AtLeastOne {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        match u32::try_from(number) {
+            Ok(number) if number != 0 => Ok(Self(number)),
+            _ => Err("it must be a whole number of at least 1"),
+        }
+    }
+}
+
+/// Events per second, more than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Rate(pub f64);
+
+impl TryFrom<f64> for Rate {
+    type Error = &'static str;
+
+    fn try_from(rate: f64) -> Result<Self, Self::Error> {
+        if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err("it must be more than 0") }
+    }
+}
+
+fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
+}
+
+fn secret_uri<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretUri>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let wrong = || serde::de::Error::custom("it must be the id of a Juju secret");
+    SecretUri::parse(&text).map(Some).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Option<PublicHost> {
+        PublicHost::try_from(text.to_owned()).ok()
+    }
+
+    #[test]
+    fn a_public_host_is_a_name_or_an_address() {
+        assert_eq!(
+            host("Manager.Example.com"),
+            Some(PublicHost::Name("manager.example.com".into()))
+        );
+        assert_eq!(host("10.64.140.43"), Some(PublicHost::Ip([10, 64, 140, 43].into())));
+        assert_eq!(host("[fd00::1]"), host("fd00::1"));
+        assert!(matches!(host("fd00::1"), Some(PublicHost::Ip(IpAddr::V6(_)))));
+        for text in [
+            "https://a.example",
+            "a.example:443",
+            "a/b",
+            "a..b",
+            "-a",
+            "10.0.0",
+            "1.2.3.400",
+            "a`b",
+        ] {
+            assert_eq!(host(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert!(Port::try_from(0).is_err() && Port::try_from(65_536).is_err());
+        assert!(AtLeastOne::try_from(0).is_err() && AtLeastOne::try_from(-1).is_err());
+        assert!(Rate::try_from(0.0).is_err() && Rate::try_from(f64::NAN).is_err());
+        assert_eq!(Port::try_from(65_535), Ok(Port(65_535)));
+    }
+
+    #[test]
+    fn an_issuer_is_https_and_kept_verbatim() {
+        let url = |text: &str| HttpsUrl::try_from(text.to_owned());
+        assert_eq!(
+            url("https://iam.example.com/hydra/").unwrap().0,
+            "https://iam.example.com/hydra/"
+        );
+        assert!(url("http://iam.example.com").is_err() && url("https://").is_err());
+    }
+}
