@@ -104,7 +104,11 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error, EXIT_CONFIG),
     };
-    if let Err(error) = start_log(&config.log_level) {
+    let default_level = match cli.command {
+        Command::ManagementApi | Command::ClusterConnector => "info",
+        Command::Enroll { .. } | Command::Migrate => "warn",
+    };
+    if let Err(error) = start_log(config.log_level.as_deref().unwrap_or(default_level)) {
         return refuse(&*error, EXIT_CONFIG);
     }
     let done = match cli.command {

@@ -9,7 +9,7 @@ use salvo::http::header::{
 use salvo::http::{ResBody, StatusCode};
 use salvo::{Request, Response, handler};
 
-use crate::edge::ApiError;
+use crate::edge::{ApiError, Redirect};
 
 #[derive(RustEmbed)]
 #[folder = "../ui/dist"]
@@ -19,11 +19,13 @@ struct Files;
 const LEFT_OUT: &str = "<!doctype html><html lang=\"en\"><title>MicroCloud Cluster Manager</title>\
     <p>This server was built without the web UI. Build it in ui/ and build the server again.</p></html>\n";
 
-/// `GET /ui/<path>`: the file of that name, else the single page, which has routes of its own. A file that is missing under
+/// `GET /ui` leads to `/ui/`; `GET /ui/<path>`: the file of that name, else the single page, which has routes of its own. A file that is missing under
 /// `assets/` is 404: an open page of an older release must not take the page for a script.
 #[handler]
 pub async fn serve(req: &mut Request, res: &mut Response) {
-    let path = req.uri().path().strip_prefix("/ui/").unwrap_or_default().to_owned();
+    let Some(path) = req.uri().path().strip_prefix("/ui/").map(str::to_owned) else {
+        return res.render(Redirect("/ui/"));
+    };
     if path == "index.html" {
         res.status_code(StatusCode::MOVED_PERMANENTLY);
         res.headers_mut().insert("location", HeaderValue::from_static("./"));

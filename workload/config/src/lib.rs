@@ -44,8 +44,9 @@ pub struct Config {
     pub prometheus_base_url: String,
     /// The limits of the connector's rate limiter.
     pub rate_limit: RateLimit,
-    /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`.
-    pub log_level: String,
+    /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
+    /// and `warn` for commands.
+    pub log_level: Option<String>,
     /// How long a stopping service lets running requests finish: `SHUTDOWN_GRACE_SECONDS`, 0 to 300, default 20.
     pub shutdown_grace: Duration,
 }
@@ -153,7 +154,7 @@ impl Config {
                 log_interval: read.seconds("RATE_LIMIT_LOG_INTERVAL_SECONDS", 60, 1..=86_400),
                 max_clients: read.parsed("RATE_LIMIT_MAX_CLIENTS", 100_000, "a whole number"),
             },
-            log_level: read.text("LOG_LEVEL").unwrap_or_else(|| "info".into()),
+            log_level: read.text("LOG_LEVEL"),
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
         };
         read.finish(config)

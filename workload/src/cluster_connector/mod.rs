@@ -68,7 +68,7 @@ pub fn service(app: Arc<App>) -> Service {
         .push(Router::with_path("status").post(handlers::heartbeat));
     let router = Router::new().hoop(affix_state::inject(app)).goal(handlers::root).push(
         Router::with_path("1.0")
-            .push(Router::with_path("status").get(handlers::status))
+            .push(Router::with_path("status").get(handlers::status).head(handlers::status))
             .push(cluster),
     );
     edge::service(router)

@@ -36,7 +36,7 @@ pub async fn read_body(
     }
 }
 
-/// Parses a JSON body: UTF-8, one value, no key twice.
+/// Parses a JSON body: UTF-8, one object, no key twice.
 ///
 /// # Errors
 ///
@@ -44,6 +44,9 @@ pub async fn read_body(
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.trim_ascii().is_empty() {
         return Err(ApiError::BadRequest("EOF".into()));
+    }
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::BadRequest("invalid JSON: expected an object".into()));
     }
     serde_json::from_slice(body)
         .map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))

@@ -1,7 +1,7 @@
 use std::error::Error as StdError;
 
 use salvo::http::StatusCode;
-use salvo::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use salvo::http::header::{HeaderValue, RETRY_AFTER};
 use salvo::{Depot, Request, Response, Writer, async_trait};
 
 use super::envelope;
@@ -23,9 +23,9 @@ pub enum ApiError {
     /// 404: no such thing.
     #[error("{0}")]
     NotFound(String),
-    /// 405: the path exists, the method does not; the text is the value of `Allow`.
+    /// 405: the path exists, the method does not. The router adds `Allow`.
     #[error("Method Not Allowed")]
-    MethodNotAllowed(String),
+    MethodNotAllowed,
     /// 408: the body did not arrive in time.
     #[error("the request did not arrive in time")]
     RequestTimeout,
@@ -56,7 +56,7 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -83,16 +83,8 @@ impl ApiError {
             tracing::debug!(error = %self, status = status.as_u16(), "{method} {path} refused");
         }
         envelope::error(res, status, &self.to_string());
-        match self {
-            Self::Unavailable(..) => {
-                res.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            Self::MethodNotAllowed(allow) => {
-                if let Ok(allow) = allow.parse() {
-                    res.headers_mut().insert(ALLOW, allow);
-                }
-            }
-            _ => {}
+        if let Self::Unavailable(..) = self {
+            res.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
     }
 }

@@ -1,5 +1,4 @@
 use salvo::catcher::Catcher;
-use salvo::http::header::ALLOW;
 use salvo::http::{ResBody, StatusCode};
 use salvo::prelude::CatchPanic;
 use salvo::{FlowCtrl, Request, Response, Router, Service, handler};
@@ -26,11 +25,7 @@ pub fn service(router: Router) -> Service {
 async fn envelope_errors(req: &mut Request, res: &mut Response, ctrl: &mut FlowCtrl) {
     let error = match res.status_code.unwrap_or(StatusCode::NOT_FOUND) {
         StatusCode::NOT_FOUND => ApiError::unknown_path(),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let allow =
-                res.headers().get(ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            ApiError::MethodNotAllowed(allow.to_owned())
-        }
+        StatusCode::METHOD_NOT_ALLOWED => ApiError::MethodNotAllowed,
         StatusCode::BAD_REQUEST => ApiError::BadRequest("Bad Request".into()),
         other => {
             let reason = match &res.body {

@@ -84,13 +84,6 @@ pub(super) async fn admins(
     pass(verdict, req, res, ctrl);
 }
 
-/// `/ui/` has a trailing slash on purpose; `/ui` is another route.
-#[handler]
-pub(super) async fn shell_path(req: &mut Request, res: &mut Response, ctrl: &mut FlowCtrl) {
-    let below = req.uri().path().starts_with("/ui/");
-    pass(if below { Ok(()) } else { Err(ApiError::unknown_path()) }, req, res, ctrl);
-}
-
 fn pass(verdict: Result<(), ApiError>, req: &Request, res: &mut Response, ctrl: &mut FlowCtrl) {
     if let Err(error) = verdict {
         error.respond(req, res);

@@ -93,12 +93,7 @@ pub fn service(app: Arc<App>) -> Service {
                 .get(login::logout)
                 .post(login::logout),
         );
-    let ui = Router::with_path("ui").get(to_ui).head(to_ui).push(
-        Router::with_path("{**path}")
-            .hoop(guards::shell_path)
-            .get(ui_assets::serve)
-            .head(ui_assets::serve),
-    );
+    let ui = Router::with_path("ui/{**path}").get(ui_assets::serve).head(ui_assets::serve);
     let router = Router::new()
         .hoop(affix_state::inject(app))
         .hoop(guards::own_host)
@@ -111,7 +106,7 @@ pub fn service(app: Arc<App>) -> Service {
     edge::service(router)
 }
 
-/// `GET /` and `GET /ui` lead to the UI.
+/// `GET /` leads to the UI.
 #[handler]
 async fn to_ui() -> Redirect {
     Redirect("/ui/")

@@ -66,11 +66,11 @@ pub async fn insert(
 /// [`StoreError::Query`] if PostgreSQL fails.
 pub async fn count_pending(db: &impl GenericClient, limit: i64) -> Result<i64, StoreError> {
     const SQL: &str = "
-        SELECT count(*) AS pending FROM (SELECT FROM join_tokens WHERE consumed_at IS NULL LIMIT $1) AS some";
+        SELECT count(*) FROM (SELECT FROM join_tokens WHERE consumed_at IS NULL LIMIT $1) AS pending";
     let failed = || StoreError::query("counting join tokens");
     let statement = db.prepare_cached(SQL).await.map_err(failed())?;
     let row = db.query_one(&statement, &[&limit]).await.map_err(failed())?;
-    column(&row, "pending")
+    column(&row, "count")
 }
 
 /// All tokens that nobody used, the oldest first.

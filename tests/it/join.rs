@@ -1,0 +1,324 @@
+//! Enrolment with one-shot tokens (security properties JOIN-*).
+
+use cluster_simulator::{Answer, CLUSTER_PATH, ClientError, Identity, JoinToken, Member, Request};
+use end_to_end_tests::{Deployment, Service};
+use serde_json::{Value, json};
+
+/// Sends a join with any body, from a fresh connection, with or without a client certificate.
+async fn join(member: &Member, identity: Option<&Identity>, body: &Value) -> Answer {
+    let request = Request::of_member("POST", CLUSTER_PATH, body.to_string().into_bytes());
+    member.raw_request(&request, identity).await.unwrap()
+}
+
+fn body(token: &JoinToken, identity: &Identity) -> Value {
+    json!({
+        "cluster_name": token.body().server_name,
+        "cluster_certificate": identity.certificate_pem(),
+        "token": token.text(),
+    })
+}
+
+fn error(answer: &Answer) -> (u16, String) {
+    let json = answer.json().unwrap_or_else(|| panic!("not JSON: {}", answer.body));
+    assert_eq!(json["error_code"], answer.status);
+    assert_eq!(json["type"], "error");
+    (answer.status, json["error"].as_str().unwrap().to_owned())
+}
+
+fn refusal(result: Result<Answer, ClientError>) -> (u16, String) {
+    match result {
+        Err(ClientError::Refused(answer)) => error(&answer),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_member_joins_reports_and_leaves() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("lyon-edge");
+    assert_eq!(token.body().addresses, [deployment.connector_address().to_string()]);
+
+    let member = deployment.member(&token);
+    let joined = member.join(&token).await.unwrap();
+    assert_eq!(joined.json().unwrap(), super::example("empty-object-response.json"));
+
+    let example = super::example("heartbeat-3-members.json");
+    let sent = member
+        .request("POST", "/1.0/remote-cluster/status", example.to_string().into_bytes())
+        .await
+        .unwrap();
+    assert_eq!(sent.status, 200, "{}", sent.body);
+    let reply = sent.json().unwrap();
+    assert_eq!(
+        super::keys(&reply["metadata"]),
+        super::keys(&super::example("heartbeat-response.json")["metadata"])
+    );
+    assert_eq!(reply["metadata"]["next_update_in_seconds"], "60");
+    assert_eq!(
+        reply["metadata"]["cluster_manager_address"],
+        deployment.connector_address().to_string()
+    );
+
+    member.leave().await.unwrap();
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_clusters").await, 0);
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_cluster_details").await, 0);
+    member.leave().await.expect("a cluster that is gone already may leave again");
+    assert_eq!(refusal(member.heartbeat(&cluster_status()).await), (403, "Forbidden".into()));
+}
+
+fn cluster_status() -> cluster_simulator::Status {
+    cluster_simulator::ClusterModel::new(1, "lyon-edge").status(time::OffsetDateTime::now_utc())
+}
+
+#[tokio::test]
+async fn join_02_the_database_holds_nothing_of_a_token() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let (used, pending) = (deployment.token("used"), deployment.token("pending"));
+    deployment.member(&used).join(&used).await.unwrap();
+    let dump = deployment.database.dump().await;
+    assert!(dump.contains("pending"), "the dump shows the tables: {dump}");
+    for token in [used, pending] {
+        assert!(!dump.contains(token.text()) && !dump.contains(&token.body().secret));
+    }
+}
+
+#[tokio::test]
+async fn join_05_one_token_enrols_one_of_many_racing_clusters() {
+    let deployment = Deployment::new().await;
+    let first = deployment.start(Service::ClusterConnector).await;
+    let second = deployment.start(Service::ClusterConnector).await;
+    for round in 0..5 {
+        let token = deployment.token(&format!("race-{round}"));
+        let mut joins = tokio::task::JoinSet::new();
+        for n in 0..40 {
+            let unit = if n % 2 == 0 { &first } else { &second };
+            let mut pin = cluster_simulator::Pin::of(&token);
+            pin.addresses = vec![unit.api.to_string()];
+            let member = Member::new(Identity::generate("race").unwrap(), pin);
+            let token = token.clone();
+            joins.spawn(async move {
+                let identity = member.identity().clone();
+                join(&member, Some(&identity), &body(&token, &identity)).await.status
+            });
+        }
+        let statuses = joins.join_all().await;
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 200 | 403 | 409)), "{statuses:?}");
+    }
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_clusters").await, 5);
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_cluster_details").await, 5);
+}
+
+#[tokio::test]
+async fn join_06_a_token_serves_until_it_expires_or_is_revoked() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("late");
+    let db = deployment.database.connect().await;
+    db.batch_execute("UPDATE join_tokens SET expires_at = now()").await.unwrap();
+    let member = deployment.member(&token);
+    assert_eq!(refusal(member.join(&token).await), (403, "tokenFromDb has expired".into()));
+    db.batch_execute("UPDATE join_tokens SET expires_at = now() + interval '1 minute'")
+        .await
+        .unwrap();
+    member.join(&token).await.unwrap();
+
+    let revoked = deployment.token("revoked");
+    db.batch_execute("DELETE FROM join_tokens WHERE consumed_at IS NULL").await.unwrap();
+    assert_eq!(
+        refusal(deployment.member(&revoked).join(&revoked).await),
+        (403, "Forbidden".into())
+    );
+}
+
+#[tokio::test]
+async fn join_07_a_join_can_be_repeated_with_the_same_certificate_only() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("lyon");
+    let member = deployment.member(&token);
+    member.join(&token).await.unwrap();
+    member.join(&token).await.expect("the answer may have been lost");
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_clusters").await, 1);
+    assert_eq!(refusal(deployment.member(&token).join(&token).await), (403, "Forbidden".into()));
+    member.leave().await.unwrap();
+    assert_eq!(refusal(member.join(&token).await), (403, "Forbidden".into()));
+}
+
+#[tokio::test]
+async fn join_08_the_certificate_must_be_the_one_of_the_handshake() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let victim = deployment.enrol("victim").await;
+    let token = deployment.token("thief");
+    let thief = deployment.member(&token);
+    let stolen = body(&token, victim.identity());
+    let answer = join(&thief, Some(thief.identity()), &stolen).await;
+    assert_eq!(error(&answer), (403, "Forbidden".into()));
+    let answer = join(&thief, None, &body(&token, thief.identity())).await;
+    assert_eq!(error(&answer), (403, "Forbidden".into()));
+    thief.join(&token).await.expect("the token is still good");
+}
+
+#[tokio::test]
+async fn join_09_a_certificate_belongs_to_one_cluster() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("first").await;
+    let token = deployment.token("second");
+    let again = Member::new(member.identity().clone(), cluster_simulator::Pin::of(&token));
+    let conflict = (409, "this certificate is already enrolled under another name".into());
+    assert_eq!(refusal(again.join(&token).await), conflict);
+    let mut reformatted = body(&token, member.identity());
+    let pem = reformatted["cluster_certificate"].as_str().unwrap().replace('\n', "\r\n");
+    reformatted["cluster_certificate"] = format!("\n{pem}\n").into();
+    assert_eq!(error(&join(&again, Some(again.identity()), &reformatted).await), conflict);
+    deployment.member(&token).join(&token).await.expect("the token is still good");
+}
+
+#[tokio::test]
+async fn join_11_and_12_names_that_look_alike_get_no_second_token() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    deployment.enrol("Lyon-edge").await;
+    let _pending = deployment.token("quito_lab");
+    let refused = |name: &str| {
+        let made = deployment.run(&["enroll", name]);
+        assert_eq!(made.status.code(), Some(1), "{name}");
+        assert!(made.stdout.is_empty());
+        String::from_utf8(made.stderr).unwrap()
+    };
+    for name in ["Lyon-edge", "lyon-edge", "lyon_edge", "LYON_EDGE"] {
+        assert_eq!(refused(name), "Error: cluster name already exists\n");
+    }
+    for name in ["quito_lab", "Quito-Lab"] {
+        assert_eq!(refused(name), "Error: this cluster name has a pending join token\n");
+    }
+    let db = deployment.database.connect().await;
+    db.batch_execute("UPDATE join_tokens SET expires_at = now()").await.unwrap();
+    let replaced = deployment.token("quito-lab");
+    deployment.member(&replaced).join(&replaced).await.unwrap();
+}
+
+#[tokio::test]
+async fn join_13_a_stranger_learns_nothing() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    deployment.enrol("enrolled").await;
+    let token = deployment.token("pending");
+    let member = deployment.member(&token);
+    let identity = member.identity();
+    let with = |key: &str, value: &str| {
+        let mut body = body(&token, identity);
+        body[key] = value.into();
+        body
+    };
+    let mut no_token = body(&token, identity);
+    no_token.as_object_mut().unwrap().remove("token");
+    let mut answers = vec![
+        join(&member, Some(identity), &with("cluster_name", "unknown")).await,
+        join(&member, Some(identity), &with("cluster_name", "enrolled")).await,
+        join(&member, Some(identity), &with("token", "AAAA")).await,
+        join(&member, Some(identity), &with("token", &token.text().to_ascii_uppercase())).await,
+        join(&member, Some(identity), &with("token", &format!("{} ", token.text()))).await,
+        join(&member, Some(identity), &no_token).await,
+        join(&member, None, &body(&token, identity)).await,
+    ];
+    member.join(&token).await.unwrap();
+    let other = deployment.member(&token);
+    answers.push(join(&other, Some(other.identity()), &body(&token, other.identity())).await);
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body), (403, &answers[0].body));
+        let names =
+            |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(answer), names(&answers[0]));
+        assert_eq!(error(answer), (403, "Forbidden".into()));
+    }
+}
+
+#[tokio::test]
+async fn join_14_bad_bodies_are_refused_before_any_lookup() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("lyon");
+    let member = deployment.member(&token);
+    let pem = member.identity().certificate_pem();
+    let good = body(&token, member.identity()).to_string();
+    let expired = Identity::expired("test").unwrap().certificate_pem();
+    let certificate = |pem: &str| {
+        json!({"cluster_name": "lyon", "cluster_certificate": pem, "token": "x"}).to_string()
+    };
+    let cases = [
+        (String::new(), "EOF"),
+        ("{".into(), "invalid JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]".into(), "invalid JSON"),
+        ("null".into(), "invalid JSON"),
+        (format!("{good}{good}"), "invalid JSON: trailing characters"),
+        (
+            r#"{"cluster_name":"a","cluster_name":"b"}"#.into(),
+            "invalid JSON: duplicate field `cluster_name`",
+        ),
+        (r#"{"cluster_name":7}"#.into(), "invalid JSON: invalid type: integer `7`"),
+        ("{}".into(), "remote cluster name is required"),
+        (r#"{"cluster_name":null}"#.into(), "remote cluster name is required"),
+        (r#"{"cluster_name":"lyon"}"#.into(), "remote cluster certificate is required"),
+        (
+            json!({"cluster_name": "a\0b", "cluster_certificate": pem}).to_string(),
+            "remote cluster name must not",
+        ),
+        (certificate("no PEM"), "invalid certificate: expected exactly one PEM block"),
+        (
+            certificate(&format!("{pem}{pem}")),
+            "invalid certificate: expected exactly one PEM block",
+        ),
+        (certificate(&expired), "invalid certificate: it has expired or is not valid yet"),
+        (certificate(&"x".repeat(20_000)), "invalid certificate: more than 16 KiB"),
+    ];
+    for (body, expected) in cases {
+        let request = Request::of_member("POST", CLUSTER_PATH, body.clone().into_bytes());
+        let answer = member.raw_request(&request, Some(member.identity())).await.unwrap();
+        let (status, text) = error(&answer);
+        assert_eq!(status, 400, "{body:.80}: {text}");
+        assert!(text.starts_with(expected), "{body:.80}: {text}");
+    }
+    let long = Request::of_member("POST", CLUSTER_PATH, vec![b' '; (64 << 10) + 1]);
+    let answer = member.raw_request(&long, Some(member.identity())).await.unwrap();
+    assert_eq!(error(&answer), (413, "the request body must have at most 65536 bytes".into()));
+    let packed = Request::of_member("POST", CLUSTER_PATH, good.into_bytes())
+        .with_header("Content-Encoding", "gzip");
+    let answer = member.raw_request(&packed, Some(member.identity())).await.unwrap();
+    assert_eq!(error(&answer), (415, "compressed request bodies are not accepted".into()));
+    member.join(&token).await.expect("nothing of this has used the token up");
+}
+
+#[tokio::test]
+async fn join_15_nothing_of_a_token_is_logged() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("lyon");
+    let member = deployment.member(&token);
+    let mut wrong = body(&token, member.identity());
+    wrong["cluster_name"] = "paris".into();
+    join(&member, Some(member.identity()), &wrong).await;
+    member.join(&token).await.unwrap();
+    let log = connector.process.log();
+    assert!(log.contains("enrolled cluster lyon"), "{log}");
+    assert!(!log.contains(&token.text()[..24]));
+    for part in token.body().secret.as_bytes().windows(8) {
+        assert!(!log.contains(std::str::from_utf8(part).unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_token_pasted_with_line_breaks_still_works() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("lyon");
+    let member = deployment.member(&token);
+    let mut pasted = body(&token, member.identity());
+    let (head, tail) = token.text().split_at(64);
+    pasted["token"] = format!("{head}\r\n{tail}\n").into();
+    assert_eq!(join(&member, Some(member.identity()), &pasted).await.status, 200);
+}

@@ -1,0 +1,29 @@
+//! Black-box tests: the real program, a real PostgreSQL, the real identity provider, real TLS sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets something unexpected ends there"
+)]
+
+mod command_line;
+mod crash;
+mod database;
+mod heartbeat;
+mod join;
+mod login;
+mod management;
+mod mutual_tls;
+mod routing;
+
+/// An example of the published contract.
+fn example(name: &str) -> serde_json::Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The keys of a JSON object.
+fn keys(object: &serde_json::Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}

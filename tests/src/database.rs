@@ -1,0 +1,101 @@
+use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
+
+/// A database of one test on the PostgreSQL that `./dev test` starts. It is dropped with the server, after the run.
+#[derive(Debug, Clone)]
+pub struct TestDatabase {
+    server: Config,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Creates an empty database.
+    pub async fn create() -> Self {
+        let this = Self { server: server(), name: format!("test_{}", Uuid::now_v7().simple()) };
+        let admin = connect(&this.server).await;
+        admin
+            .batch_execute(&format!("CREATE DATABASE {}", this.name))
+            .await
+            .expect("a new database");
+        this
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings that lead the program here.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let host = match self.server.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            other => panic!("the tests use PostgreSQL by its socket, not by {other:?}"),
+        };
+        vec![
+            ("DB_HOST", host),
+            ("DB_PORT", self.server.get_ports().first().copied().unwrap_or(5432).to_string()),
+            ("DB_USER", self.server.get_user().unwrap_or("postgres").to_owned()),
+            ("DB_NAME", self.name.clone()),
+        ]
+    }
+
+    /// A connection with the program's tables in sight.
+    pub async fn connect(&self) -> Client {
+        let mut config = self.server.clone();
+        config.dbname(&self.name).options("-c search_path=cluster_manager");
+        connect(&config).await
+    }
+
+    /// Runs statements as an administrator of the server, outside this database.
+    pub async fn administrate(&self, sql: &str) {
+        connect(&self.server)
+            .await
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// One number out of this database.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let row = self
+            .connect()
+            .await
+            .query_one(sql, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        row.try_get(0).unwrap()
+    }
+
+    /// Every value of every row of every table, as text.
+    pub async fn dump(&self) -> String {
+        const TABLES: &str =
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'cluster_manager' ORDER BY 1";
+        let db = self.connect().await;
+        let mut text = String::new();
+        for table in db.query(TABLES, &[]).await.unwrap() {
+            let table: String = table.try_get(0).unwrap();
+            for row in
+                db.query(&format!("SELECT to_jsonb(t)::text FROM {table} AS t"), &[]).await.unwrap()
+            {
+                let row: String = row.try_get(0).unwrap();
+                text.extend([&table, ": ", &row, "\n"]);
+            }
+        }
+        text
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "not a setting of the product")]
+fn server() -> Config {
+    let line = std::env::var("TEST_DATABASE");
+    let line = line.expect("TEST_DATABASE is not set: run the tests with ./dev test");
+    line.parse().expect("TEST_DATABASE holds the line that tools/postgres.sh prints")
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}

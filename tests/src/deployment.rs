@@ -1,0 +1,271 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster_simulator::{Identity, JoinToken, Member, Pin};
+use tempfile::TempDir;
+
+use crate::{Certificates, Operator, Process, TestDatabase, program};
+
+/// What runs: which of the two services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// For operators.
+    ManagementApi,
+    /// For clusters.
+    ClusterConnector,
+}
+
+/// One deployment: a database and as many units as a test starts.
+pub struct Deployment {
+    /// Its database.
+    pub database: TestDatabase,
+    /// Its certificates.
+    pub certificates: Certificates,
+    /// Settings on top of the usual ones, for services that start after they were set.
+    pub extra: Vec<(&'static str, String)>,
+    directory: TempDir,
+    address: IpAddr,
+    connector_port: u16,
+    management_port: u16,
+    issuer: Option<String>,
+    running: AtomicU32,
+}
+
+/// A running service.
+pub struct Unit {
+    /// Its process.
+    pub process: Process,
+    /// Where its API listens.
+    pub api: SocketAddr,
+    /// Where its probes listen.
+    pub probes: SocketAddr,
+}
+
+impl Deployment {
+    /// A deployment without any running process.
+    pub async fn new() -> Self {
+        Self::on(TestDatabase::create().await)
+    }
+
+    /// A deployment on an existing database.
+    #[must_use]
+    pub fn on(database: TestDatabase) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = own_address();
+        let certificates = Certificates::new(&directory.path().join("tls"));
+        for name in ["management", "connector", "identity-provider"] {
+            drop(certificates.issue(name, address));
+        }
+        Self {
+            database,
+            certificates,
+            extra: Vec::new(),
+            directory,
+            address,
+            connector_port: free_port(address),
+            management_port: free_port(address),
+            issuer: None,
+            running: AtomicU32::new(0),
+        }
+    }
+
+    /// The folder of this deployment's files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where clusters connect to: the first connector.
+    #[must_use]
+    pub fn connector_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.connector_port)
+    }
+
+    /// The origin of the first Management API.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("https://{}:{}", self.address, self.management_port)
+    }
+
+    /// Everything that the program reads from its environment.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.directory().join("tls").join(name).display().to_string();
+        let mut settings = vec![
+            ("SERVER_HOST", self.address.to_string()),
+            ("CLUSTER_CONNECTOR_DOMAIN", self.address.to_string()),
+            ("CLUSTER_CONNECTOR_PORT", self.connector_port.to_string()),
+            ("CLUSTER_CONNECTOR_TLS_PATH", path("connector")),
+            ("MANAGEMENT_API_TLS_PATH", path("management")),
+            ("MANAGEMENT_API_URL", self.origin()),
+            ("DATA_DIR", self.directory().join("data").display().to_string()),
+            ("OIDC_ISSUER", self.issuer.clone().unwrap_or_else(|| "https://127.0.0.1:1".into())),
+            ("OIDC_CLIENT_ID", "mcm-web".into()),
+            ("OIDC_CLIENT_SECRET", CLIENT_SECRET.into()),
+            ("OIDC_CA_FILE", self.certificates.ca_file().display().to_string()),
+            ("LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tokio_postgres=info".into()),
+            ("SHUTDOWN_GRACE_SECONDS", "5".into()),
+        ];
+        settings.extend(self.database.settings());
+        settings.extend(self.extra.clone());
+        settings
+    }
+
+    /// Starts the identity provider; services that start later know it.
+    pub async fn start_identity_provider(&mut self) -> Process {
+        let log = self.directory().join("identity-provider.log");
+        let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("identity-provider/server.mjs");
+        let tls = self.directory().join("tls/identity-provider");
+        let address = self.address.to_string();
+        let mut command = Command::new("node");
+        command
+            .arg(server)
+            .args(["--host", &address, "--issuer-host", &address, "--client-secret", CLIENT_SECRET])
+            .arg("--cert")
+            .arg(tls.join("tls.crt"))
+            .arg("--key")
+            .arg(tls.join("tls.key"))
+            .env("PATH", search_path());
+        let mut process = Process::start(&command, &log);
+        let deadline = Instant::now() + START_TIME;
+        loop {
+            let issuer = process.log().lines().find_map(|line| {
+                serde_json::from_str::<serde_json::Value>(line)
+                    .ok()?
+                    .get("issuer")?
+                    .as_str()
+                    .map(str::to_owned)
+            });
+            if issuer.is_some() {
+                self.issuer = issuer;
+                return process;
+            }
+            let alive = process.ended().is_none() && Instant::now() < deadline;
+            assert!(alive, "the identity provider does not start: {}", process.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Starts a service and waits until it is ready. The first one of its kind listens where tokens and browsers look for it,
+    /// further ones on ports of their own.
+    pub async fn start(&self, service: Service) -> Unit {
+        let mut unit = self.launch(service);
+        unit.until_ready().await;
+        unit
+    }
+
+    /// Starts a service without waiting for it.
+    #[must_use]
+    pub fn launch(&self, service: Service) -> Unit {
+        let n = self.running.fetch_add(1, Ordering::Relaxed);
+        let (name, public) = match service {
+            Service::ManagementApi => ("management-api", self.management_port),
+            Service::ClusterConnector => ("cluster-connector", self.connector_port),
+        };
+        let port = if TcpListener::bind((self.address, public)).is_ok() {
+            public
+        } else {
+            free_port(self.address)
+        };
+        let status_port = free_port(self.address);
+        let mut command = Command::new(program("microcloud-cluster-manager"));
+        command.arg(name).envs(self.settings());
+        command.env("SERVER_PORT", port.to_string()).env("STATUS_PORT", status_port.to_string());
+        Unit {
+            process: Process::start(&command, &self.directory().join(format!("{name}-{n}.log"))),
+            api: SocketAddr::new(self.address, port),
+            probes: SocketAddr::new(self.address, status_port),
+        }
+    }
+
+    /// Runs a command of the program to its end.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program("microcloud-cluster-manager"));
+        command.args(arguments).env_clear().envs(self.settings()).output().unwrap()
+    }
+
+    /// A join token for a cluster, made on the command line.
+    #[must_use]
+    pub fn token(&self, name: &str) -> JoinToken {
+        let made = self.run(&["enroll", name]);
+        assert!(made.status.success(), "enroll {name}: {}", String::from_utf8_lossy(&made.stderr));
+        JoinToken::decode(String::from_utf8(made.stdout).unwrap().trim_end()).unwrap()
+    }
+
+    /// A member with a new certificate that knows where a token leads.
+    #[must_use]
+    pub fn member(&self, token: &JoinToken) -> Member {
+        Member::new(Identity::generate("test").unwrap(), Pin::of(token))
+    }
+
+    /// A cluster that has joined.
+    pub async fn enrol(&self, name: &str) -> Member {
+        let token = self.token(name);
+        let member = self.member(&token);
+        member.join(&token).await.unwrap();
+        member
+    }
+
+    /// An operator in front of a browser that trusts this deployment, not logged in.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator::new(&self.origin(), &self.certificates.ca_file())
+    }
+
+    /// An operator who has logged in.
+    pub async fn logged_in(&self, email: &str) -> Operator {
+        let mut operator = self.operator();
+        operator.log_in(email).await;
+        operator
+    }
+
+    /// A file of this deployment.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+}
+
+impl Unit {
+    /// Waits until the readiness probe says yes.
+    pub async fn until_ready(&mut self) {
+        let deadline = Instant::now() + START_TIME;
+        while self.probe("/ready").await != Some(200) {
+            let alive = self.process.ended().is_none() && Instant::now() < deadline;
+            assert!(alive, "a service does not start: {}", self.process.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Status of a probe; `None` without an answer.
+    pub async fn probe(&self, path: &str) -> Option<u16> {
+        let client = crate::operator::client_builder().build().unwrap();
+        let answer = client.get(format!("http://{}{path}", self.probes)).send().await.ok()?;
+        Some(answer.status().as_u16())
+    }
+}
+
+const CLIENT_SECRET: &str = "secret-of-the-tests";
+const START_TIME: Duration = Duration::from_mins(1);
+
+#[expect(clippy::disallowed_methods, reason = "not a setting of the product")]
+fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
+/// A loopback address that no other deployment of any test process has: the system picks ports on it without a clash.
+fn own_address() -> IpAddr {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let [.., process_high, process_low] = std::process::id().to_be_bytes();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+    assert!(count[0] != 0 && count[1] == 0, "a test process has at most 255 deployments");
+    Ipv4Addr::new(127, process_high | 0x80, process_low, count[0]).into()
+}
+
+fn free_port(address: IpAddr) -> u16 {
+    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,26 @@
+//! A whole deployment for tests: a database of its own on the shared PostgreSQL, the real identity provider, the real program
+//! as Management API and Cluster Connector, and operators who log in.
+//!
+//! Everything listens on a loopback address that no other deployment has, so tests run side by side without fixed ports, and
+//! ends with the value that holds it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a fixture that cannot be set up ends the test; panicking says where"
+)]
+
+mod certificates;
+mod database;
+mod deployment;
+mod operator;
+mod process;
+
+pub use certificates::Certificates;
+pub use database::TestDatabase;
+pub use deployment::{Deployment, Service, Unit};
+pub use operator::{Answer, Operator};
+pub use process::{Process, program};
