@@ -259,4 +259,29 @@ mod tests {
         let config = parse(&[("CLUSTER_CONNECTOR_DOMAIN", "2001:db8::1")]).unwrap();
         assert_eq!(config.connector.address(), "[2001:db8::1]:30000");
     }
+
+    #[test]
+    fn the_settings_page_lists_exactly_what_is_read() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let _ = Config::parse(|name| {
+            read.borrow_mut().insert(name.to_owned());
+            // Values that make the reader look at everything.
+            matches!(name, "OIDC_ISSUER" | "OIDC_CLIENT_ID")
+                .then(|| "https://id.example.com".to_owned())
+        });
+        let read = read.into_inner();
+        let page = include_str!("../../../docs/settings.md");
+        let listed: std::collections::BTreeSet<String> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .map(str::to_owned)
+            .collect();
+        let mut expected: std::collections::BTreeSet<String> = read
+            .iter()
+            .filter(|name| !name.strip_suffix("_FILE").is_some_and(|secret| read.contains(secret)))
+            .cloned()
+            .collect();
+        expected.insert("SERVICE".into()); // read by the command line
+        assert_eq!(listed, expected);
+    }
 }
