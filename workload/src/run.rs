@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Config, PublicUrl};
 
+use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::{Limits, Listener};
 use crate::oidc::Provider;
@@ -54,7 +55,9 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
     let tls = tls::server_config(&identity, ClientCertificates::Requested)?;
     let pool = Pool::new(&config.database)?;
-    let app = Arc::new(cluster_connector::App::new(&config, pool.clone()));
+    let tasks = TaskTracker::new();
+    let heartbeats = HeartbeatWriter::start(&pool, &tasks);
+    let app = Arc::new(cluster_connector::App::new(&config, pool.clone(), heartbeats));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
         address = app.public_address,
@@ -62,7 +65,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         app.public_address,
         identity.fingerprint()
     );
-    serve(&config, pool, tls, cluster_connector::LIMITS, cluster_connector::service(app)).await
+    let service = cluster_connector::service(app);
+    serve(&config, pool, tls, cluster_connector::LIMITS, service, tasks).await
 }
 
 /// Runs the Management API until a signal.
@@ -106,7 +110,8 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
-    serve(&config, pool, tls, management_api::LIMITS, management_api::service(Arc::new(app))).await
+    let service = management_api::service(Arc::new(app));
+    serve(&config, pool, tls, management_api::LIMITS, service, TaskTracker::new()).await
 }
 
 /// Brings the schema up to date and returns how many migrations that took.
@@ -139,18 +144,20 @@ fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
     ServerIdentity::read_or_create(&path, &config.connector.domain, OffsetDateTime::now_utc())
 }
 
-/// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.
+/// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal. `tasks` may have work
+/// already that the service needs.
 async fn serve(
     config: &Config,
     pool: Pool,
     tls: rustls::ServerConfig,
     limits: Limits,
     service: Service,
+    tasks: TaskTracker,
 ) -> Result<(), StartError> {
     let bind = |address, tls, limits| {
         Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
     };
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let stop = CancellationToken::new();
     let grace = config.shutdown_grace;
     let api = bind(config.listen, Some(tls), limits)?;
     let probes = bind(config.status_listen, None, status_listener::LIMITS)?;

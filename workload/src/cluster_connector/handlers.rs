@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::App;
 use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
-use crate::domain::{Error, heartbeat as heartbeats};
+use crate::domain::{self, Error};
 use crate::edge::{ApiError, EmptyObject, Reply, Success, parse_json, read_body};
 use crate::model::{ClusterCertificate, Fingerprint, JoinTokenText};
 
@@ -63,7 +63,7 @@ pub(super) async fn heartbeat(
     let app = app(depot)?;
     let fingerprint = required_certificate(req)?;
     let body = parse_json(read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
-    heartbeats::accept(&app.pool, fingerprint, &body, &app.own_hosts).await?;
+    app.heartbeats.accept(fingerprint, body, &app.own_hosts).await?;
     Ok(Success(HeartbeatReply {
         next_update_in_seconds: app.heartbeat_interval.as_secs().to_string(),
         cluster_manager_address: app.public_address.clone(),
@@ -73,7 +73,7 @@ pub(super) async fn heartbeat(
 /// `DELETE /1.0/remote-cluster`: the cluster that owns the certificate leaves.
 #[handler]
 pub(super) async fn leave(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    heartbeats::leave(&app(depot)?.pool, required_certificate(req)?).await?;
+    domain::leave::leave(&app(depot)?.pool, required_certificate(req)?).await?;
     Ok(Success::EMPTY)
 }
 

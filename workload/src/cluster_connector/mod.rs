@@ -12,6 +12,7 @@ use std::time::Duration;
 use salvo::{Router, Service, affix_state};
 use workload_config::Config;
 
+use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::{self, Limits};
 use crate::store::Pool;
 
@@ -30,6 +31,8 @@ pub const LIMITS: Limits = Limits {
 pub struct App {
     /// The database.
     pub pool: Pool,
+    /// Where heartbeats go.
+    pub heartbeats: HeartbeatWriter,
     /// `host:port` that clusters use.
     pub public_address: String,
     /// What the answer to a heartbeat recommends.
@@ -43,7 +46,7 @@ pub struct App {
 impl App {
     /// Takes what the handlers need out of the settings.
     #[must_use]
-    pub fn new(config: &Config, pool: Pool) -> Self {
+    pub fn new(config: &Config, pool: Pool, heartbeats: HeartbeatWriter) -> Self {
         let mut own_hosts = config.management.allowed_hosts.clone();
         own_hosts.extend(
             config.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()),
@@ -51,6 +54,7 @@ impl App {
         own_hosts.push(config.connector.domain.to_ascii_lowercase());
         Self {
             pool,
+            heartbeats,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,

@@ -15,6 +15,9 @@ pub enum Error {
     /// It is there already, or in the way.
     #[error("{0}")]
     Conflict(&'static str),
+    /// More comes in than can be done; later it will work. The text is for the log.
+    #[error("{0}")]
+    Overloaded(&'static str),
     /// The database gave no answer.
     #[error(transparent)]
     Store(#[from] StoreError),

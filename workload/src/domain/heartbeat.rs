@@ -1,44 +1,116 @@
-//! Heartbeats and leaving: what an enrolled cluster does after it joined.
+//! Heartbeats: what enrolled clusters do all day.
+//!
+//! Heartbeats that arrive while others are being written wait for each other and are written together, in one statement and
+//! one commit: the more arrive, the less each one costs. A heartbeat that arrives alone is written at once. What is
+//! acknowledged is committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use crate::domain::Error;
 use crate::domain::error::FORBIDDEN;
 use crate::model::{Fingerprint, Heartbeat, UiUrl};
-use crate::store::{Pool, clusters};
+use crate::store::heartbeats::{self, Report};
+use crate::store::{Pool, StoreError};
 
-/// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed.
-///
-/// # Errors
-///
-/// [`Error::Forbidden`] when no enrolled cluster owns the certificate, [`Error::Invalid`] when the heartbeat breaks a limit,
-/// [`Error::Store`] without an answer from the database.
-#[tracing::instrument(name = "domain.heartbeat.accept", skip_all)]
-pub async fn accept(
-    pool: &Pool,
-    fingerprint: Fingerprint,
-    heartbeat: &Heartbeat,
-    own_hosts: &[String],
-) -> Result<(), Error> {
-    heartbeat.check().map_err(|error| Error::Invalid(error.to_string()))?;
-    let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
-    let db = pool.get().await?;
-    if clusters::store_heartbeat(&db, fingerprint, heartbeat, &ui_url).await? {
-        Ok(())
-    } else {
-        Err(FORBIDDEN)
+/// Most heartbeats in one statement.
+const BATCH: usize = 256;
+/// Statements under way at a time: while one commits, the next one is prepared.
+const WRITERS: usize = 2;
+/// Most heartbeats that wait. Beyond it the service is overloaded and says so.
+const WAITING: usize = 4096;
+/// Longest time from the complete request to its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Job {
+    report: Report,
+    answer: oneshot::Sender<Result<bool, StoreError>>,
+}
+
+/// Takes heartbeats and stores them. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct HeartbeatWriter(mpsc::Sender<Job>);
+
+impl HeartbeatWriter {
+    /// Starts the writers as tasks of `tasks`; they end when nobody can send any more and nothing waits.
+    #[must_use]
+    pub fn start(pool: &Pool, tasks: &TaskTracker) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..WRITERS {
+            tasks.spawn(write(pool.clone(), Arc::clone(&receiver)));
+        }
+        Self(sender)
+    }
+
+    /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] when no enrolled cluster owns the certificate, [`Error::Invalid`] when the heartbeat breaks a limit,
+    /// [`Error::Overloaded`] when too many heartbeats wait or the database is too slow, [`Error::Store`] without an answer from
+    /// it.
+    #[tracing::instrument(name = "domain.heartbeat.accept", skip_all)]
+    pub async fn accept(
+        &self,
+        fingerprint: Fingerprint,
+        heartbeat: Heartbeat,
+        own_hosts: &[String],
+    ) -> Result<(), Error> {
+        heartbeat.check().map_err(|error| Error::Invalid(error.to_string()))?;
+        let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
+        let (answer, answered) = oneshot::channel();
+        let job = Job { report: Report { fingerprint, heartbeat, ui_url }, answer };
+        self.0.try_send(job).map_err(|_| Error::Overloaded("too many heartbeats are waiting"))?;
+        let slow = Error::Overloaded("a heartbeat waited too long for the database");
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(true))) => Ok(()),
+            Ok(Ok(Ok(false))) => Err(FORBIDDEN),
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Err(_)) | Err(_) => Err(slow),
+        }
     }
 }
 
-/// Removes the cluster that owns the certificate. A cluster that an operator removed within the last 30 days may still leave.
-///
-/// # Errors
-///
-/// [`Error::Forbidden`] when the certificate is unknown, [`Error::Store`] without an answer from the database.
-#[tracing::instrument(name = "domain.heartbeat.leave", skip_all)]
-pub async fn leave(pool: &Pool, fingerprint: Fingerprint) -> Result<(), Error> {
-    let db = pool.get().await?;
-    if !clusters::leave(&db, fingerprint).await? {
-        return Err(FORBIDDEN);
+async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    loop {
+        let mut batch = Vec::with_capacity(BATCH);
+        if jobs.lock().await.recv_many(&mut batch, BATCH).await == 0 {
+            return;
+        }
+        let (reports, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.report, job.answer)).unzip();
+        match store(&pool, &reports).await {
+            Ok(known) => {
+                for (answer, known) in answers.into_iter().zip(known) {
+                    drop(answer.send(Ok(known)));
+                }
+            }
+            // One bad value must not fail its neighbours.
+            Err(error) if reports.len() > 1 && !matches!(error, StoreError::Connect(_)) => {
+                tracing::warn!(error = %crate::Chain(&error), "heartbeats could not be stored together");
+                for (report, answer) in reports.iter().zip(answers) {
+                    let alone = store(&pool, std::slice::from_ref(report)).await;
+                    drop(answer.send(alone.map(|known| known.contains(&true))));
+                }
+            }
+            Err(error) => refuse(answers, error),
+        }
     }
-    tracing::info!(cluster.fingerprint = %fingerprint, "cluster {fingerprint} left");
-    Ok(())
+}
+
+async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+    heartbeats::store(&pool.get().await?, reports).await
+}
+
+fn refuse(answers: Vec<oneshot::Sender<Result<bool, StoreError>>>, error: StoreError) {
+    let reason = crate::Chain(&error).to_string();
+    let mut error = Some(error);
+    for answer in answers {
+        let error = error.take().unwrap_or_else(|| StoreError::Connect(reason.clone().into()));
+        drop(answer.send(Err(error)));
+    }
 }

@@ -6,6 +6,7 @@ mod error;
 pub mod freshness;
 pub mod heartbeat;
 pub mod join_tokens;
+pub mod leave;
 pub mod sessions;
 pub mod warnings;
 

@@ -108,6 +108,9 @@ impl From<domain::Error> for ApiError {
                 Some(source.into()),
             ),
             domain::Error::Store(source) => Self::Internal(source.into()),
+            domain::Error::Overloaded(reason) => {
+                Self::Unavailable("the service is busy, try again later", Some(reason.into()))
+            }
             domain::Error::Defect(text) => Self::Internal(text.into()),
         }
     }

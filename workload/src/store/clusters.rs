@@ -8,8 +8,7 @@ use tokio_postgres::types::Json;
 
 use super::StoreError;
 use crate::model::{
-    ClusterCertificate, ClusterChanges, Description, Fingerprint, Heartbeat, RemoteCluster,
-    StatusCount, Threshold, UiUrl,
+    ClusterCertificate, ClusterChanges, Description, Fingerprint, RemoteCluster, Threshold,
 };
 
 /// Which unique value an enrolment met.
@@ -102,62 +101,6 @@ pub async fn has_similar_name(db: &impl GenericClient, name: &str) -> Result<boo
     let statement = db.prepare_cached(SQL).await.map_err(failed())?;
     let row = db.query_one(&statement, &[&name]).await.map_err(failed())?;
     column(&row, "exists")
-}
-
-/// Stores a heartbeat in one statement, which also authenticates: it changes the row of the cluster that owns the
-/// certificate, within the certificate's validity (five minutes of tolerance at its beginning). `false`: no such cluster,
-/// and nothing was changed.
-///
-/// # Errors
-///
-/// [`StoreError::Query`] if PostgreSQL fails.
-#[tracing::instrument(name = "store.cluster.heartbeat", skip_all)]
-pub async fn store_heartbeat(
-    db: &impl GenericClient,
-    fingerprint: Fingerprint,
-    heartbeat: &Heartbeat,
-    ui_url: &UiUrl,
-) -> Result<bool, StoreError> {
-    // The average follows a changed interval within a few heartbeats, and one long silence does not spoil it.
-    const SQL: &str = "
-        UPDATE remote_cluster_details AS details
-           SET ceph_count = $2, ceph_statuses = $3, cpu_total_count = $4, cpu_load_1 = $5, cpu_load_5 = $6,
-               cpu_load_15 = $7, memory_total_amount = $8, memory_usage = $9, storage_pool_usages = $10,
-               member_count = $11, member_statuses = $12, instance_count = $13, instance_statuses = $14, ui_url = $15,
-               last_heartbeat_at = now(),
-               heartbeat_interval_seconds = CASE WHEN last_heartbeat_at IS NULL THEN heartbeat_interval_seconds
-                   ELSE greatest(5, least(86400, 0.7 * heartbeat_interval_seconds + 0.3 * least(
-                       extract(epoch FROM now() - last_heartbeat_at), 4 * heartbeat_interval_seconds))) END
-          FROM remote_clusters AS cluster
-         WHERE cluster.fingerprint = $1
-           AND now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after
-           AND details.remote_cluster_id = cluster.id";
-    let failed = || StoreError::query("storing a heartbeat");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let changed = db
-        .execute(
-            &statement,
-            &[
-                &fingerprint.as_bytes(),
-                &StatusCount::sum(&heartbeat.ceph_statuses),
-                &Json(&heartbeat.ceph_statuses),
-                &heartbeat.cpu_total_count,
-                &heartbeat.cpu_load_1,
-                &heartbeat.cpu_load_5,
-                &heartbeat.cpu_load_15,
-                &heartbeat.memory_total_amount,
-                &heartbeat.memory_usage,
-                &Json(&heartbeat.storage_pool_usages),
-                &StatusCount::sum(&heartbeat.member_statuses),
-                &Json(&heartbeat.member_statuses),
-                &StatusCount::sum(&heartbeat.instance_statuses),
-                &Json(&heartbeat.instance_statuses),
-                &ui_url.as_str(),
-            ],
-        )
-        .await
-        .map_err(failed())?;
-    Ok(changed == 1)
 }
 
 /// Removes the cluster that owns a certificate and remembers the certificate; a certificate that is remembered already

@@ -5,6 +5,7 @@
 
 pub mod clusters;
 mod error;
+pub mod heartbeats;
 pub mod join_tokens;
 mod migrate;
 mod pool;

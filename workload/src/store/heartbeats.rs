@@ -1,0 +1,100 @@
+//! The heartbeat's columns of table `remote_cluster_details`.
+
+use std::collections::HashSet;
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::types::Json;
+
+use super::StoreError;
+use crate::model::{Fingerprint, Heartbeat, StatusCount, UiUrl};
+
+/// A heartbeat that is ready to be stored.
+#[derive(Debug)]
+pub struct Report {
+    /// Whose heartbeat it is.
+    pub fingerprint: Fingerprint,
+    /// What it says; its limits were checked.
+    pub heartbeat: Heartbeat,
+    /// The link that operators may click.
+    pub ui_url: UiUrl,
+}
+
+/// Stores heartbeats in one statement, which also authenticates: each changes the row of the cluster that owns its
+/// certificate, within the certificate's validity (five minutes of tolerance at its beginning). Of several heartbeats of one
+/// cluster the last one counts. The answer tells for each report whether such a cluster exists.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails: then nothing was stored.
+#[tracing::instrument(name = "store.heartbeat.store", skip_all, fields(reports = reports.len()))]
+pub async fn store(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+    // The rows are joined in the order of their ids, so that two batches lock them in the same order. The average follows a
+    // changed interval within a few heartbeats, and one long silence does not spoil it.
+    const SQL: &str = "
+        WITH report AS (
+            SELECT *
+              FROM unnest($1::bytea[], $2::bigint[], $3::jsonb[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+                          $8::bigint[], $9::bigint[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bigint[],
+                          $14::jsonb[], $15::text[])
+                   WITH ORDINALITY
+                AS report (fingerprint, ceph_count, ceph_statuses, cpu_total_count, cpu_load_1, cpu_load_5, cpu_load_15,
+                           memory_total_amount, memory_usage, storage_pool_usages, member_count, member_statuses,
+                           instance_count, instance_statuses, ui_url, n)
+        ), known AS (
+            SELECT cluster.id, report.*
+              FROM report JOIN remote_clusters AS cluster USING (fingerprint)
+             WHERE now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after
+        ), last AS (
+            SELECT DISTINCT ON (id) * FROM known ORDER BY id, n DESC
+        ), stored AS (
+            UPDATE remote_cluster_details AS details
+               SET ceph_count = last.ceph_count, ceph_statuses = last.ceph_statuses,
+                   cpu_total_count = last.cpu_total_count, cpu_load_1 = last.cpu_load_1, cpu_load_5 = last.cpu_load_5,
+                   cpu_load_15 = last.cpu_load_15, memory_total_amount = last.memory_total_amount,
+                   memory_usage = last.memory_usage, storage_pool_usages = last.storage_pool_usages,
+                   member_count = last.member_count, member_statuses = last.member_statuses,
+                   instance_count = last.instance_count, instance_statuses = last.instance_statuses,
+                   ui_url = last.ui_url, last_heartbeat_at = now(),
+                   heartbeat_interval_seconds = CASE WHEN last_heartbeat_at IS NULL THEN heartbeat_interval_seconds
+                       ELSE greatest(5, least(86400, 0.7 * heartbeat_interval_seconds + 0.3 * least(
+                           extract(epoch FROM now() - last_heartbeat_at), 4 * heartbeat_interval_seconds))) END
+              FROM last
+             WHERE details.remote_cluster_id = last.id
+         RETURNING details.remote_cluster_id AS id
+        )
+        SELECT n FROM known JOIN stored USING (id)";
+    let failed = || StoreError::query("storing heartbeats");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    macro_rules! column {
+        ($value:expr) => {
+            reports.iter().map($value).collect::<Vec<_>>()
+        };
+    }
+    let rows = db
+        .query(
+            &statement,
+            &[
+                &column!(|r| r.fingerprint.as_bytes()),
+                &column!(|r| StatusCount::sum(&r.heartbeat.ceph_statuses)),
+                &column!(|r| Json(&r.heartbeat.ceph_statuses)),
+                &column!(|r| r.heartbeat.cpu_total_count),
+                &column!(|r| &r.heartbeat.cpu_load_1),
+                &column!(|r| &r.heartbeat.cpu_load_5),
+                &column!(|r| &r.heartbeat.cpu_load_15),
+                &column!(|r| r.heartbeat.memory_total_amount),
+                &column!(|r| r.heartbeat.memory_usage),
+                &column!(|r| Json(&r.heartbeat.storage_pool_usages)),
+                &column!(|r| StatusCount::sum(&r.heartbeat.member_statuses)),
+                &column!(|r| Json(&r.heartbeat.member_statuses)),
+                &column!(|r| StatusCount::sum(&r.heartbeat.instance_statuses)),
+                &column!(|r| Json(&r.heartbeat.instance_statuses)),
+                &column!(|r| r.ui_url.as_str()),
+            ],
+        )
+        .await
+        .map_err(failed())?;
+    let corrupt = |_| StoreError::Corrupt { table: "remote_cluster_details", column: "n" };
+    let stored: HashSet<i64> =
+        rows.iter().map(|row| row.try_get("n").map_err(corrupt)).collect::<Result<_, _>>()?;
+    Ok((1..).take(reports.len()).map(|n| stored.contains(&n)).collect())
+}
