@@ -14,6 +14,7 @@ mod heartbeat;
 mod join;
 mod login;
 mod management;
+mod metrics;
 mod mutual_tls;
 mod routing;
 

@@ -241,6 +241,19 @@ impl Unit {
         }
     }
 
+    /// What Prometheus would read.
+    pub async fn scrape(&self) -> String {
+        let client = crate::operator::client_builder().build().unwrap();
+        client
+            .get(format!("http://{}/metrics", self.probes))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    }
+
     /// Status of a probe; `None` without an answer.
     pub async fn probe(&self, path: &str) -> Option<u16> {
         let client = crate::operator::client_builder().build().unwrap();

@@ -12,6 +12,7 @@ mod error_chain;
 mod files;
 mod lifecycle;
 pub mod management_api;
+pub mod metrics;
 pub mod model;
 pub mod oidc;
 pub mod run;

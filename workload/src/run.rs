@@ -12,6 +12,7 @@ use workload_config::{Config, PublicUrl};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::{Limits, Listener};
+use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
@@ -41,6 +42,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// The metrics cannot be set up.
+    #[error("the metrics could not be set up")]
+    Metrics(#[source] prometheus::Error),
     /// The system refused something else.
     #[error("the system refused a service")]
     Io(#[from] std::io::Error),
@@ -56,7 +60,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let tls = tls::server_config(&identity, ClientCertificates::Requested)?;
     let pool = Pool::new(&config.database)?;
     let tasks = TaskTracker::new();
-    let heartbeats = HeartbeatWriter::start(&pool, &tasks);
+    let metrics = metrics(&config, &identity)?;
+    let heartbeats = HeartbeatWriter::start(&pool, &tasks, &metrics);
     let app = Arc::new(cluster_connector::App::new(&config, pool.clone(), heartbeats));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
@@ -65,8 +70,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         app.public_address,
         identity.fingerprint()
     );
-    let service = cluster_connector::service(app);
-    serve(&config, pool, tls, cluster_connector::LIMITS, service, tasks).await
+    let service = cluster_connector::service(app, &metrics);
+    serve(&config, pool, tls, cluster_connector::LIMITS, service, tasks, metrics).await
 }
 
 /// Runs the Management API until a signal.
@@ -96,6 +101,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
     };
     let pool = Pool::new(&config.database)?;
+    let metrics = metrics(&config, &identity)?;
     let app = management_api::App {
         pool: pool.clone(),
         admin_groups: oidc.admin_groups.clone(),
@@ -110,8 +116,8 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
-    let service = management_api::service(Arc::new(app));
-    serve(&config, pool, tls, management_api::LIMITS, service, TaskTracker::new()).await
+    let service = management_api::service(Arc::new(app), &metrics);
+    serve(&config, pool, tls, management_api::LIMITS, service, TaskTracker::new(), metrics).await
 }
 
 /// Brings the schema up to date and returns how many migrations that took.
@@ -144,6 +150,13 @@ fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
     ServerIdentity::read_or_create(&path, &config.connector.domain, OffsetDateTime::now_utc())
 }
 
+fn metrics(config: &Config, identity: &ServerIdentity) -> Result<Metrics, StartError> {
+    let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
+    metrics.certificate_expiry.set(identity.not_after() as f64);
+    Ok(metrics)
+}
+
 /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal. `tasks` may have work
 /// already that the service needs.
 async fn serve(
@@ -153,6 +166,7 @@ async fn serve(
     limits: Limits,
     service: Service,
     tasks: TaskTracker,
+    metrics: Metrics,
 ) -> Result<(), StartError> {
     let bind = |address, tls, limits| {
         Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
@@ -162,7 +176,8 @@ async fn serve(
     let api = bind(config.listen, Some(tls), limits)?;
     let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
     let ready = CancellationToken::new();
-    let probe_service = status_listener::service(pool.clone(), ready.clone(), stop.clone());
+    let probe_service =
+        status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
     // The probes stay until everything else has ended.
     let probes_stop = CancellationToken::new();
     let probe_tasks = TaskTracker::new();

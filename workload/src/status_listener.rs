@@ -1,14 +1,18 @@
-//! The probes, over plain HTTP inside the pod: `/status` and `/ready` ask the database, `/alive` only this process.
+//! For the machinery around the service, over plain HTTP inside the pod: the probes `/status` and `/ready`, which ask the
+//! database, `/alive`, which asks only this process, and `/metrics`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use salvo::http::StatusCode;
+use salvo::http::header::{CONTENT_TYPE, HeaderValue};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::clusters;
 use crate::edge::Limits;
+use crate::metrics::Metrics;
 use crate::store::Pool;
 
 /// Limits of the probes' listener.
@@ -26,13 +30,54 @@ const CACHE_TIME: Duration = Duration::from_secs(1);
 /// The probes' routes. The service counts as ready from the moment `ready` is cancelled (the schema is up to date and the
 /// listener open) until `stop` is, before the listener closes.
 #[must_use]
-pub fn service(pool: Pool, ready: CancellationToken, stop: CancellationToken) -> Service {
-    Service::new(Router::with_path("{**path}").goal(Probe {
-        pool,
-        ready,
-        stop,
-        last: Arc::default(),
-    }))
+pub fn service(
+    pool: Pool,
+    metrics: Metrics,
+    ready: CancellationToken,
+    stop: CancellationToken,
+) -> Service {
+    let scrape = Scrape { pool: pool.clone(), metrics };
+    let probe = Probe { pool, ready, stop, last: Arc::default() };
+    Service::new(
+        Router::new()
+            .push(Router::with_path("metrics").get(scrape))
+            .push(Router::with_path("{**path}").goal(probe)),
+    )
+}
+
+/// `GET /metrics`, for Prometheus.
+struct Scrape {
+    pool: Pool,
+    metrics: Metrics,
+}
+
+#[async_trait]
+impl Handler for Scrape {
+    async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
+        let (idle, used) = self.pool.connections();
+        self.metrics.database_connections.with_label_values(&["idle"]).set(idle);
+        self.metrics.database_connections.with_label_values(&["used"]).set(used);
+        match clusters::count_by_state(&self.pool).await {
+            Ok(counts) => {
+                for (state, count) in counts {
+                    self.metrics.clusters.with_label_values(&[state.as_str()]).set(count);
+                }
+            }
+            // Without an answer the gauge is left out: an old number would hide that the database is away.
+            Err(_) => self.metrics.clusters.reset(),
+        }
+        match self.metrics.render() {
+            Ok(text) => {
+                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                res.headers_mut().insert(CONTENT_TYPE, kind);
+                res.body(text);
+            }
+            Err(error) => {
+                tracing::error!(%error, "metrics could not be written");
+                res.status_code(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+        }
+    }
 }
 
 struct Probe {

@@ -14,6 +14,7 @@ use workload_config::Config;
 
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::{self, Limits};
+use crate::metrics::Metrics;
 use crate::store::Pool;
 
 /// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
@@ -65,7 +66,7 @@ impl App {
 
 /// The routes.
 #[must_use]
-pub fn service(app: Arc<App>) -> Service {
+pub fn service(app: Arc<App>, metrics: &Metrics) -> Service {
     let cluster = Router::with_path("remote-cluster")
         .post(handlers::join)
         .delete(handlers::leave)
@@ -75,5 +76,5 @@ pub fn service(app: Arc<App>) -> Service {
             .push(Router::with_path("status").get(handlers::status).head(handlers::status))
             .push(cluster),
     );
-    edge::service(router)
+    edge::service(router, metrics)
 }

@@ -21,7 +21,7 @@ pub struct AssessedCluster {
 
 impl AssessedCluster {
     fn new(cluster: RemoteCluster, now: OffsetDateTime) -> Self {
-        let freshness = Freshness::of(&cluster, now);
+        let freshness = Freshness::of(&cluster.pulse, now);
         let warnings = warnings::of(&cluster, freshness, now);
         Self { cluster, freshness, warnings }
     }
@@ -35,6 +35,23 @@ impl AssessedCluster {
 pub async fn list(pool: &Pool) -> Result<Vec<AssessedCluster>, Error> {
     let (list, now) = clusters::list(&pool.get().await?).await?;
     Ok(list.into_iter().map(|cluster| AssessedCluster::new(cluster, now)).collect())
+}
+
+/// How many clusters are in each state; every state is there.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn count_by_state(pool: &Pool) -> Result<[(Freshness, i64); 5], Error> {
+    let (pulses, now) = clusters::pulses(&pool.get().await?).await?;
+    let mut counts = Freshness::ALL.map(|state| (state, 0));
+    for pulse in &pulses {
+        let state = Freshness::of(pulse, now);
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == state) {
+            *count += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// One cluster by its name.

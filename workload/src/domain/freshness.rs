@@ -3,7 +3,7 @@
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use crate::model::RemoteCluster;
+use crate::model::Pulse;
 
 /// How a cluster stands, judged by the age of its last heartbeat against its own interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,9 +22,25 @@ pub enum Freshness {
 }
 
 impl Freshness {
+    /// Every state, in the order of worry.
+    pub const ALL: [Self; 5] =
+        [Self::Online, Self::Waiting, Self::Stale, Self::Never, Self::Offline];
+
+    /// The state as it is written in answers and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Stale => "stale",
+            Self::Offline => "offline",
+            Self::Waiting => "waiting",
+            Self::Never => "never",
+        }
+    }
+
     /// Judges `cluster` at `now`, the database's clock.
     #[must_use]
-    pub fn of(cluster: &RemoteCluster, now: OffsetDateTime) -> Self {
+    pub fn of(cluster: &Pulse, now: OffsetDateTime) -> Self {
         let Some(last) = cluster.last_heartbeat_at else {
             let waiting = now - cluster.joined_at < Duration::minutes(5);
             return if waiting { Self::Waiting } else { Self::Never };
@@ -47,7 +63,7 @@ pub(super) mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::model::Fingerprint;
+    use crate::model::{Fingerprint, RemoteCluster};
 
     pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
@@ -59,9 +75,11 @@ pub(super) mod tests {
             fingerprint: Fingerprint::of(b""),
             disk_threshold: 80,
             memory_threshold: 80,
-            joined_at: NOW - Duration::hours(1),
-            last_heartbeat_at: last_heartbeat.map(|age| NOW - age),
-            heartbeat_interval_seconds: interval,
+            pulse: Pulse {
+                joined_at: NOW - Duration::hours(1),
+                last_heartbeat_at: last_heartbeat.map(|age| NOW - age),
+                heartbeat_interval_seconds: interval,
+            },
             ceph_count: 0,
             ceph_statuses: Vec::new(),
             cpu_total_count: 0,
@@ -80,7 +98,7 @@ pub(super) mod tests {
     #[test]
     fn age_is_judged_against_the_interval_of_the_cluster() {
         let state = |seconds, interval| {
-            Freshness::of(&cluster(Some(Duration::seconds(seconds)), interval), NOW)
+            Freshness::of(&cluster(Some(Duration::seconds(seconds)), interval).pulse, NOW)
         };
         assert_eq!(state(0, 60.0), Freshness::Online);
         assert_eq!(state(179, 60.0), Freshness::Online);
@@ -97,7 +115,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_cluster_without_heartbeat_waits_for_five_minutes() {
-        let mut new = cluster(None, 60.0);
+        let mut new = cluster(None, 60.0).pulse;
         assert_eq!(Freshness::of(&new, NOW), Freshness::Never);
         new.joined_at = NOW - Duration::seconds(299);
         assert_eq!(Freshness::of(&new, NOW), Freshness::Waiting);

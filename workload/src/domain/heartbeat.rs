@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::Error;
 use crate::domain::error::FORBIDDEN;
+use crate::metrics::Metrics;
 use crate::model::{Fingerprint, Heartbeat, UiUrl};
 use crate::store::heartbeats::{self, Report};
 use crate::store::{Pool, StoreError};
@@ -32,18 +33,21 @@ struct Job {
 
 /// Takes heartbeats and stores them. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct HeartbeatWriter(mpsc::Sender<Job>);
+pub struct HeartbeatWriter {
+    jobs: mpsc::Sender<Job>,
+    metrics: Metrics,
+}
 
 impl HeartbeatWriter {
     /// Starts the writers as tasks of `tasks`; they end when nobody can send any more and nothing waits.
     #[must_use]
-    pub fn start(pool: &Pool, tasks: &TaskTracker) -> Self {
+    pub fn start(pool: &Pool, tasks: &TaskTracker, metrics: &Metrics) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..WRITERS {
-            tasks.spawn(write(pool.clone(), Arc::clone(&receiver)));
+            tasks.spawn(write(pool.clone(), Arc::clone(&receiver), metrics.clone()));
         }
-        Self(sender)
+        Self { jobs: sender, metrics: metrics.clone() }
     }
 
     /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed.
@@ -60,11 +64,27 @@ impl HeartbeatWriter {
         heartbeat: Heartbeat,
         own_hosts: &[String],
     ) -> Result<(), Error> {
-        heartbeat.check().map_err(|error| Error::Invalid(error.to_string()))?;
         let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
+        let accepted = match heartbeat.check() {
+            Ok(()) => self.write(Report { fingerprint, heartbeat, ui_url }).await,
+            Err(error) => Err(Error::Invalid(error.to_string())),
+        };
+        let result = match &accepted {
+            Ok(()) => "stored",
+            Err(Error::Forbidden(_)) => "unknown",
+            Err(Error::Invalid(_)) => "invalid",
+            Err(Error::Overloaded(_)) => "overloaded",
+            Err(_) => "failed",
+        };
+        self.metrics.heartbeats.with_label_values(&[result]).inc();
+        accepted
+    }
+
+    async fn write(&self, report: Report) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { report: Report { fingerprint, heartbeat, ui_url }, answer };
-        self.0.try_send(job).map_err(|_| Error::Overloaded("too many heartbeats are waiting"))?;
+        let full = |_| Error::Overloaded("too many heartbeats are waiting");
+        self.jobs.try_send(Job { report, answer }).map_err(full)?;
+        self.metrics.heartbeat_queue.inc();
         let slow = Error::Overloaded("a heartbeat waited too long for the database");
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(Ok(true))) => Ok(()),
@@ -75,12 +95,14 @@ impl HeartbeatWriter {
     }
 }
 
-async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
+async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, metrics: Metrics) {
     loop {
         let mut batch = Vec::with_capacity(BATCH);
         if jobs.lock().await.recv_many(&mut batch, BATCH).await == 0 {
             return;
         }
+        metrics.heartbeat_queue.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+        metrics.heartbeat_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         let (reports, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|job| (job.report, job.answer)).unzip();
         match store(&pool, &reports).await {

@@ -83,7 +83,7 @@ pub fn of(cluster: &RemoteCluster, freshness: Freshness, now: OffsetDateTime) ->
         warnings.push(Warning::Instances { count: in_error });
     }
     if matches!(freshness, Freshness::Offline | Freshness::Never) {
-        let since = cluster.last_heartbeat_at.unwrap_or(cluster.joined_at);
+        let since = cluster.pulse.last_heartbeat_at.unwrap_or(cluster.pulse.joined_at);
         warnings.push(Warning::Heartbeat { minutes: (now - since).whole_minutes() });
     }
     for entry in &cluster.ceph_statuses {

@@ -6,10 +6,12 @@ use salvo::http::header::HeaderValue;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use tracing::Instrument;
 
+use crate::metrics::Metrics;
+
 /// Gives each request an id, which the answer carries as `X-Request-Id` and every log line of the request as a field, and
-/// logs the request once, also when the client hung up before its answer. Queries are never logged.
+/// logs and counts the request once, also when the client hung up before its answer. Queries are never logged.
 #[derive(Debug)]
-pub struct RequestLog;
+pub struct RequestLog(pub Metrics);
 
 #[async_trait]
 impl Handler for RequestLog {
@@ -28,6 +30,8 @@ impl Handler for RequestLog {
             begin: Instant::now(),
             method: req.method().clone(),
             path: super::path::for_log(req.uri().path()),
+            route: format!("/{}", req.matched_path()),
+            metrics: self.0.clone(),
             peer: req.remote_addr().to_string(),
             status: None,
         };
@@ -46,6 +50,9 @@ struct Entry {
     begin: Instant,
     method: Method,
     path: String,
+    /// The pattern that matched; `/` for an unknown path, too.
+    route: String,
+    metrics: Metrics,
     peer: String,
     status: Option<u16>,
 }
@@ -53,7 +60,10 @@ struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let Self { method, path, peer, .. } = self;
-        let duration_ms = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = self.begin.elapsed();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        // 499 stands for a client that went away, as operators know it from reverse proxies.
+        self.metrics.answered(&self.route, method_label(method), self.status.unwrap_or(499), took);
         match self.status {
             // The anonymous look that precedes each call of a cluster says nothing.
             Some(status) if path == "/" => {
@@ -62,6 +72,14 @@ impl Drop for Entry {
             Some(status) => tracing::info!(status, duration_ms, peer, "{method} {path}"),
             None => tracing::info!(duration_ms, peer, "{method} {path}: the client went away"),
         }
+    }
+}
+
+/// Clients may invent methods; labels must stay few.
+fn method_label(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "other",
     }
 }
 

@@ -4,6 +4,7 @@ use salvo::prelude::CatchPanic;
 use salvo::{FlowCtrl, Request, Response, Router, Service, handler};
 
 use super::{ApiError, ExactPath, RequestLog, SecurityHeaders};
+use crate::metrics::Metrics;
 
 /// What a handler returns.
 pub type Reply<T> = Result<T, ApiError>;
@@ -11,9 +12,9 @@ pub type Reply<T> = Result<T, ApiError>;
 /// A service around `router`: request log, panics as 500, security headers, exact paths, and the envelope for everything that
 /// the router itself refuses.
 #[must_use]
-pub fn service(router: Router) -> Service {
+pub fn service(router: Router, metrics: &Metrics) -> Service {
     Service::new(router)
-        .hoop(RequestLog)
+        .hoop(RequestLog(metrics.clone()))
         .hoop(SecurityHeaders)
         .hoop(CatchPanic::new())
         .hoop(ExactPath)

@@ -75,12 +75,15 @@ impl From<AssessedCluster> for ClusterView {
             instance_statuses: cluster.instance_statuses,
             ui_url: cluster.ui_url,
             tunnel_registered: false, // this release opens no tunnels
-            joined_at: cluster.joined_at,
-            created_at: cluster.joined_at,
-            last_status_update_at: cluster.last_heartbeat_at.unwrap_or(cluster.joined_at),
+            joined_at: cluster.pulse.joined_at,
+            created_at: cluster.pulse.joined_at,
+            last_status_update_at: cluster
+                .pulse
+                .last_heartbeat_at
+                .unwrap_or(cluster.pulse.joined_at),
             state: freshness,
-            last_heartbeat_at: cluster.last_heartbeat_at,
-            heartbeat_interval_seconds: cluster.heartbeat_interval_seconds,
+            last_heartbeat_at: cluster.pulse.last_heartbeat_at,
+            heartbeat_interval_seconds: cluster.pulse.heartbeat_interval_seconds,
             certificate_fingerprint: cluster.fingerprint.to_string(),
             warnings,
         }

@@ -19,6 +19,7 @@ use workload_config::{Config, PublicUrl};
 
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::{self, ApiError, Limits, Redirect, Success};
+use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
 use crate::store::Pool;
@@ -57,7 +58,7 @@ pub struct App {
 
 /// The routes.
 #[must_use]
-pub fn service(app: Arc<App>) -> Service {
+pub fn service(app: Arc<App>, metrics: &Metrics) -> Service {
     let clusters =
         Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
             Router::with_path("{name}")
@@ -103,7 +104,7 @@ pub fn service(app: Arc<App>) -> Service {
         .push(api)
         .push(oidc)
         .push(ui);
-    edge::service(router)
+    edge::service(router, metrics)
 }
 
 /// `GET /` leads to the UI.

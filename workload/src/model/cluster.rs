@@ -2,6 +2,17 @@ use time::OffsetDateTime;
 
 use super::{Description, Fingerprint, StatusCount, StoragePoolUsage};
 
+/// What decides whether a cluster is alive.
+#[derive(Debug, Clone, Copy)]
+pub struct Pulse {
+    /// When it enrolled.
+    pub joined_at: OffsetDateTime,
+    /// When it last sent a heartbeat; `None` until the first one.
+    pub last_heartbeat_at: Option<OffsetDateTime>,
+    /// Moving average of the time between heartbeats, in seconds; 60 until known.
+    pub heartbeat_interval_seconds: f32,
+}
+
 /// An enrolled cluster with its last heartbeat.
 #[derive(Debug, Clone)]
 pub struct RemoteCluster {
@@ -17,12 +28,8 @@ pub struct RemoteCluster {
     pub disk_threshold: i16,
     /// Percentage of memory above which a warning appears; 0: never.
     pub memory_threshold: i16,
-    /// When it enrolled.
-    pub joined_at: OffsetDateTime,
-    /// When it last sent a heartbeat; `None` until the first one.
-    pub last_heartbeat_at: Option<OffsetDateTime>,
-    /// Moving average of the time between heartbeats, in seconds; 60 until known.
-    pub heartbeat_interval_seconds: f32,
+    /// When it enrolled and when it was last heard of.
+    pub pulse: Pulse,
     /// MicroCeph members.
     pub ceph_count: i64,
     /// MicroCeph members by state.

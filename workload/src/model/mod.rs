@@ -11,7 +11,7 @@ mod text;
 mod ui_url;
 
 pub use certificate::{CertificateError, ClusterCertificate};
-pub use cluster::{ClusterChanges, RemoteCluster, Threshold};
+pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;
 pub use heartbeat::{Heartbeat, HeartbeatError, StatusCount, StoragePoolUsage};
 pub use join_token::{JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash};

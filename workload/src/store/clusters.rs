@@ -8,7 +8,7 @@ use tokio_postgres::types::Json;
 
 use super::StoreError;
 use crate::model::{
-    ClusterCertificate, ClusterChanges, Description, Fingerprint, RemoteCluster, Threshold,
+    ClusterCertificate, ClusterChanges, Description, Fingerprint, Pulse, RemoteCluster, Threshold,
 };
 
 /// Which unique value an enrolment met.
@@ -214,6 +214,23 @@ pub async fn find(
     row.map(|row| Ok((remote_cluster(&row)?, column(&row, "now")?))).transpose()
 }
 
+/// What decides of each cluster whether it is alive, and nothing else.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.cluster.pulses", skip_all)]
+pub async fn pulses(db: &impl GenericClient) -> Result<AtTime<Vec<Pulse>>, StoreError> {
+    const SQL: &str = "
+        SELECT joined_at, last_heartbeat_at, heartbeat_interval_seconds, now() AS now
+          FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id";
+    let failed = || StoreError::query("looking at the clusters' last heartbeats");
+    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
+    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+    Ok((rows.iter().map(pulse).collect::<Result<_, _>>()?, now))
+}
+
 fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
     let fingerprint: &[u8] = column(row, "fingerprint")?;
     Ok(RemoteCluster {
@@ -224,9 +241,7 @@ fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
             .ok_or(StoreError::Corrupt { table: "remote_clusters", column: "fingerprint" })?,
         disk_threshold: column(row, "disk_threshold")?,
         memory_threshold: column(row, "memory_threshold")?,
-        joined_at: column(row, "joined_at")?,
-        last_heartbeat_at: column(row, "last_heartbeat_at")?,
-        heartbeat_interval_seconds: column(row, "heartbeat_interval_seconds")?,
+        pulse: pulse(row)?,
         ceph_count: column(row, "ceph_count")?,
         ceph_statuses: json(row, "ceph_statuses")?,
         cpu_total_count: column(row, "cpu_total_count")?,
@@ -243,6 +258,14 @@ fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
         instance_count: column(row, "instance_count")?,
         instance_statuses: json(row, "instance_statuses")?,
         ui_url: column(row, "ui_url")?,
+    })
+}
+
+fn pulse(row: &Row) -> Result<Pulse, StoreError> {
+    Ok(Pulse {
+        joined_at: column(row, "joined_at")?,
+        last_heartbeat_at: column(row, "last_heartbeat_at")?,
+        heartbeat_interval_seconds: column(row, "heartbeat_interval_seconds")?,
     })
 }
 

@@ -99,6 +99,15 @@ impl Pool {
         }
     }
 
+    /// How many connections are open: idle ones and those in use.
+    #[must_use]
+    pub fn connections(&self) -> (i64, i64) {
+        let status = self.inner.status();
+        let idle = status.available;
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        (count(idle), count(status.size.saturating_sub(idle)))
+    }
+
     /// Asks the database a trivial question, within two seconds in all.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub struct ServerIdentity {
     key: Arc<CertifiedKey>,
     fingerprint: Fingerprint,
     dns_names: Vec<String>,
+    not_after: i64,
 }
 
 impl ServerIdentity {
@@ -73,6 +74,7 @@ impl ServerIdentity {
             key: Arc::new(key),
             fingerprint: Fingerprint::of(&leaf),
             dns_names: dns_names(&leaf),
+            not_after: not_after(&leaf),
         })
     }
 
@@ -86,6 +88,12 @@ impl ServerIdentity {
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
         &self.dns_names
+    }
+
+    /// End of the leaf's validity, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
     }
 
     pub(super) fn certified_key(&self) -> Arc<CertifiedKey> {
@@ -102,6 +110,11 @@ fn self_signed(host: &str, now: OffsetDateTime) -> Result<String, rcgen::Error> 
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params.self_signed(&key)?.pem() + &key.serialize_pem())
+}
+
+fn not_after(der: &[u8]) -> i64 {
+    X509Certificate::from_der(der)
+        .map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp())
 }
 
 fn dns_names(der: &[u8]) -> Vec<String> {

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { newVisitor, openBrowser } from "../src/browser.js";
+import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
+import { logIn } from "../src/people.js";
+import { ADMIN, MANAGEMENT_URL, VIEWER } from "../src/settings.js";
+
+let browser;
+before(async () => (browser = await openBrowser()));
+after(() => browser.close());
+
+test("a deep link leads through the login and back to the page first asked for", async () => {
+  const visitor = await newVisitor(browser);
+  const { page } = visitor;
+  await logIn(page, ADMIN, "/ui/clusters/tokens?sort=name");
+  await page.getByTestId("tab-link-Tokens").and(page.locator("[aria-current=page]")).waitFor();
+  assert.equal(await page.title(), "Tokens | MicroCloud Cluster Manager");
+  await visitor.leave();
+});
+
+test("the bare address leads to the list of clusters", async () => {
+  const visitor = await newVisitor(browser);
+  const { page } = visitor;
+  await logIn(page, ADMIN);
+  await page.goto(`${MANAGEMENT_URL}/`);
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters`);
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await visitor.leave();
+});
+
+test("logging out ends the session", async () => {
+  const visitor = await newVisitor(browser);
+  const { page, context } = visitor;
+  await logIn(page, ADMIN);
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  const cookies = await context.cookies();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/login`);
+  await page.getByRole("link", { name: "Login" }).waitFor();
+
+  // Not only forgotten by the browser: the server does not know the session any more either.
+  await context.addCookies(cookies);
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
+  await page.getByRole("link", { name: "Login" }).waitFor();
+  await visitor.leave();
+});
+
+test("a session that ends during work leads to the login and back", async () => {
+  const visitor = await newVisitor(browser);
+  const { page, context } = visitor;
+  await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Refresh now" }).click();
+  await page.getByText("Your session has ended").waitFor();
+  await assertAccessible(page, "the login after a session ended");
+  await page.getByRole("link", { name: "Login" }).click();
+  await page.getByLabel("Email").fill(ADMIN);
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters?sort=-memory`);
+  await visitor.leave();
+});
+
+for (const theme of ["light", "dark"]) {
+  for (const width of [1440, 400]) {
+    test(`somebody without rights is told so, ${theme}, ${width} px`, async () => {
+      const visitor = await newVisitor(browser, { theme, width, height: 860 });
+      const { page } = visitor;
+      await logIn(page, VIEWER);
+      await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
+      const main = page.getByRole("main");
+      assert.match(await main.innerText(), /You are logged in as [\s\S]*viewer@example\.com/);
+      await main.getByRole("button", { name: "Log out" }).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Enroll cluster" }).count(), 0);
+      await assertAccessible(page, "the page without rights");
+      await assertNoOverflow(page, "the page without rights");
+      await picture(page, `no-rights-${theme}-${width}`);
+
+      await page.goto(`${MANAGEMENT_URL}/ui/clusters?panel=enroll-cluster`);
+      await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
+      assert.equal(await page.getByPlaceholder("Enter name").count(), 0);
+      await main.getByRole("button", { name: "Log out" }).click();
+      await page.getByRole("link", { name: "Login" }).waitFor();
+      await visitor.leave();
+    });
+  }
+}

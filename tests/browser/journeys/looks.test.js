@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { newVisitor, openBrowser } from "../src/browser.js";
+import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
+import { sessionOf } from "../src/people.js";
+import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+
+let browser;
+let storageState;
+before(async () => {
+  browser = await openBrowser();
+  storageState = await sessionOf(browser, ADMIN);
+});
+after(() => browser.close());
+
+const list = (page) => page.getByRole("table", { name: "Clusters" }).waitFor();
+const heading = (name) => (page) => page.getByRole("heading", { name }).first().waitFor();
+
+async function openMenu(page) {
+  await list(page);
+  await page
+    .getByRole("button", { name: /^Actions for / })
+    .first()
+    .click();
+  await page.getByRole("menuitem", { name: "Remove" }).waitFor();
+}
+
+async function showToken(page) {
+  await page.getByPlaceholder("Enter Name").fill(`looks-${Date.now().toString(36)}`);
+  await page.getByRole("button", { name: "Create" }).click();
+  await page
+    .getByRole("dialog")
+    .getByText(/^Waiting for/)
+    .waitFor();
+}
+
+/** Every screen, panel and dialog: its name, its address, and how to get there from the address. */
+const SCREENS = [
+  ["list", "/ui/clusters", list],
+  ["search", "/ui/clusters?query=no-such-cluster", heading("No clusters match")],
+  ["row-menu", "/ui/clusters", openMenu],
+  [
+    "remove",
+    "/ui/clusters",
+    async (page) => {
+      await openMenu(page);
+      await page.getByRole("menuitem", { name: "Remove" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  ],
+  [
+    "enrol",
+    "/ui/clusters?panel=enroll-cluster",
+    async (page) => {
+      await page.getByPlaceholder("Enter Name").waitFor();
+      await page.getByRole("radio", { name: "Custom" }).check({ force: true });
+      await page.getByLabel("Date and time").waitFor();
+    },
+  ],
+  [
+    "enrol-problem",
+    "/ui/clusters?panel=enroll-cluster",
+    async (page) => {
+      await page.getByPlaceholder("Enter Name").fill("not allowed");
+      await page.getByRole("alert").waitFor();
+    },
+  ],
+  ["join-command", "/ui/clusters?panel=enroll-cluster", showToken],
+  ["tokens", "/ui/clusters/tokens", (page) => page.getByRole("table", { name: "Join tokens" }).waitFor()],
+  [
+    "revoke",
+    "/ui/clusters/tokens",
+    async (page) => {
+      await page
+        .getByRole("checkbox", { name: /^Select looks-/ })
+        .first()
+        .check({ force: true });
+      await page.getByRole("button", { name: /^Revoke tokens?$/ }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  ],
+  [
+    "revoked",
+    "/ui/clusters/tokens",
+    async (page) => {
+      const row = page.getByRole("row", { name: /looks-/ }).first();
+      await row.getByRole("button").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+      await page.getByRole("button", { name: "1 notification" }).click();
+      await page.getByRole("region", { name: "Notifications" }).waitFor();
+    },
+  ],
+  [
+    "cluster",
+    "/ui/clusters",
+    async (page) => {
+      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await page.getByText("Certificate fingerprint").waitFor();
+    },
+  ],
+  ["no-cluster", "/ui/cluster/no-such-cluster", heading("Cluster not found")],
+  ["settings", "/ui/settings", (page) => page.getByRole("row", { name: /API Version/ }).waitFor()],
+  ["not-found", "/ui/no/such/page", heading("Page not found")],
+];
+
+for (const theme of ["light", "dark"]) {
+  for (const width of [1440, 400]) {
+    test(`every screen is accessible and fits, ${theme}, ${width} px`, async (t) => {
+      for (const [name, address, prepare] of SCREENS) {
+        await t.test(name, async () => {
+          const visitor = await newVisitor(browser, { theme, width, height: width === 400 ? 860 : 900, storageState });
+          const { page } = visitor;
+          await page.goto(MANAGEMENT_URL + address);
+          await prepare(page);
+          await assertAccessible(page, name);
+          await assertNoOverflow(page, name);
+          await picture(page, `${name}-${theme}-${width}`);
+          await visitor.leave();
+        });
+      }
+      await t.test("login", async () => {
+        const visitor = await newVisitor(browser, { theme, width, height: 860 });
+        await visitor.page.goto(`${MANAGEMENT_URL}/ui/login`);
+        await visitor.page.getByRole("link", { name: "Login" }).waitFor();
+        await assertAccessible(visitor.page, "login");
+        await assertNoOverflow(visitor.page, "login");
+        await picture(visitor.page, `login-${theme}-${width}`);
+        await visitor.leave();
+      });
+    });
+  }
+}
+
+test("nothing is wider than a window of 320 pixels", async (t) => {
+  const wide = SCREENS.filter(([name]) => !["join-command", "tokens", "revoke", "revoked"].includes(name));
+  for (const [name, address, prepare] of wide) {
+    await t.test(name, async () => {
+      const visitor = await newVisitor(browser, { width: 320, height: 640, storageState });
+      await visitor.page.goto(MANAGEMENT_URL + address);
+      await prepare(visitor.page);
+      await assertNoOverflow(visitor.page, name);
+      await visitor.leave();
+    });
+  }
+});
+
+test("on a phone a cluster takes at most 72 pixels", async () => {
+  const visitor = await newVisitor(browser, { width: 400, height: 860, storageState });
+  const { page } = visitor;
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
+  await list(page);
+  const heights = await page
+    .locator(".clusterlist-table tbody tr")
+    .evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+  assert.ok(Math.max(...heights) <= 72, `rows are up to ${Math.max(...heights)} px high`);
+  const row = await page.locator(".clusterlist-table tbody tr").first().innerText();
+  assert.match(row, /(Online|Stale|Offline|Waiting|Never connected)\s+(seen|joined) .* ago\s+\d+/);
+
+  await page.getByRole("button", { name: "Menu", exact: true }).click();
+  await page.getByRole("link", { name: "Settings" }).waitFor();
+  await assertAccessible(page, "the navigation on a phone");
+  await picture(page, "navigation-light-400");
+  await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "Settings" }).waitFor({ state: "hidden" });
+  await visitor.leave();
+});
+
+test("a chosen theme is there from the first paint on, and stays", async () => {
+  const visitor = await newVisitor(browser, { theme: "light", storageState });
+  const { page } = visitor;
+  const isDark = () => page.evaluate(() => document.documentElement.classList.contains("is-dark"));
+  await page.goto(`${MANAGEMENT_URL}/ui/settings`);
+  await page.getByTitle("Dark theme").click();
+  assert.equal(await isDark(), true);
+  await page.route(/\/assets\/index-.*\.js$/, (route) => route.abort());
+  await page.goto(`${MANAGEMENT_URL}/ui/settings`);
+  assert.equal(await isDark(), true, "the theme waits for the application");
+  await visitor.leave();
+});

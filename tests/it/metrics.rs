@@ -1,0 +1,52 @@
+//! The service's own metrics.
+
+use std::collections::BTreeSet;
+
+use cluster_simulator::{Request, STATUS_PATH};
+use end_to_end_tests::{Deployment, Service};
+
+#[tokio::test]
+async fn conf_03_metrics_count_what_happens_and_name_nobody() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon-edge").await;
+    let send = async |body: &[u8]| {
+        member.request("POST", STATUS_PATH, body.to_vec()).await.unwrap().status
+    };
+    assert_eq!(
+        (send(b"{}").await, send(b"{}").await, send(br#"{"memory_usage":-1}"#).await),
+        (200, 200, 400)
+    );
+    let stranger = cluster_simulator::Identity::generate("stranger").unwrap();
+    let request = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+    assert_eq!(member.raw_request(&request, Some(&stranger)).await.unwrap().status, 403);
+    let odd = Request::new("BREW", "/no/such/path");
+    assert_eq!(member.raw_request(&odd, None).await.unwrap().status, 404);
+
+    let text = connector.scrape().await;
+    for line in [
+        r#"cluster_manager_heartbeats_total{result="stored"} 2"#,
+        r#"cluster_manager_heartbeats_total{result="invalid"} 1"#,
+        r#"cluster_manager_heartbeats_total{result="unknown"} 1"#,
+        r#"cluster_manager_http_requests_total{method="POST",route="/1.0/remote-cluster",status="200"} 1"#,
+        r#"cluster_manager_http_requests_total{method="POST",route="/1.0/remote-cluster/status",status="403"} 1"#,
+        r#"cluster_manager_http_requests_total{method="other",route="/",status="404"} 1"#,
+        r#"cluster_manager_clusters{state="online"} 1"#,
+        r#"cluster_manager_clusters{state="offline"} 0"#,
+        r"cluster_manager_heartbeat_queue_length 0",
+        r"cluster_manager_heartbeat_batch_size_count 3",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");
+    }
+    assert!(!text.contains("lyon-edge") && !text.contains("no/such"));
+
+    let named = |line: &str| line.strip_prefix("# HELP ")?.split(' ').next().map(str::to_owned);
+    let shown: BTreeSet<String> = text.lines().filter_map(named).collect();
+    let page = include_str!("../../docs/metrics.md");
+    let listed: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(shown, listed);
+}

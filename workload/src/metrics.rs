@@ -1,0 +1,132 @@
+//! What the service tells Prometheus about itself, at `/metrics` of the status listener.
+//!
+//! Names and labels follow the Prometheus conventions: a unit in the name, `_total` for counters, labels with few values. No label
+//! names a person or a cluster. `docs/metrics.md` lists them all; a test holds the page against the program.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one service. Cloning is cheap: the clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Answered requests by route, method and status.
+    pub requests: IntCounterVec,
+    /// Time from the complete head of a request to its answer, by route.
+    pub request_seconds: HistogramVec,
+    /// Heartbeats by result: `stored`, `unknown`, `invalid`, `overloaded`, `failed`.
+    pub heartbeats: IntCounterVec,
+    /// Heartbeats that were written together.
+    pub heartbeat_batch: Histogram,
+    /// Heartbeats that wait to be written.
+    pub heartbeat_queue: IntGauge,
+    /// Enrolled clusters by state.
+    pub clusters: IntGaugeVec,
+    /// Database connections by state: `idle`, `used`.
+    pub database_connections: IntGaugeVec,
+    /// When the certificate of the listener ends.
+    pub certificate_expiry: Gauge,
+    build: GaugeVec,
+}
+
+/// Bucket bounds of request times in seconds: from a handshake's worth to the longest deadline.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+/// Bucket bounds of batches.
+const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+impl Metrics {
+    /// A registry with every metric at zero.
+    ///
+    /// # Errors
+    ///
+    /// When two metrics have one name: a defect.
+    pub fn new(version: &str) -> Result<Self, prometheus::Error> {
+        let opts = |name: &str, help: &str| Opts::new(format!("cluster_manager_{name}"), help);
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                opts("http_requests_total", "Answered requests."),
+                &["route", "method", "status"],
+            )?,
+            request_seconds: HistogramVec::new(
+                HistogramOpts::from(opts(
+                    "http_request_duration_seconds",
+                    "Time to answer a request.",
+                ))
+                .buckets(SECONDS.to_vec()),
+                &["route"],
+            )?,
+            heartbeats: IntCounterVec::new(
+                opts("heartbeats_total", "Heartbeats by result."),
+                &["result"],
+            )?,
+            heartbeat_batch: Histogram::with_opts(
+                HistogramOpts::from(opts(
+                    "heartbeat_batch_size",
+                    "Heartbeats written in one statement.",
+                ))
+                .buckets(BATCHES.to_vec()),
+            )?,
+            heartbeat_queue: IntGauge::with_opts(opts(
+                "heartbeat_queue_length",
+                "Heartbeats that wait to be written.",
+            ))?,
+            clusters: IntGaugeVec::new(
+                opts("clusters", "Enrolled clusters by state."),
+                &["state"],
+            )?,
+            database_connections: IntGaugeVec::new(
+                opts("database_connections", "Database connections of this process."),
+                &["state"],
+            )?,
+            certificate_expiry: Gauge::with_opts(opts(
+                "certificate_expiry_timestamp_seconds",
+                "End of the listener's certificate, in seconds since 1970.",
+            ))?,
+            build: GaugeVec::new(
+                opts("build_info", "Always 1; the label tells the version."),
+                &["version"],
+            )?,
+        };
+        for collector in metrics.collectors() {
+            metrics.registry.register(collector)?;
+        }
+        metrics.build.with_label_values(&[version]).set(1.0);
+        Ok(metrics)
+    }
+
+    fn collectors(&self) -> Vec<Box<dyn prometheus::core::Collector>> {
+        vec![
+            Box::new(self.requests.clone()),
+            Box::new(self.request_seconds.clone()),
+            Box::new(self.heartbeats.clone()),
+            Box::new(self.heartbeat_batch.clone()),
+            Box::new(self.heartbeat_queue.clone()),
+            Box::new(self.clusters.clone()),
+            Box::new(self.database_connections.clone()),
+            Box::new(self.certificate_expiry.clone()),
+            Box::new(self.build.clone()),
+        ]
+    }
+
+    /// Counts an answered request. `route` is a pattern such as `/1.0/remote-cluster/{name}`, never a path.
+    pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
+        self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
+        self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// All metrics in the text exposition format, version 0.0.4.
+    ///
+    /// # Errors
+    ///
+    /// When a metric cannot be written: a defect.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
