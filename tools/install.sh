@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what is missing and nothing else: Debian's packages and the npm modules of the repository's packages.
+#
+#   tools/install.sh up|test
+#
+# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one. A run that finds everything
+# takes a fraction of a second.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+DONE=()
+
+# Whether version $1 is at least $2.
+at_least() {
+  [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]
+}
+
+need_rust() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+  command -v cargo >/dev/null || die "Rust $wanted or newer is needed: install it from https://rustup.rs"
+  found=$(rustc --version | cut -d ' ' -f 2)
+  at_least "$found" "$wanted" || die "Rust $wanted or newer is needed, this is $found: update it with: rustup update stable"
+}
+
+need_node() {
+  local wanted found
+  wanted=$(sed -n 's/.*"node": ">=\(.*\)".*/\1/p' "$ROOT/tests/identity-provider/package.json")
+  command -v node >/dev/null || die "Node.js $wanted or newer is needed: install it from https://nodejs.org"
+  found=$(node --version)
+  at_least "${found#v}" "$wanted" || die "Node.js $wanted or newer is needed, this is ${found#v}: install it from https://nodejs.org"
+  command -v npm >/dev/null || die "npm is needed, it comes with Node.js: install it from https://nodejs.org"
+}
+
+# The packages that are missing for `up` or `test`, one per line.
+missing_packages() {
+  command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
+  command -v openssl >/dev/null || printf '%s\n' openssl
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || printf '%s\n' postgresql
+  command -v psql >/dev/null || printf '%s\n' postgresql-client
+  if [[ $1 == test ]]; then
+    [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || printf '%s\n' chromium chromium-sandbox
+  fi
+}
+
+need_packages() {
+  local packages as_root=()
+  mapfile -t packages < <(missing_packages "$1")
+  ((${#packages[@]})) || return 0
+  command -v apt-get >/dev/null || die "missing programs: install what your system calls ${packages[*]}, then start again"
+  if ((EUID != 0)); then
+    sudo -n true 2>/dev/null || die "packages are missing: run: sudo apt-get install --no-install-recommends ${packages[*]}"
+    as_root=(sudo -n)
+  fi
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600)
+  "${apt[@]}" update || die "the package lists cannot be read: see whether this works: apt-get update"
+  "${apt[@]}" install -y --no-install-recommends "${packages[@]}" ||
+    die "packages cannot be installed: see whether this works: apt-get install ${packages[*]}"
+  DONE+=("${packages[@]}")
+}
+
+# npm_modules FOLDER: the modules of the lock file; its hash is kept beside them, and npm removes it with them.
+npm_modules() {
+  local folder=$ROOT/$1 stamp=$ROOT/$1/node_modules/.lock-hash hash
+  [[ -f $folder/package-lock.json ]] || die "$1/package-lock.json is missing: restore it from the repository"
+  hash=$(sha256sum <"$folder/package-lock.json")
+  if [[ -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
+  (cd -- "$folder" && npm ci --no-audit --no-fund) || die "the npm modules of $1 cannot be installed: see whether this works: cd $1 && npm ci"
+  printf '%s\n' "$hash" >"$stamp"
+  DONE+=("npm modules of $1")
+}
+
+case ${1:-} in
+  up | test) purpose=$1 ;;
+  *) die "say what for: tools/install.sh up|test" ;;
+esac
+need_rust
+need_node
+need_packages "$purpose"
+npm_modules ui
+npm_modules tests/identity-provider
+if [[ $purpose == test ]]; then npm_modules tests/browser; fi
+if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

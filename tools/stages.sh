@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Stages: steps that may fail without ending the run, so that one run shows all that is wrong. `dev check` and `dev test`
+# share this file with the formatters and linters in it. The caller sets LOGS.
+
+FAILED_STAGES=()
+PASSED=0 # tests, as the stages' logs count them
+FAILED=0
+
+# stage TITLE COMMAND...: the command's log is named after the title. The command runs without `set -e`.
+stage() {
+  local title=$1 log passed failed
+  shift
+  log=$LOGS/$(tr ' ' '-' <<<"${title,,}" | tr -cd 'a-z0-9-').log
+  if ! STEP_SUMMARY=count_tests step "$title" "$log" "$@"; then FAILED_STAGES+=("$title ($(shown "$log"))"); fi
+  read -r passed failed < <(tests_in "$log")
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+}
+
+# Tests that passed and failed in a log of cargo, node --test or vitest.
+tests_in() {
+  sed 's/\x1b\[[0-9;]*m//g' -- "$1" | awk '
+    /^test result:/ { passed += $4; failed += $6 }
+    /^(#|ℹ) pass [0-9]+$/ { passed += $3 }
+    /^(#|ℹ) fail [0-9]+$/ { failed += $3 }
+    /^ *Tests +.*\([0-9]+\)$/ {
+      for (i = 2; i < NF; i++) {
+        if ($(i + 1) ~ /^passed/) passed += $i
+        if ($(i + 1) ~ /^failed/) failed += $i
+      }
+    }
+    END { print passed + 0, failed + 0 }'
+}
+
+count_tests() {
+  local passed failed
+  read -r passed failed < <(tests_in "$1")
+  if ((passed + failed > 0)); then printf '%d passed' "$passed"; else last_arrow_line "$1"; fi
+}
+
+# Names the stages that failed; the exit code for the command.
+finish_stages() {
+  if ((${#FAILED_STAGES[@]} == 0)); then return 0; fi
+  printf '\nFAILED:\n'
+  printf '  %s\n' "${FAILED_STAGES[@]}"
+  return 1
+}
+
+ui_script() {
+  cd -- "$ROOT/ui" && NO_COLOR=1 npm run "$1"
+}
+
+ui_checks() {
+  stage "Web interface format" ui_script format:check
+  stage "Web interface lint" ui_script lint
+  stage "Web interface types" ui_script typecheck
+  stage "Identity provider format" identity_provider_format
+}
+
+# In the style of the web interface, with the formatter that comes with it.
+identity_provider_format() {
+  "$ROOT/ui/node_modules/.bin/prettier" --config "$ROOT/ui/.prettierrc.json" --check "$ROOT/tests/identity-provider"
+}
+
+rust_checks() {
+  stage "Rust format" cargo fmt --all --check
+  stage "Rust lint" cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+rust_documentation() {
+  RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+}
+
+# Licences, sources and banned crates; the advisories are left out because they come over the network.
+dependency_rules() {
+  cargo fetch --locked && cargo deny --offline check bans licenses sources
+}
+
+shell_scripts() {
+  (cd -- "$ROOT" && shellcheck -x dev .ci/run tools/*.sh)
+}

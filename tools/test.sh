@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# ./dev test: every test, from formatters to journeys through a browser.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=stack.sh
+source "$ROOT/tools/stack.sh"
+# shellcheck source-path=SCRIPTDIR source=stages.sh
+source "$ROOT/tools/stages.sh"
+
+HELP='Installs what is missing, then runs every test: formatters and linters, unit tests, tests on a real PostgreSQL,
+end-to-end tests and journeys through Chromium.
+
+Usage: ./dev test [FILTER]
+
+With a filter only the Rust tests run whose name contains it, and their output is shown.
+Logs are in target/test-logs/, pictures of the browser in tests/artefacts/.'
+
+LOGS=$ROOT/target/test-logs
+STACK_DIR=$ROOT/target/test-stack
+STACK_LOGS=$LOGS
+STACK_DATABASE=browser_tests
+CLUSTERS=20
+
+unit_tests_of() {
+  cd -- "$ROOT/$1" && NO_COLOR=1 npm test
+}
+
+rust_tests() {
+  cd -- "$ROOT" && TEST_DATABASE=$POSTGRES cargo test --workspace --locked --no-fail-fast "$@"
+}
+
+# Five free ports in the order that the stack wants them.
+choose_ports() {
+  local port
+  while true; do
+    MANAGEMENT_PORT=$(free_port)
+    CONNECTOR_PORT=$((MANAGEMENT_PORT + 3))
+    for port in 1 2 3 4; do
+      if port_is_taken $((MANAGEMENT_PORT + port)); then continue 2; fi
+    done
+    return
+  done
+}
+
+# A whole stack with a fleet, as `dev up` makes it, for the journeys.
+start_stack() {
+  choose_ports
+  step "Certificates" "$LOGS/steps/certificates.log" "$ROOT/tools/certificates.sh" "$STACK_DIR/tls"
+  make_settings
+  step "Database" "$LOGS/steps/database.log" prepare_database
+  start_identity_provider
+  start_connector
+  start_management_api
+  step "Join tokens" "$LOGS/steps/tokens.log" create_tokens "$CLUSTERS"
+  start_fleet "$CLUSTERS"
+  cat >"$STACK_DIR/join" <<END
+#!/bin/sh
+exec "$SIMULATOR" join --first-heartbeat-at-once --interval 5 "\$1"
+END
+  chmod 755 "$STACK_DIR/join"
+}
+
+browser_tests() {
+  cd -- "$ROOT/tests/browser" &&
+    MANAGEMENT_URL=https://localhost:$MANAGEMENT_PORT JOIN_COMMAND=$STACK_DIR/join ARTEFACTS=$ROOT/tests/artefacts NO_COLOR=1 npm test
+}
+
+# A function, so that all of this file is read before anything starts: it may be edited while it runs.
+main() {
+  local filter=${1:-} began
+  case ${1:-} in
+    -h | --help)
+      printf '%s\n' "$HELP"
+      exit
+      ;;
+    -*) die "unknown option $1: ./dev test --help" ;;
+  esac
+  [[ $# -le 1 ]] || die "one filter at most: ./dev test --help"
+  began=$(now_ms)
+  cd -- "$ROOT"
+  supervise "$ROOT/target/test-lock"
+  rm -rf -- "$STACK_DIR"
+  CLEAN_UP+=("$STACK_DIR")
+
+  step "Packages and modules" "$LOGS/steps/install.log" "$ROOT/tools/install.sh" test
+  if [[ -n $filter ]]; then
+    start_postgres --fast
+    step "Programs" "$LOGS/programs.log" build_programs --locked
+    printf '\n'
+    rust_tests -- "$filter"
+    exit
+  fi
+
+  ui_checks
+  stage "Web interface tests" unit_tests_of ui
+  stage "Web interface build" build_ui
+  stage "Identity provider tests" unit_tests_of tests/identity-provider
+  rust_checks
+  start_postgres --fast
+  step "Programs" "$LOGS/programs.log" build_programs --locked
+  stage "Rust tests" rust_tests
+  start_stack
+  stage "Browser journeys" browser_tests
+  printf '\n%d passed, %d failed in %s\n' "$PASSED" "$FAILED" "$(elapsed "$began")"
+  finish_stages
+}
+
+main "$@"
