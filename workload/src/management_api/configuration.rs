@@ -1,7 +1,7 @@
 //! `GET /1.0/configuration`: the settings in force, secrets masked.
 
 use salvo::{Depot, handler};
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 use workload_config::{Config, ExposeSecret};
 
 use super::app;
@@ -9,8 +9,8 @@ use crate::edge::{Reply, Success};
 
 /// `GET /1.0/configuration`: an object of `{value, title, description}`, all texts.
 #[handler]
-pub(super) async fn get(depot: &mut Depot) -> Reply<Success<Map<String, Value>>> {
-    Ok(Success(view(&app(depot)?.config)))
+pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ConfigurationView>> {
+    Ok(Success(ConfigurationView(values(&app(depot)?.config))))
 }
 
 /// Key, title and description of each setting, in the order of [`values`].
@@ -60,13 +60,23 @@ const ENTRIES: [(&str, &str, &str); 19] = [
     ("rate_limit_max_clients", "Rate Limit Max Clients", "Clients that are remembered at a time"),
 ];
 
-fn view(config: &Config) -> Map<String, Value> {
-    let entries = ENTRIES.into_iter().zip(values(config));
-    entries
-        .map(|((key, title, description), value)| {
-            (key.to_owned(), json!({ "value": value, "title": title, "description": description }))
-        })
-        .collect()
+/// The settings as an object whose keys keep their order: the UI shows them as they come.
+pub(super) struct ConfigurationView([String; ENTRIES.len()]);
+
+#[derive(Serialize)]
+struct EntryView<'a> {
+    value: &'a str,
+    title: &'a str,
+    description: &'a str,
+}
+
+impl Serialize for ConfigurationView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries = ENTRIES.iter().zip(&self.0);
+        serializer.collect_map(entries.map(|((key, title, description), value)| {
+            (key, EntryView { value, title, description })
+        }))
+    }
 }
 
 fn values(config: &Config) -> [String; ENTRIES.len()] {
@@ -124,8 +134,9 @@ mod tests {
         let find = |name: &str| {
             settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        let view = view(&Config::parse(find).unwrap());
-        let example: Value =
+        let view =
+            serde_json::to_value(ConfigurationView(values(&Config::parse(find).unwrap()))).unwrap();
+        let example: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/examples/configuration.json"))
                 .unwrap();
         for key in example["metadata"].as_object().unwrap().keys() {
@@ -133,7 +144,7 @@ mod tests {
                 assert!(view[key][part].is_string(), "{key}.{part}");
             }
         }
-        let text = Value::Object(view.clone()).to_string();
+        let text = view.to_string();
         assert!(!text.contains("canary"), "{text}");
         assert_eq!(view["oidc_client_secret"]["value"], "***");
         assert_eq!(view["rate_limit_cleanup_interval"]["value"], "10m0s");
