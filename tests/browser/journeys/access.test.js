@@ -35,13 +35,28 @@ test("logging out ends the session", async () => {
   await page.getByRole("table", { name: "Clusters" }).waitFor();
   const cookies = await context.cookies();
   await page.getByRole("button", { name: "Log out" }).click();
-  await page.waitForURL(`${MANAGEMENT_URL}/ui/login`);
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/login/`);
   await page.getByRole("link", { name: "Login" }).waitFor();
+
+  // At the identity provider, too: the next person is asked who they are.
+  await page.getByRole("link", { name: "Login" }).click();
+  await page.getByLabel("Email").waitFor();
 
   // Not only forgotten by the browser: the server does not know the session any more either.
   await context.addCookies(cookies);
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
   await page.getByRole("link", { name: "Login" }).waitFor();
+  await visitor.leave();
+});
+
+test("a login that was cancelled says so in words", async () => {
+  const visitor = await newVisitor(browser);
+  const { page } = visitor;
+  await page.goto(`${MANAGEMENT_URL}/ui/`);
+  await page.getByRole("link", { name: "Login" }).click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("The identity provider did not let you in.").waitFor();
+  await assertAccessible(page, "the login after a refusal");
   await visitor.leave();
 });
 

@@ -1,0 +1,59 @@
+import { useState, type ReactNode } from "react";
+import Button from "@kit/Button";
+import Modal from "@kit/Modal";
+import Notification from "@kit/Notifications/Notification";
+import { errorText } from "./ErrorNotice";
+import { useReturnFocus } from "./focus";
+
+interface Props {
+  title: string;
+  confirmLabel: string;
+  children: ReactNode;
+  /** Does the work; the dialog stays open with the reason if it fails. */
+  onConfirm: () => Promise<void>;
+  onClose: () => void;
+}
+
+/** Asks before something is taken away. */
+export function ConfirmDialog({ title, confirmLabel, children, onConfirm, onClose }: Props) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  useReturnFocus();
+
+  const confirm = async () => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      await onConfirm();
+      onClose();
+    } catch (error) {
+      setProblem(errorText(error));
+      setBusy(false);
+    }
+  };
+
+  return (
+    <Modal
+      title={title}
+      close={onClose}
+      className="confirm-dialog"
+      buttonRow={
+        <>
+          <Button type="button" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="button" appearance="negative" disabled={busy} onClick={() => void confirm()}>
+            {confirmLabel}
+          </Button>
+        </>
+      }
+    >
+      {problem !== null && (
+        <Notification severity="negative" title="That did not work" titleElement="h3" role="alert">
+          {problem}
+        </Notification>
+      )}
+      {children}
+    </Modal>
+  );
+}

@@ -1,0 +1,30 @@
+import type { ClusterWarning } from "@/api/types";
+import { durationText } from "./age";
+import { count } from "./count";
+
+/** One sentence for a warning that the server found. A kind that this release does not know is named as it is. */
+export function warningText(warning: ClusterWarning): string {
+  switch (warning.kind) {
+    case "pool": {
+      const where = warning.member === "" ? "" : ` on ${warning.member}`;
+      return `Storage pool ${warning.name}${where} is ${percent(warning.percent)} full, over the threshold of ${percent(warning.threshold)}`;
+    }
+    case "memory":
+      return `Memory usage is ${percent(warning.percent)}, over the threshold of ${percent(warning.threshold)}`;
+    case "members":
+      return `${count(warning.count, "member is", "members are")} not online`;
+    case "instances":
+      return `${count(warning.count, "instance is", "instances are")} in error state`;
+    case "heartbeat":
+      return `No heartbeat for ${durationText(warning.minutes * 60)}`;
+    case "ceph":
+      return `${count(warning.count, "Ceph service has", "Ceph services have")} the status ${warning.status}`;
+    default:
+      return `Warning of the kind “${(warning as { kind: string }).kind}”`;
+  }
+}
+
+/** A line never breaks between the number and its sign. */
+function percent(n: number): string {
+  return `${n}\u00a0%`;
+}

@@ -1,0 +1,55 @@
+import { useQuery } from "@tanstack/react-query";
+import { configurationQuery } from "@/api/queries";
+import { ErrorNotice } from "@/components/ErrorNotice";
+import { SkeletonLines } from "@/components/Skeleton";
+
+/** The server's configuration, to read. Secrets are not sent by the server. */
+export function SettingsPage() {
+  const query = useQuery(configurationQuery);
+  return (
+    <>
+      <title>Settings | MicroCloud Cluster Manager</title>
+      <div className="page-head">
+        <h1 className="p-heading--4 page-head__title">Settings</h1>
+      </div>
+      <p className="u-text--muted page-intro">
+        Set where the Cluster Manager is deployed: by the options of the charm, or in the environment of the services.
+      </p>
+      {query.isError && (
+        <ErrorNotice
+          title="The configuration could not be loaded"
+          error={query.error}
+          busy={query.isFetching}
+          onRetry={() => void query.refetch()}
+        />
+      )}
+      {query.data === undefined ? (
+        !query.isError && (
+          <div role="status" aria-label="Loading the configuration">
+            <SkeletonLines lines={10} />
+          </div>
+        )
+      ) : (
+        <table className="settings-table" aria-label="Configuration of the server">
+          <thead>
+            <tr>
+              <th scope="col">Configuration</th>
+              <th scope="col">Value</th>
+            </tr>
+          </thead>
+          <tbody>
+            {Object.entries(query.data).map(([key, { title, value, description }]) => (
+              <tr key={key}>
+                <th scope="row">{title}</th>
+                <td>
+                  <span className="settings-table__value">{value === "" ? "-" : value}</span>
+                  <span className="settings-table__description">{description}</span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+}

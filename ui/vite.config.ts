@@ -1,0 +1,96 @@
+/// <reference types="vitest/config" />
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+
+const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/**
+ * Puts the theme script into the head as a blocking file, so that the right theme is there before the first paint.
+ *
+ * A module script would run too late, and an inline script is refused by the Content-Security-Policy.
+ */
+function themeBeforeFirstPaint(): Plugin {
+  const source = fromHere("./src/theme-boot.js");
+  let base = "/";
+  let served = false;
+  return {
+    name: "theme-before-first-paint",
+    configResolved(config) {
+      base = config.base;
+      served = config.command === "serve";
+    },
+    buildStart() {
+      if (!served) this.emitFile({ type: "asset", name: "theme-boot.js", source: readFileSync(source, "utf8") });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, { bundle }) {
+        const file = served ? "src/theme-boot.js" : builtFile(bundle, /theme-boot-.*\.js$/);
+        return [{ tag: "script", attrs: { src: base + file }, injectTo: "head" }];
+      },
+    },
+  };
+}
+
+/** Asks for the text font together with the page, so that text does not change its width after the first paint. */
+function preloadFont(): Plugin {
+  let base = "/";
+  return {
+    name: "preload-font",
+    apply: "build",
+    configResolved(config) {
+      base = config.base;
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, { bundle }) {
+        const href = base + builtFile(bundle, /\.woff2$/);
+        const attrs = { rel: "preload", as: "font", type: "font/woff2", href, crossorigin: "" };
+        return [{ tag: "link", attrs, injectTo: "head" }];
+      },
+    },
+  };
+}
+
+function builtFile(bundle: object | undefined, name: RegExp): string {
+  const file = Object.keys(bundle ?? {}).find((one) => name.test(one));
+  if (file === undefined) throw new Error(`the build has no file like ${name.source}`);
+  return file;
+}
+
+// `npm run dev` serves the pages with hot reload and hands the API to a running server.
+const server = process.env["MANAGEMENT_URL"] ?? "https://localhost:9100";
+const proxied = { target: server, secure: false, changeOrigin: true };
+
+export default defineConfig({
+  base: "/ui/",
+  plugins: [themeBeforeFirstPaint(), preloadFont(), react()],
+  resolve: {
+    alias: {
+      // The package's root is CommonJS and cannot be tree-shaken; its ES modules can.
+      "@kit": fromHere("./node_modules/@canonical/react-components/dist/esm/components"),
+      "@": fromHere("./src"),
+    },
+  },
+  server: { host: "localhost", proxy: { "/1.0": proxied, "/oidc": proxied } },
+  build: {
+    target: "es2023",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  css: {
+    preprocessorOptions: {
+      scss: { quietDeps: true, silenceDeprecations: ["import", "global-builtin", "if-function"] },
+    },
+  },
+  test: {
+    environment: "jsdom",
+    setupFiles: ["./src/testing/setup.ts"],
+    css: false,
+    restoreMocks: true,
+    testTimeout: 15_000,
+  },
+});
