@@ -28,8 +28,7 @@ pub struct Metrics {
     pub clusters: IntGaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
-    /// When the certificate of the listener ends.
-    pub certificate_expiry: Gauge,
+    certificate_expiry: Gauge,
     build: GaugeVec,
 }
 
@@ -117,6 +116,12 @@ impl Metrics {
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Notes when the listener's certificate ends, in seconds since 1970.
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
+    pub fn certificate_ends(&self, not_after: i64) {
+        self.certificate_expiry.set(not_after as f64);
     }
 
     /// All metrics in the text exposition format, version 0.0.4.

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
-use crate::tls::{self, ClientCertificates, ServerIdentity, TlsError};
+use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
 use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -57,12 +57,9 @@ pub enum StartError {
 /// [`StartError`] when it cannot start.
 pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
-    let tls = tls::server_config(&identity, ClientCertificates::Requested)?;
-    let pool = Pool::new(&config.database)?;
-    let tasks = TaskTracker::new();
-    let metrics = metrics(&config, &identity)?;
-    let heartbeats = HeartbeatWriter::start(&pool, &tasks, &metrics);
-    let app = Arc::new(cluster_connector::App::new(&config, pool.clone(), heartbeats));
+    let unit = Unit::new(&config, &identity)?;
+    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics);
+    let app = Arc::new(cluster_connector::App::new(&config, unit.pool.clone(), heartbeats));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
         address = app.public_address,
@@ -70,8 +67,10 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         app.public_address,
         identity.fingerprint()
     );
-    let service = cluster_connector::service(app, &metrics);
-    serve(&config, pool, tls, cluster_connector::LIMITS, service, tasks, metrics).await
+    // Clusters pin this certificate: it does not change while the service runs, whatever happens to the files.
+    let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
+    let service = cluster_connector::service(app, &unit.metrics);
+    unit.serve(&config, tls, cluster_connector::LIMITS, service).await
 }
 
 /// Runs the Management API until a signal.
@@ -85,10 +84,31 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "MANAGEMENT_API_TLS_PATH must be set: a directory with tls.crt and tls.key",
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
-    let tls = tls::server_config(&identity, ClientCertificates::NotRequested)?;
-    let public_url = config.management.public_url.clone().or_else(|| {
+    let unit = Unit::new(&config, &identity)?;
+    let app = Arc::new(management_app(&config, &identity, unit.pool.clone())?);
+    tracing::info!(
+        url = app.public_url.origin(),
+        "operators reach the Management API at {}",
+        app.public_url.origin()
+    );
+    let presented = Presented::new(identity);
+    let follow =
+        Arc::clone(&presented).follow(path.to_owned(), unit.metrics.clone(), unit.stop.clone());
+    unit.tasks.spawn(follow);
+    let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
+    let service = management_api::service(app, &unit.metrics);
+    unit.serve(&config, tls, management_api::LIMITS, service).await
+}
+
+fn management_app(
+    config: &Config,
+    identity: &ServerIdentity,
+    pool: Pool,
+) -> Result<management_api::App, StartError> {
+    let named_by_certificate = || {
         identity.dns_names().first().and_then(|name| PublicUrl::parse(&format!("https://{name}")))
-    });
+    };
+    let public_url = config.management.public_url.clone().or_else(named_by_certificate);
     let public_url = public_url.ok_or(StartError::Setting(
         "MANAGEMENT_API_URL must be set: the https address that browsers use (the certificate names no host)",
     ))?;
@@ -100,24 +120,15 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         Some(path) => MasterKey::read(path)?,
         None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
     };
-    let pool = Pool::new(&config.database)?;
-    let metrics = metrics(&config, &identity)?;
-    let app = management_api::App {
-        pool: pool.clone(),
+    Ok(management_api::App {
+        pool,
         admin_groups: oidc.admin_groups.clone(),
         provider: Provider::new(oidc, public_url.clone())?,
         master_key,
         public_url,
-        join_tokens: join_token_policy(&config)?,
+        join_tokens: join_token_policy(config)?,
         config: config.clone(),
-    };
-    tracing::info!(
-        url = app.public_url.origin(),
-        "operators reach the Management API at {}",
-        app.public_url.origin()
-    );
-    let service = management_api::service(Arc::new(app), &metrics);
-    serve(&config, pool, tls, management_api::LIMITS, service, TaskTracker::new(), metrics).await
+    })
 }
 
 /// Brings the schema up to date and returns how many migrations that took.
@@ -150,51 +161,59 @@ fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
     ServerIdentity::read_or_create(&path, &config.connector.domain, OffsetDateTime::now_utc())
 }
 
-fn metrics(config: &Config, identity: &ServerIdentity) -> Result<Metrics, StartError> {
-    let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
-    metrics.certificate_expiry.set(identity.not_after() as f64);
-    Ok(metrics)
+/// What a service runs with.
+struct Unit {
+    pool: Pool,
+    metrics: Metrics,
+    /// Work that ends before the process does.
+    tasks: TaskTracker,
+    /// Cancelled when the process is asked to stop.
+    stop: CancellationToken,
 }
 
-/// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal. `tasks` may have work
-/// already that the service needs.
-async fn serve(
-    config: &Config,
-    pool: Pool,
-    tls: rustls::ServerConfig,
-    limits: Limits,
-    service: Service,
-    tasks: TaskTracker,
-    metrics: Metrics,
-) -> Result<(), StartError> {
-    let bind = |address, tls, limits| {
-        Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
-    };
-    let stop = CancellationToken::new();
-    let grace = config.shutdown_grace;
-    let api = bind(config.listen, Some(tls), limits)?;
-    let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
-    let ready = CancellationToken::new();
-    let probe_service =
-        status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
-    // The probes stay until everything else has ended.
-    let probes_stop = CancellationToken::new();
-    let probe_tasks = TaskTracker::new();
-    let status_address =
-        probes.serve(probe_service, &probe_tasks, probes_stop.clone(), Duration::ZERO)?;
-
-    tokio::select! {
-        migrated = migrate_when_possible(&pool) => migrated?,
-        stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
+impl Unit {
+    fn new(config: &Config, identity: &ServerIdentity) -> Result<Self, StartError> {
+        let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
+        metrics.certificate_ends(identity.not_after());
+        let pool = Pool::new(&config.database)?;
+        Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop: CancellationToken::new() })
     }
-    let address = api.serve(service, &tasks, stop.clone(), grace)?;
-    tasks.spawn(purge_regularly(pool, stop.clone()));
-    ready.cancel();
-    tracing::info!(%address, %status_address, "listening on {address}");
-    lifecycle::until_stopped(stop, tasks, grace + Duration::from_secs(1)).await?;
-    probes_stop.cancel();
-    Ok(())
+
+    /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.
+    async fn serve(
+        self,
+        config: &Config,
+        tls: rustls::ServerConfig,
+        limits: Limits,
+        service: Service,
+    ) -> Result<(), StartError> {
+        let Self { pool, metrics, tasks, stop } = self;
+        let bind = |address, tls, limits| {
+            Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
+        };
+        let grace = config.shutdown_grace;
+        let api = bind(config.listen, Some(tls), limits)?;
+        let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
+        let ready = CancellationToken::new();
+        let probe_service =
+            status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
+        // The probes stay until everything else has ended.
+        let (probes_stop, probe_tasks) = (CancellationToken::new(), TaskTracker::new());
+        let status_address =
+            probes.serve(probe_service, &probe_tasks, probes_stop.clone(), Duration::ZERO)?;
+
+        tokio::select! {
+            migrated = migrate_when_possible(&pool) => migrated?,
+            stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
+        }
+        let address = api.serve(service, &tasks, stop.clone(), grace)?;
+        tasks.spawn(purge_regularly(pool, stop.clone()));
+        ready.cancel();
+        tracing::info!(%address, %status_address, "listening on {address}");
+        lifecycle::until_stopped(stop, tasks, grace + Duration::from_secs(1)).await?;
+        probes_stop.cancel();
+        Ok(())
+    }
 }
 
 /// A database that is away at start is waited for; one that refuses the migration is not.

@@ -4,6 +4,7 @@
 mod any_client;
 mod client;
 mod identity;
+mod presented;
 mod server;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use client::client_config;
 pub use identity::ServerIdentity;
+pub use presented::Presented;
 pub use server::{ClientCertificates, server_config};
 
 use rustls::crypto::CryptoProvider;

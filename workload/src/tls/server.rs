@@ -2,11 +2,10 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 
 use super::any_client::AnyClient;
-use super::{ServerIdentity, TlsError, provider};
+use super::{Presented, TlsError, provider};
 
 /// Whether a listener asks clients for a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub enum ClientCertificates {
 ///
 /// [`TlsError::Library`] if the library refuses its own defaults.
 pub fn server_config(
-    identity: &ServerIdentity,
+    presented: Arc<Presented>,
     clients: ClientCertificates,
 ) -> Result<ServerConfig, TlsError> {
     let provider = provider();
@@ -38,8 +37,7 @@ pub fn server_config(
         }
         ClientCertificates::NotRequested => builder.with_no_client_auth(),
     };
-    let resolver = SingleCertAndKey::from(identity.certified_key());
-    let mut config = builder.with_cert_resolver(Arc::new(resolver));
+    let mut config = builder.with_cert_resolver(presented);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if clients == ClientCertificates::Requested {
         config.send_tls13_tickets = 0;

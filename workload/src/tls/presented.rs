@@ -1,0 +1,69 @@
+//! The certificate that a listener presents, and its renewal without a restart.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_util::sync::CancellationToken;
+
+use super::ServerIdentity;
+use crate::error_chain::Chain;
+use crate::metrics::Metrics;
+
+/// Time between two looks at the files.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The pair that new handshakes get. Open connections keep the one that they began with.
+#[derive(Debug)]
+pub struct Presented(ArcSwap<ServerIdentity>);
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load().certified_key())
+    }
+}
+
+impl Presented {
+    /// Presents `identity` from now on.
+    #[must_use]
+    pub fn new(identity: ServerIdentity) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::from_pointee(identity)))
+    }
+
+    /// Looks at `tls.crt` and `tls.key` in `directory` every two seconds until `stop`, and presents a new pair as soon as both
+    /// files belong together. A pair that cannot be used changes nothing and is logged once.
+    pub async fn follow(
+        self: Arc<Self>,
+        directory: PathBuf,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) {
+        let mut seen = contents(&directory).await;
+        while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+            let now = contents(&directory).await;
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match ServerIdentity::from_directory(&directory) {
+                Ok(identity) => {
+                    tracing::info!(fingerprint = %identity.fingerprint(), "a new certificate is presented");
+                    metrics.certificate_ends(identity.not_after());
+                    self.0.store(Arc::new(identity));
+                }
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "the new certificate cannot be used: the old one stays");
+                }
+            }
+        }
+    }
+}
+
+/// What the two files hold; a file that cannot be read counts as empty.
+async fn contents(directory: &Path) -> [Vec<u8>; 2] {
+    let read = async |name: &str| tokio::fs::read(directory.join(name)).await.unwrap_or_default();
+    [read("tls.crt").await, read("tls.key").await]
+}
