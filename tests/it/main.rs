@@ -16,6 +16,7 @@ mod login;
 mod management;
 mod metrics;
 mod mutual_tls;
+mod remote_write;
 mod routing;
 
 /// An example of the published contract.

@@ -7,7 +7,8 @@ use end_to_end_tests::{Deployment, Service};
 
 #[tokio::test]
 async fn conf_03_metrics_count_what_happens_and_name_nobody() {
-    let deployment = Deployment::new().await;
+    let mut deployment = Deployment::new().await;
+    deployment.extra = vec![("PROMETHEUS_BASE_URL", "http://127.0.0.1:1/api/v1/write".into())];
     let connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon-edge").await;
     let send = async |body: &[u8]| {

@@ -216,6 +216,12 @@ impl Deployment {
         Operator::new(&self.origin(), &self.certificates.ca_file())
     }
 
+    /// A browser that looks at another server.
+    #[must_use]
+    pub fn plain_client(&self, origin: &str) -> Operator {
+        Operator::new(origin, &self.certificates.ca_file())
+    }
+
     /// An operator who has logged in.
     pub async fn logged_in(&self, email: &str) -> Operator {
         let mut operator = self.operator();

@@ -14,6 +14,7 @@ use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::{Limits, Listener};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
+use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
 use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
@@ -58,7 +59,8 @@ pub enum StartError {
 pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
     let unit = Unit::new(&config, &identity)?;
-    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics);
+    let forward = unit.forward(&config)?;
+    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics, forward);
     let app = Arc::new(cluster_connector::App::new(&config, unit.pool.clone(), heartbeats));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
@@ -177,6 +179,17 @@ impl Unit {
         metrics.certificate_ends(identity.not_after());
         let pool = Pool::new(&config.database)?;
         Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop: CancellationToken::new() })
+    }
+
+    /// Starts the way of the clusters' metrics to Prometheus, if there is one.
+    fn forward(&self, config: &Config) -> Result<Option<RemoteWrite>, StartError> {
+        let Some(url) = config.prometheus_base_url.clone() else { return Ok(None) };
+        let forward =
+            RemoteWrite::new(url, tls::client_config(None)?, remote_write::Options::default())
+                .map_err(|_| TlsError::Runtime)?;
+        self.metrics.watch(&forward).map_err(StartError::Metrics)?;
+        forward.run(self.stop.clone(), &self.tasks);
+        Ok(Some(forward))
     }
 
     /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.

@@ -18,6 +18,7 @@ pub use management::{Management, PublicUrl};
 pub use oidc::Oidc;
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use url::Url;
 
 /// Everything that a service or the command line needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -40,8 +41,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `GRAFANA_BASE_URL`: where the UI links for dashboards; empty hides the link.
     pub grafana_base_url: String,
-    /// `PROMETHEUS_BASE_URL`: the complete remote-write address.
-    pub prometheus_base_url: String,
+    /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
+    pub prometheus_base_url: Option<Url>,
     /// The limits of the connector's rate limiter.
     pub rate_limit: RateLimit,
     /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
@@ -133,7 +134,7 @@ impl Config {
                 .unwrap_or_else(|| "/var/lib/microcloud-cluster-manager".into())
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
-            prometheus_base_url: read.text("PROMETHEUS_BASE_URL").unwrap_or_default(),
+            prometheus_base_url: remote_write_url(&mut read),
             rate_limit: RateLimit {
                 refill_rate: read.parsed(
                     "RATE_LIMIT_REFILL_RATE",
@@ -159,6 +160,18 @@ impl Config {
         };
         read.finish(config)
     }
+}
+
+/// `http://base` is what existing deployments write for "none".
+fn remote_write_url(read: &mut Reader<'_>) -> Option<Url> {
+    let text = read.text("PROMETHEUS_BASE_URL").filter(|text| text != "http://base")?;
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        read.refuse("PROMETHEUS_BASE_URL", "the http or https address of a remote-write receiver");
+    }
+    url
 }
 
 /// A host name or an address that can stand in a join token: clusters join several addresses with commas.
@@ -201,6 +214,7 @@ mod tests {
             ("HEARTBEAT_INTERVAL_SECONDS", "0"),
             ("OIDC_ISSUER", "secret-not-a-url"),
             ("MANAGEMENT_API_URL", "http://secret.example.com"),
+            ("PROMETHEUS_BASE_URL", "secret"),
         ])
         .unwrap_err()
         .to_string();
@@ -211,6 +225,7 @@ mod tests {
             "OIDC_ISSUER",
             "OIDC_CLIENT_ID",
             "MANAGEMENT_API_URL",
+            "PROMETHEUS_BASE_URL",
         ] {
             assert!(error.contains(name), "{name} is missing from: {error}");
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use crate::domain::Error;
 use crate::domain::error::FORBIDDEN;
 use crate::metrics::Metrics;
 use crate::model::{Fingerprint, Heartbeat, UiUrl};
+use crate::remote_write::RemoteWrite;
 use crate::store::heartbeats::{self, Report};
 use crate::store::{Pool, StoreError};
 
@@ -28,29 +30,39 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Job {
     report: Report,
-    answer: oneshot::Sender<Result<bool, StoreError>>,
+    answer: oneshot::Sender<Stored>,
 }
 
-/// Takes heartbeats and stores them. Cloning is cheap.
+/// The name of the heartbeat's cluster, `None` where no cluster owns the certificate.
+type Stored = Result<Option<String>, StoreError>;
+
+/// Takes heartbeats, stores them, and passes their metrics on. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct HeartbeatWriter {
     jobs: mpsc::Sender<Job>,
     metrics: Metrics,
+    forward: Option<RemoteWrite>,
 }
 
 impl HeartbeatWriter {
     /// Starts the writers as tasks of `tasks`; they end when nobody can send any more and nothing waits.
     #[must_use]
-    pub fn start(pool: &Pool, tasks: &TaskTracker, metrics: &Metrics) -> Self {
+    pub fn start(
+        pool: &Pool,
+        tasks: &TaskTracker,
+        metrics: &Metrics,
+        forward: Option<RemoteWrite>,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..WRITERS {
             tasks.spawn(write(pool.clone(), Arc::clone(&receiver), metrics.clone()));
         }
-        Self { jobs: sender, metrics: metrics.clone() }
+        Self { jobs: sender, metrics: metrics.clone(), forward }
     }
 
-    /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed.
+    /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed; its metrics are on
+    /// their way.
     ///
     /// # Errors
     ///
@@ -61,34 +73,40 @@ impl HeartbeatWriter {
     pub async fn accept(
         &self,
         fingerprint: Fingerprint,
-        heartbeat: Heartbeat,
+        mut heartbeat: Heartbeat,
         own_hosts: &[String],
     ) -> Result<(), Error> {
+        let received_at = OffsetDateTime::now_utc();
+        let texts = std::mem::take(&mut heartbeat.server_metrics);
         let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
         let accepted = match heartbeat.check() {
             Ok(()) => self.write(Report { fingerprint, heartbeat, ui_url }).await,
             Err(error) => Err(Error::Invalid(error.to_string())),
         };
+        if let (Some(forward), Ok(cluster)) = (&self.forward, &accepted) {
+            forward.enqueue(cluster, received_at, texts);
+        }
         let result = match &accepted {
-            Ok(()) => "stored",
+            Ok(_) => "stored",
             Err(Error::Forbidden(_)) => "unknown",
             Err(Error::Invalid(_)) => "invalid",
             Err(Error::Overloaded(_)) => "overloaded",
             Err(_) => "failed",
         };
         self.metrics.heartbeats.with_label_values(&[result]).inc();
-        accepted
+        accepted.map(drop)
     }
 
-    async fn write(&self, report: Report) -> Result<(), Error> {
+    /// The name of the cluster.
+    async fn write(&self, report: Report) -> Result<String, Error> {
         let (answer, answered) = oneshot::channel();
         let full = |_| Error::Overloaded("too many heartbeats are waiting");
         self.jobs.try_send(Job { report, answer }).map_err(full)?;
         self.metrics.heartbeat_queue.inc();
         let slow = Error::Overloaded("a heartbeat waited too long for the database");
         match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(true))) => Ok(()),
-            Ok(Ok(Ok(false))) => Err(FORBIDDEN),
+            Ok(Ok(Ok(Some(cluster)))) => Ok(cluster),
+            Ok(Ok(Ok(None))) => Err(FORBIDDEN),
             Ok(Ok(Err(error))) => Err(error.into()),
             Ok(Err(_)) | Err(_) => Err(slow),
         }
@@ -106,9 +124,9 @@ async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, metrics: Metri
         let (reports, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|job| (job.report, job.answer)).unzip();
         match store(&pool, &reports).await {
-            Ok(known) => {
-                for (answer, known) in answers.into_iter().zip(known) {
-                    drop(answer.send(Ok(known)));
+            Ok(names) => {
+                for (answer, name) in answers.into_iter().zip(names) {
+                    drop(answer.send(Ok(name)));
                 }
             }
             // One bad value must not fail its neighbours.
@@ -116,7 +134,7 @@ async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, metrics: Metri
                 tracing::warn!(error = %crate::Chain(&error), "heartbeats could not be stored together");
                 for (report, answer) in reports.iter().zip(answers) {
                     let alone = store(&pool, std::slice::from_ref(report)).await;
-                    drop(answer.send(alone.map(|known| known.contains(&true))));
+                    drop(answer.send(alone.map(|names| names.into_iter().next().flatten())));
                 }
             }
             Err(error) => refuse(answers, error),
@@ -124,11 +142,11 @@ async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, metrics: Metri
     }
 }
 
-async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<Option<String>>, StoreError> {
     heartbeats::store(&pool.get().await?, reports).await
 }
 
-fn refuse(answers: Vec<oneshot::Sender<Result<bool, StoreError>>>, error: StoreError) {
+fn refuse(answers: Vec<oneshot::Sender<Stored>>, error: StoreError) {
     let reason = crate::Chain(&error).to_string();
     let mut error = Some(error);
     for answer in answers {

@@ -2,7 +2,7 @@
 
 use salvo::{Depot, handler};
 use serde::{Serialize, Serializer};
-use workload_config::{Config, ExposeSecret};
+use workload_config::{Config, ExposeSecret, Url};
 
 use super::app;
 use crate::edge::{Reply, Success};
@@ -99,7 +99,7 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         database.max_idle.to_string(),
         database.max_open.to_string(),
         config.grafana_base_url.clone(),
-        config.prometheus_base_url.clone(),
+        config.prometheus_base_url.as_ref().map(masked).unwrap_or_default(),
         format!("{:.2}", rate_limit.refill_rate),
         rate_limit.bucket_size.to_string(),
         go_duration(rate_limit.client_active_interval.as_secs()),
@@ -107,6 +107,15 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         go_duration(rate_limit.log_interval.as_secs()),
         rate_limit.max_clients.to_string(),
     ]
+}
+
+/// An address without the password that it may hold.
+fn masked(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".into();
+    }
+    url.into()
 }
 
 /// Seconds as Go prints a duration: `45s`, `1m0s`, `1h0m0s`.
@@ -130,6 +139,7 @@ mod tests {
             ("OIDC_ISSUER", "https://id.example.org"),
             ("OIDC_CLIENT_ID", "mcm-web"),
             ("OIDC_CLIENT_SECRET", "canary-2"),
+            ("PROMETHEUS_BASE_URL", "https://user:canary-3@prometheus.example/api/v1/write"),
         ];
         let find = |name: &str| {
             settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())

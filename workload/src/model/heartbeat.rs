@@ -1,4 +1,3 @@
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Most entries in each list of a heartbeat.
@@ -40,9 +39,9 @@ pub struct Heartbeat {
     /// Instances of all projects by state.
     #[serde(deserialize_with = "null_is_default")]
     pub instance_statuses: Vec<StatusCount>,
-    /// Metrics of the members. Read past: nothing takes them yet.
-    #[serde(skip_serializing)]
-    server_metrics: Option<IgnoredAny>,
+    /// Metrics of the members.
+    #[serde(deserialize_with = "null_is_default")]
+    pub server_metrics: Vec<MemberMetrics>,
     /// Address of the cluster's own web UI.
     #[serde(deserialize_with = "null_is_default")]
     pub ui_url: String,
@@ -69,6 +68,21 @@ pub struct StoragePoolUsage {
     pub total: u64,
     /// Used bytes.
     pub usage: u64,
+}
+
+/// The metrics of one member.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MemberMetrics {
+    /// The member's name.
+    #[serde(deserialize_with = "null_is_default")]
+    pub member: String,
+    /// What the metrics are of; members send `LXD`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub service: String,
+    /// Prometheus's text format.
+    #[serde(deserialize_with = "null_is_default")]
+    pub metrics: String,
 }
 
 /// Why the content of a heartbeat is refused although it is well-formed JSON.
@@ -166,10 +180,7 @@ mod tests {
         let heartbeat = parse(
             r#"{"ceph_statuses":null,"memory_usage":null,"server_metrics":null,"new":{"a":[1]}}"#,
         );
-        assert_eq!(
-            heartbeat,
-            Heartbeat { server_metrics: heartbeat.server_metrics, ..Heartbeat::default() }
-        );
+        assert_eq!(heartbeat, Heartbeat::default());
         assert_eq!(heartbeat.check(), Ok(()));
     }
 

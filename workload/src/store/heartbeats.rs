@@ -1,7 +1,5 @@
 //! The heartbeat's columns of table `remote_cluster_details`.
 
-use std::collections::HashSet;
-
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::Json;
 
@@ -21,13 +19,16 @@ pub struct Report {
 
 /// Stores heartbeats in one statement, which also authenticates: each changes the row of the cluster that owns its
 /// certificate, within the certificate's validity (five minutes of tolerance at its beginning). Of several heartbeats of one
-/// cluster the last one counts. The answer tells for each report whether such a cluster exists.
+/// cluster the last one counts. The answer has the name of each report's cluster, `None` where there is none.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails: then nothing was stored.
 #[tracing::instrument(name = "store.heartbeat.store", skip_all, fields(reports = reports.len()))]
-pub async fn store(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+pub async fn store(
+    db: &impl GenericClient,
+    reports: &[Report],
+) -> Result<Vec<Option<String>>, StoreError> {
     // The rows are joined in the order of their ids, so that two batches lock them in the same order. The average follows a
     // changed interval within a few heartbeats, and one long silence does not spoil it.
     const SQL: &str = "
@@ -41,7 +42,7 @@ pub async fn store(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<bo
                            memory_total_amount, memory_usage, storage_pool_usages, member_count, member_statuses,
                            instance_count, instance_statuses, ui_url, n)
         ), known AS (
-            SELECT cluster.id, report.*
+            SELECT cluster.id, cluster.name, report.*
               FROM report JOIN remote_clusters AS cluster USING (fingerprint)
              WHERE now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after
         ), last AS (
@@ -62,7 +63,7 @@ pub async fn store(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<bo
              WHERE details.remote_cluster_id = last.id
          RETURNING details.remote_cluster_id AS id
         )
-        SELECT n FROM known JOIN stored USING (id)";
+        SELECT n, name FROM known JOIN stored USING (id)";
     let failed = || StoreError::query("storing heartbeats");
     let statement = db.prepare_cached(SQL).await.map_err(failed())?;
     macro_rules! column {
@@ -93,8 +94,13 @@ pub async fn store(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<bo
         )
         .await
         .map_err(failed())?;
-    let corrupt = |_| StoreError::Corrupt { table: "remote_cluster_details", column: "n" };
-    let stored: HashSet<i64> =
-        rows.iter().map(|row| row.try_get("n").map_err(corrupt)).collect::<Result<_, _>>()?;
-    Ok((1..).take(reports.len()).map(|n| stored.contains(&n)).collect())
+    let corrupt = |column| StoreError::Corrupt { table: "remote_clusters", column };
+    let mut names = vec![None; reports.len()];
+    for row in &rows {
+        let n: i64 = row.try_get("n").map_err(|_| corrupt("n"))?;
+        let name =
+            usize::try_from(n - 1).ok().and_then(|n| names.get_mut(n)).ok_or(corrupt("n"))?;
+        *name = Some(row.try_get("name").map_err(|_| corrupt("name"))?);
+    }
+    Ok(names)
 }

@@ -1,0 +1,256 @@
+//! Forwards the metrics that clusters send in their heartbeats to Prometheus or another receiver of remote write.
+//!
+//! A heartbeat hands its texts over and is answered; everything else happens here, off the request's path: a bounded
+//! queue, workers that read the texts and compress them, delivery with retries. Invariants:
+//!
+//! - [`RemoteWrite::enqueue`] never waits, never fails and never reads a text.
+//! - Memory is bounded: by bytes and age while metrics wait as text, by one heartbeat per worker while they are delivered.
+//! - A series' name and the labels `job`, `cluster` and `member` are the manager's to give, never a cluster's.
+//! - The times of a cluster's samples only rise. A cluster's metrics go through one worker, in order.
+//! - Everything that is dropped is counted, by reason, in [`Stats`].
+//!
+//! What waits is in memory only: it is lost when the server is killed, or when the receiver does not take it in the time
+//! that a stop allows.
+
+mod batch;
+mod encoder;
+pub mod exposition;
+mod labels;
+mod queue;
+mod receiver;
+mod stats;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use self::exposition::SampleLimits;
+use self::queue::{Heartbeat, Queue};
+use self::receiver::{HttpReceiver, Receiver};
+use self::worker::Worker;
+
+pub use self::batch::{Batch, Batcher, LeftOut};
+pub use self::encoder::Part;
+pub use self::stats::{Count, Stats};
+pub use crate::model::MemberMetrics;
+
+/// The one service whose metrics are forwarded.
+const SERVICE: &str = "LXD";
+
+/// The most that is taken from one heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Texts; what follows is dropped.
+    pub texts: usize,
+    /// Bytes of one text; a longer one is dropped.
+    pub text_bytes: usize,
+    /// Bytes of a member's name; its text is dropped if the name is longer.
+    pub member_bytes: usize,
+    /// Samples; what follows is dropped.
+    pub samples: usize,
+    /// One sample; one that exceeds them is dropped.
+    pub sample: SampleLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            texts: 512,
+            text_bytes: 4 << 20,
+            member_bytes: 256,
+            samples: 200_000,
+            sample: SampleLimits::default(),
+        }
+    }
+}
+
+/// How metrics are forwarded. The default is right for most deployments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Beginnings of the names of metrics that are forwarded.
+    pub prefixes: Vec<String>,
+    /// The most that is taken from one heartbeat.
+    pub limits: Limits,
+    /// Bytes of heartbeats that wait; the oldest go when there are more.
+    pub queue_bytes: usize,
+    /// How long metrics may wait and be retried before they are dropped.
+    pub max_age: Duration,
+    /// Longest message of one request before compression, in bytes.
+    pub part_bytes: usize,
+    /// Requests that may be under way at the same time.
+    pub workers: NonZeroUsize,
+    /// How long a request may take.
+    pub request_time: Duration,
+    /// Shortest and longest wait between attempts; it doubles with each failure and has jitter.
+    pub wait: (Duration, Duration),
+    /// How long a stop may take to deliver what waits.
+    pub flush_time: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prefixes: vec!["lxd_".into()],
+            limits: Limits::default(),
+            queue_bytes: 64 << 20,
+            max_age: Duration::from_mins(5),
+            part_bytes: 5 << 20,
+            workers: NonZeroUsize::MIN.saturating_add(1),
+            request_time: Duration::from_secs(10),
+            wait: (Duration::from_millis(100), Duration::from_secs(30)),
+            flush_time: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The way of metrics from heartbeats to the receiver. A clone is the same way.
+#[derive(Clone)]
+pub struct RemoteWrite(Arc<Inner>);
+
+struct Inner {
+    receiver: Arc<HttpReceiver>,
+    shared: Arc<Shared>,
+}
+
+/// What workers and the handle have in common.
+struct Shared {
+    options: Options,
+    queue: Queue,
+    stats: Arc<Stats>,
+    /// Deliver what is there, then end.
+    finish: CancellationToken,
+    /// End now.
+    abort: CancellationToken,
+    workers: TaskTracker,
+}
+
+impl RemoteWrite {
+    /// `url` is the receiver's complete address, for Prometheus with the path `/api/v1/write`; it may hold a user and a
+    /// password. Nothing is sent before [`Self::run`].
+    ///
+    /// # Errors
+    ///
+    /// What `reqwest` says when `tls` cannot be used.
+    pub fn new(
+        url: Url,
+        tls: rustls::ClientConfig,
+        options: Options,
+    ) -> Result<Self, reqwest::Error> {
+        let receiver = Arc::new(HttpReceiver::new(url, tls)?);
+        Ok(Self(Arc::new(Inner { receiver, shared: Arc::new(Shared::new(options)) })))
+    }
+
+    /// Takes over the metrics of a heartbeat that `cluster` sent and that arrived at `received_at`.
+    pub fn enqueue(&self, cluster: &str, received_at: OffsetDateTime, texts: Vec<MemberMetrics>) {
+        self.0.shared.enqueue(cluster, received_at, texts);
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.0.shared.stats
+    }
+
+    /// Starts the workers. When `stop` is cancelled, they deliver what waits for as long as
+    /// [`Options::flush_time`] allows, and end; `tasks` waits for that.
+    pub fn run(&self, stop: CancellationToken, tasks: &TaskTracker) {
+        let shared = &self.0.shared;
+        shared.spawn_workers(&self.0.receiver);
+        let shared = Arc::clone(shared);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => shared.shutdown(shared.options.flush_time).await,
+                () = shared.finish.cancelled() => {}
+            }
+            shared.workers.wait().await;
+        });
+    }
+
+    /// Stops without waiting for the token of [`Self::run`]: delivers what waits for as long as `deadline` allows, drops
+    /// the rest and whatever comes later. Returns when the workers have ended.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.0.shared.shutdown(deadline).await;
+    }
+}
+
+impl fmt::Debug for RemoteWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteWrite").field("stats", &self.0.shared.stats).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn new(options: Options) -> Self {
+        let stats = Arc::new(Stats::default());
+        let queue = Queue::new(
+            options.workers.get(),
+            options.queue_bytes,
+            options.max_age,
+            Arc::clone(&stats),
+        );
+        Self {
+            options,
+            queue,
+            stats,
+            finish: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            workers: TaskTracker::new(),
+        }
+    }
+
+    fn enqueue(&self, cluster: &str, received_at: OffsetDateTime, mut texts: Vec<MemberMetrics>) {
+        if texts.is_empty() {
+            return;
+        }
+        let (stats, limits) = (&self.stats, &self.options.limits);
+        stats.heartbeats.add(1);
+        stats.texts.add(texts.len() as u64);
+        let all = texts.len();
+        texts.retain(|text| text.service == SERVICE);
+        let of_service = texts.len();
+        texts.truncate(limits.texts);
+        texts.retain(|text| {
+            text.metrics.len() <= limits.text_bytes && text.member.len() <= limits.member_bytes
+        });
+        stats.texts_dropped_service.add((all - of_service) as u64);
+        stats.texts_dropped_over_limit.add((of_service - texts.len()) as u64);
+        if !texts.is_empty() {
+            let queued_at = Instant::now();
+            self.queue.push(Heartbeat { cluster: cluster.into(), received_at, queued_at, texts });
+        }
+    }
+
+    fn spawn_workers(self: &Arc<Self>, receiver: &Arc<impl Receiver>) {
+        for line in 0..self.options.workers.get() {
+            let worker = Worker::new(line, Arc::clone(self), Arc::clone(receiver));
+            self.workers.spawn(worker.run());
+        }
+        self.workers.close();
+    }
+
+    async fn shutdown(&self, deadline: Duration) {
+        self.finish.cancel();
+        if tokio::time::timeout(deadline, self.workers.wait()).await.is_err() {
+            self.abort.cancel();
+            self.workers.wait().await;
+        }
+        let dropped = self.queue.close();
+        if dropped > 0 {
+            tracing::warn!(
+                heartbeats = dropped,
+                "dropped the metrics of {dropped} heartbeats, because the server stops"
+            );
+        }
+    }
+}
