@@ -33,7 +33,7 @@ pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
 pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let app = app(depot)?;
     let presented = presented_certificate(req);
-    let body: JoinBody = parse_json(read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?)?;
+    let body: JoinBody = parse_json(&read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?)?;
     let required = |value: Option<String>, what: &str| {
         let value = value.filter(|value| !value.is_empty());
         let value = value
@@ -62,7 +62,7 @@ pub(super) async fn heartbeat(
 ) -> Reply<Success<HeartbeatReply>> {
     let app = app(depot)?;
     let fingerprint = required_certificate(req)?;
-    let body = parse_json(read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
+    let body = parse_json(&read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
     app.heartbeats.accept(fingerprint, body, &app.own_hosts).await?;
     Ok(Success(HeartbeatReply {
         next_update_in_seconds: app.heartbeat_interval.as_secs().to_string(),

@@ -2,37 +2,79 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use salvo::Request;
-use salvo::http::ParseError;
+use salvo::http::ReqBody;
 use salvo::http::header::CONTENT_ENCODING;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
+
+/// How much of a body that is refused is read on and thrown away, so that the client has finished writing when it gets the
+/// answer. Beyond it the connection is closed under the client's hands.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// Reads the whole body: at most `max_bytes`, within `deadline`. Compressed bodies are not accepted, so that a few bytes
 /// never become many.
 ///
 /// # Errors
 ///
-/// 413 as soon as the length is known or exceeded, 415 for a compressed body, 408 when it takes too long, 400 when the
-/// transfer breaks.
+/// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks.
 pub async fn read_body(
     req: &mut Request,
     max_bytes: usize,
     deadline: Duration,
-) -> Result<&[u8], ApiError> {
-    if req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(ApiError::UnsupportedMediaType("compressed request bodies are not accepted"));
+) -> Result<Vec<u8>, ApiError> {
+    let encoded =
+        req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let announced = req.header::<usize>("content-length").unwrap_or_default();
+    let mut body = req.take_body();
+    let refusal = if encoded {
+        ApiError::UnsupportedMediaType("compressed request bodies are not accepted")
+    } else {
+        if announced <= max_bytes {
+            match tokio::time::timeout(deadline, collect(&mut body, max_bytes, announced)).await {
+                Ok(Ok(Some(bytes))) => return Ok(bytes),
+                Ok(Ok(None)) => {}
+                Ok(Err(_)) => {
+                    return Err(ApiError::BadRequest("the request body broke off".into()));
+                }
+                Err(_) => return Err(ApiError::RequestTimeout),
+            }
+        }
+        ApiError::PayloadTooLarge(max_bytes)
+    };
+    drop(tokio::time::timeout(LINGER_TIME, discard(&mut body, LINGER_BYTES)).await);
+    Err(refusal)
+}
+
+/// The body's bytes; `None` as soon as there are more than `max_bytes`. The announced length only saves reallocations: memory
+/// is taken for bytes that have arrived.
+async fn collect(
+    body: &mut ReqBody,
+    max_bytes: usize,
+    announced: usize,
+) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(announced.min(64 << 10));
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(std::io::Error::other)?.into_data() {
+            if bytes.len() + data.len() > max_bytes {
+                return Ok(None);
+            }
+            bytes.extend_from_slice(&data);
+        }
     }
-    let announced = req.header::<u64>("content-length").unwrap_or_default();
-    if usize::try_from(announced).is_ok_and(|length| length > max_bytes) {
-        return Err(ApiError::PayloadTooLarge(max_bytes));
-    }
-    match tokio::time::timeout(deadline, req.payload_with_max_size(max_bytes)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(ParseError::PayloadTooLarge)) => Err(ApiError::PayloadTooLarge(max_bytes)),
-        Ok(Err(_)) => Err(ApiError::BadRequest("the request body broke off".into())),
-        Err(_) => Err(ApiError::RequestTimeout),
+    Ok(Some(bytes))
+}
+
+async fn discard(body: &mut ReqBody, mut most: usize) {
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+        if length > most {
+            return;
+        }
+        most -= length;
     }
 }
 

@@ -140,7 +140,7 @@ impl ChangeBody {
 pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let app = app(depot)?;
     let name = cluster_name(req)?;
-    let body: ChangeBody = parse_json(read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: ChangeBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
     clusters::change(&app.pool, &name, &body.into_changes()?).await?;
     Ok(Success::EMPTY)
 }

@@ -74,7 +74,7 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>
 #[handler]
 pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
     let app = app(depot)?;
-    let body: NewTokenBody = parse_json(read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: NewTokenBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
     let token = join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?).await?;
     Ok(Success(NewTokenView { token: token.expose().to_owned() }))
 }
