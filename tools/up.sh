@@ -75,6 +75,17 @@ say_what_runs() {
 END
 }
 
+# The simulated clusters know the connector by the address in their tokens, as real ones do.
+check_known_port() {
+  local file=$STACK_DIR/connector-port known
+  if [[ ${#FRESH[@]} -eq 0 && -s $file ]]; then
+    known=$(<"$file")
+    [[ $known == "$CONNECTOR_PORT" ]] ||
+      die "the clusters in $(shown "$STACK_DIR") know the connector at port $known: add --connector-port $known, or start anew with --fresh"
+  fi
+  printf '%s\n' "$CONNECTOR_PORT" >"$file"
+}
+
 # A function, so that all of this file is read before anything starts: it may be edited while it runs.
 main() {
   local surplus
@@ -83,6 +94,7 @@ main() {
   supervise "$STACK_DIR/lock"
   cd -- "$ROOT"
   check_ports
+  check_known_port
 
   printf 'Starting MicroCloud Cluster Manager\n\n'
   step "Packages and modules" "$STACK_LOGS/steps/install.log" "$ROOT/tools/install.sh" up
