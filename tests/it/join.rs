@@ -85,6 +85,44 @@ async fn join_02_the_database_holds_nothing_of_a_token() {
 }
 
 #[tokio::test]
+async fn join_04_a_join_may_be_signed_and_every_proof_that_is_brought_must_be_right() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let token = deployment.token("signed");
+    let member = deployment.member(&token);
+    let mut unsigned = body(&token, member.identity());
+    let with_token = unsigned.to_string();
+    unsigned.as_object_mut().unwrap().remove("token");
+    let unsigned = unsigned.to_string();
+    let other = deployment.token("other");
+    let sign = |token: &JoinToken, body: &str| {
+        cluster_simulator::sign_join(&token.body().secret, body.as_bytes())
+    };
+    let garbage = with_token.replace(&token.text()[..40], &other.text()[..40]);
+    for (body, header, what) in [
+        (&unsigned, sign(&other, &unsigned), "the secret of another token"),
+        (&unsigned, sign(&token, &with_token), "the signature of another body"),
+        (&unsigned, sign(&token, &unsigned).replace("1.0", "2.0"), "another version"),
+        (&unsigned, "Bearer x".to_owned(), "another scheme"),
+        (&with_token, sign(&other, &with_token), "a right token with a wrong signature"),
+        (&garbage, sign(&token, &garbage), "a wrong token with a right signature"),
+    ] {
+        let request = Request::of_member("POST", CLUSTER_PATH, body.clone().into_bytes())
+            .with_header("Authorization", &header);
+        let answer = member.raw_request(&request, Some(member.identity())).await.unwrap();
+        assert_eq!(error(&answer), (403, "Forbidden".into()), "{what}");
+    }
+    member.join_signed(&token).await.expect("a signature is enough");
+    member.join_signed(&token).await.expect("and may be repeated");
+
+    let member = deployment.member(&other);
+    let both = body(&other, member.identity()).to_string();
+    let request = Request::of_member("POST", CLUSTER_PATH, both.clone().into_bytes())
+        .with_header("Authorization", &sign(&other, &both));
+    assert_eq!(member.raw_request(&request, Some(member.identity())).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn join_05_one_token_enrols_one_of_many_racing_clusters() {
     let deployment = Deployment::new().await;
     let first = deployment.start(Service::ClusterConnector).await;

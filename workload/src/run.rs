@@ -61,7 +61,12 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let unit = Unit::new(&config, &identity)?;
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics, forward);
-    let app = Arc::new(cluster_connector::App::new(&config, unit.pool.clone(), heartbeats));
+    let app = Arc::new(cluster_connector::App::new(
+        &config,
+        unit.pool.clone(),
+        master_key(&config)?,
+        heartbeats,
+    ));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
         address = app.public_address,
@@ -118,17 +123,14 @@ fn management_app(
     let oidc = oidc.ok_or(StartError::Setting(
         "OIDC_ISSUER and OIDC_CLIENT_ID must be set: people log in there",
     ))?;
-    let master_key = match &config.management.master_key_file {
-        Some(path) => MasterKey::read(path)?,
-        None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
-    };
+    let join_tokens = join_token_policy(config)?;
     Ok(management_api::App {
         pool,
         admin_groups: oidc.admin_groups.clone(),
         provider: Provider::new(oidc, public_url.clone())?,
-        master_key,
+        master_key: Arc::clone(&join_tokens.master_key),
         public_url,
-        join_tokens: join_token_policy(config)?,
+        join_tokens,
         config: config.clone(),
     })
 }
@@ -152,7 +154,16 @@ pub fn join_token_policy(config: &Config) -> Result<JoinTokenPolicy, StartError>
         connector_address: config.connector.address(),
         connector_pin: connector_identity(config)?.fingerprint(),
         max_life: config.management.join_token_max_life,
+        master_key: master_key(config)?,
     })
+}
+
+fn master_key(config: &Config) -> Result<Arc<MasterKey>, MasterKeyError> {
+    let key = match &config.management.master_key_file {
+        Some(path) => MasterKey::read(path)?,
+        None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
+    };
+    Ok(Arc::new(key))
 }
 
 fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {

@@ -17,6 +17,8 @@ use crate::model::SessionId;
 const LABEL_LOGIN_ATTEMPT: &str = "microcloud-cluster-manager login-attempt v1";
 const LABEL_SESSION_TOKENS: &str = "microcloud-cluster-manager session-tokens v1";
 
+const LABEL_JOIN_SECRETS: &str = "microcloud-cluster-manager join-secrets v1";
+
 /// 32 random bytes that all units of a deployment share.
 #[derive(Debug)]
 pub struct MasterKey(SecretBox<[u8; 32]>);
@@ -70,6 +72,12 @@ impl MasterKey {
     #[must_use]
     pub fn login_attempts(&self) -> Sealer {
         self.sealer(&[], &[], LABEL_LOGIN_ATTEMPT)
+    }
+
+    /// Seals the secrets of pending join tokens; the kind is the token's id.
+    #[must_use]
+    pub fn join_secrets(&self) -> Sealer {
+        self.sealer(&[], &[], LABEL_JOIN_SECRETS)
     }
 
     /// Seals the tokens of one session. Without the session's id, which only the cookie has, nothing opens.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use salvo::http::header::AUTHORIZATION;
 use salvo::{Depot, Request, handler};
 use time::OffsetDateTime;
 
@@ -9,7 +10,7 @@ use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
 use crate::edge::{ApiError, EmptyObject, Reply, Success, parse_json, read_body};
-use crate::model::{ClusterCertificate, Fingerprint, JoinTokenText};
+use crate::model::{ClusterCertificate, Fingerprint, JoinSignature, JoinTokenText};
 
 /// Longest body of a join in bytes, and the time that it may take.
 const JOIN_MAX_BYTES: usize = 64 << 10;
@@ -33,7 +34,8 @@ pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
 pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let app = app(depot)?;
     let presented = presented_certificate(req);
-    let body: JoinBody = parse_json(&read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?)?;
+    let raw = read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?;
+    let body: JoinBody = parse_json(&raw)?;
     let required = |value: Option<String>, what: &str| {
         let value = value.filter(|value| !value.is_empty());
         let value = value
@@ -50,7 +52,16 @@ pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<
     let certificate = ClusterCertificate::from_pem(&pem, OffsetDateTime::now_utc())
         .map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let token = body.token.filter(|token| !token.is_empty()).map(JoinTokenText::received);
-    enrol::join(&app.pool, &JoinRequest { cluster_name, certificate, token, presented }).await?;
+    let signature = match req.headers().get(AUTHORIZATION) {
+        None => None,
+        // A header that is there must be right: another scheme is no signature of ours.
+        Some(header) => Some(
+            JoinSignature::parse(header.as_bytes(), &raw)
+                .ok_or(ApiError::Forbidden("Forbidden"))?,
+        ),
+    };
+    let request = JoinRequest { cluster_name, certificate, token, signature, presented };
+    enrol::join(&app.pool, &app.master_key, &request).await?;
     Ok(Success::EMPTY)
 }
 

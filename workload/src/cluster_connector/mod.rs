@@ -15,6 +15,7 @@ use workload_config::Config;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::{self, Limits};
 use crate::metrics::Metrics;
+use crate::seal::MasterKey;
 use crate::store::Pool;
 
 /// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
@@ -32,6 +33,8 @@ pub const LIMITS: Limits = Limits {
 pub struct App {
     /// The database.
     pub pool: Pool,
+    /// Opens the secrets of pending tokens.
+    pub master_key: Arc<MasterKey>,
     /// Where heartbeats go.
     pub heartbeats: HeartbeatWriter,
     /// `host:port` that clusters use.
@@ -47,7 +50,12 @@ pub struct App {
 impl App {
     /// Takes what the handlers need out of the settings.
     #[must_use]
-    pub fn new(config: &Config, pool: Pool, heartbeats: HeartbeatWriter) -> Self {
+    pub fn new(
+        config: &Config,
+        pool: Pool,
+        master_key: Arc<MasterKey>,
+        heartbeats: HeartbeatWriter,
+    ) -> Self {
         let mut own_hosts = config.management.allowed_hosts.clone();
         own_hosts.extend(
             config.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()),
@@ -55,6 +63,7 @@ impl App {
         own_hosts.push(config.connector.domain.to_ascii_lowercase());
         Self {
             pool,
+            master_key,
             heartbeats,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,

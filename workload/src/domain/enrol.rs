@@ -2,12 +2,15 @@
 
 use crate::domain::Error;
 use crate::domain::error::FORBIDDEN;
-use crate::model::{ClusterCertificate, Fingerprint, JoinTokenText, TokenHash};
+use crate::model::{
+    ClusterCertificate, Fingerprint, JoinSecret, JoinSignature, JoinTokenText, TokenHash,
+};
+use crate::seal::{MasterKey, Sealer};
 use crate::store::clusters::Enrolled;
+use crate::store::join_tokens::JoinTokenRow;
 use crate::store::{Pool, clusters, join_tokens};
 
 /// What a cluster sends to join, with the certificate that it presented in the TLS handshake.
-#[derive(Debug)]
 pub struct JoinRequest {
     /// The name in the request.
     pub cluster_name: String,
@@ -15,11 +18,13 @@ pub struct JoinRequest {
     pub certificate: ClusterCertificate,
     /// The token, if there is one.
     pub token: Option<JoinTokenText>,
+    /// The signature, if there is one.
+    pub signature: Option<JoinSignature>,
     /// Whose private key the TLS handshake proved.
     pub presented: Option<Fingerprint>,
 }
 
-/// Enrols a cluster, once: in one transaction the token is checked and consumed and the cluster inserted. Repeating a join
+/// Enrols a cluster, once: in one transaction the token, the signature, or both are checked, the token is and consumed and the cluster inserted. Repeating a join
 /// with the same token and certificate succeeds until the token's life is over, so that a lost answer does no harm.
 ///
 /// # Errors
@@ -28,29 +33,26 @@ pub struct JoinRequest {
 /// handshake; with the right token it may say that the token has expired. [`Error::Conflict`] when the name or the
 /// certificate is enrolled: the token stays usable. [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.enrol.join", skip_all)]
-pub async fn join(pool: &Pool, request: &JoinRequest) -> Result<(), Error> {
+pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result<(), Error> {
     let fingerprint = request.certificate.fingerprint();
     if request.presented != Some(fingerprint) {
         return Err(FORBIDDEN);
     }
-    let Some(token) = &request.token else { return Err(FORBIDDEN) };
-    let hash = token.hash();
+    if request.token.is_none() && request.signature.is_none() {
+        return Err(FORBIDDEN);
+    }
+    let proof = Proof::new(request, key);
 
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     let rows = join_tokens::of_cluster(&transaction, &request.cluster_name).await?;
-    // The same comparison is made where there is no token: time must not tell.
-    let dummy = TokenHash::DUMMY.matches(&hash);
-    let matching = rows
-        .iter()
-        .filter(|row| row.hash.matches(&hash))
-        .map(|row| row.id)
-        .fold(None, |_, id| Some(id));
-    let Some(id) = matching.filter(|_| !dummy) else { return Err(FORBIDDEN) };
+    // The same work is done where there is no token: time must not tell.
+    let strange = proof.of(&JoinTokenRow::STRANGE);
+    let proven =
+        rows.iter().filter(|row| proof.of(row)).map(|row| row.id).fold(None, |_, id| Some(id));
+    let Some(id) = proven.filter(|_| !strange) else { return Err(FORBIDDEN) };
     // From here on the caller knows the secret. The row is read again under its lock: of racing joins one goes first.
-    let Some(row) =
-        join_tokens::lock(&transaction, id).await?.filter(|row| row.hash.matches(&hash))
-    else {
+    let Some(row) = join_tokens::lock(&transaction, id).await?.filter(|row| proof.of(row)) else {
         return Err(FORBIDDEN);
     };
     if row.expired {
@@ -87,4 +89,34 @@ pub async fn join(pool: &Pool, request: &JoinRequest) -> Result<(), Error> {
         request.cluster_name
     );
     Ok(())
+}
+
+/// What a caller brings to show that it knows a token: the token, a signature made with the token's secret, or both.
+struct Proof<'a> {
+    hash: Option<TokenHash>,
+    signature: Option<&'a JoinSignature>,
+    secrets: Sealer,
+}
+
+impl<'a> Proof<'a> {
+    fn new(request: &'a JoinRequest, key: &MasterKey) -> Self {
+        Self {
+            hash: request.token.as_ref().map(JoinTokenText::hash),
+            signature: request.signature.as_ref(),
+            secrets: key.join_secrets(),
+        }
+    }
+
+    /// Whether everything that was brought is right for this token.
+    fn of(&self, row: &JoinTokenRow) -> bool {
+        let hash_is_right = self.hash.is_none_or(|hash| row.hash.matches(&hash));
+        let signature_is_right = self.signature.is_none_or(|signature| {
+            let sealed = row.secret_sealed.as_deref().unwrap_or_default();
+            let opened = self.secrets.open(&row.id.to_string(), sealed);
+            let known = opened.is_some();
+            let secret = opened.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+            signature.verifies(&JoinSecret::opened(secret)) && known
+        });
+        hash_is_right && signature_is_right
+    }
 }

@@ -1,5 +1,6 @@
 //! Join tokens, from the operator's side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -9,6 +10,7 @@ use crate::domain::Error;
 use crate::model::{
     ClusterName, Description, Fingerprint, JoinTokenText, NewJoinToken, PendingJoinToken,
 };
+use crate::seal::MasterKey;
 use crate::store::{Pool, clusters, join_tokens};
 
 /// Most tokens that may wait to be used.
@@ -18,7 +20,7 @@ const MAX_PENDING: i64 = 10_000;
 const DEFAULT_LIFE: time::Duration = time::Duration::hours(24);
 
 /// What is written into every token, and the longest life that one may have.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct JoinTokenPolicy {
     /// `host:port` of the Cluster Connector.
     pub connector_address: String,
@@ -26,6 +28,8 @@ pub struct JoinTokenPolicy {
     pub connector_pin: Fingerprint,
     /// Longest life of a token.
     pub max_life: Duration,
+    /// Seals the secrets of pending tokens.
+    pub master_key: Arc<MasterKey>,
 }
 
 /// What an operator asks for, as it came.
@@ -60,13 +64,16 @@ pub async fn create(
         cluster_name: ClusterName::parse(&request.cluster_name).map_err(|error| invalid(&error))?,
         description: Description::parse(&request.description).map_err(|error| invalid(&error))?,
     };
-    let text = JoinTokenText::generate(&token, &policy.connector_address, policy.connector_pin)
-        .map_err(Error::Defect)?;
+    let (text, secret) =
+        JoinTokenText::generate(&token, &policy.connector_address, policy.connector_pin)
+            .map_err(Error::Defect)?;
 
     let id = Uuid::now_v7();
+    let sealed = policy.master_key.join_secrets().seal(&id.to_string(), secret.as_bytes());
+    let sealed = sealed.ok_or(Error::Defect("a secret could not be sealed"))?;
     let transaction = db.transaction().await?;
     // Insert first: a join under way holds the pending row of this name, so the look at the clusters comes after it.
-    let inserted = join_tokens::insert(&transaction, id, &token, &text.hash()).await?;
+    let inserted = join_tokens::insert(&transaction, id, &token, &text.hash(), &sealed).await?;
     if clusters::has_similar_name(&transaction, token.cluster_name.as_str()).await? {
         return Err(Error::Conflict("cluster name already exists"));
     }

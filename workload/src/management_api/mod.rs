@@ -47,7 +47,7 @@ pub struct App {
     /// The identity provider.
     pub provider: Provider,
     /// The key of cookies and stored tokens.
-    pub master_key: MasterKey,
+    pub master_key: Arc<MasterKey>,
     /// Our origin.
     pub public_url: PublicUrl,
     /// What is written into join tokens.

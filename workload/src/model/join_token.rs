@@ -1,6 +1,7 @@
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -54,7 +55,7 @@ struct TokenBody<'a> {
 }
 
 impl JoinTokenText {
-    /// Draws a secret and writes the token: `address` is `host:port` of the Cluster Connector, `pin` the fingerprint of
+    /// Draws a secret and writes the token; both are returned. `address` is `host:port` of the Cluster Connector, `pin` the fingerprint of
     /// the certificate that it presents.
     ///
     /// # Errors
@@ -64,7 +65,7 @@ impl JoinTokenText {
         token: &NewJoinToken,
         address: &str,
         pin: Fingerprint,
-    ) -> Result<Self, &'static str> {
+    ) -> Result<(Self, JoinSecret), &'static str> {
         let mut bytes = [0_u8; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| "the random generator failed")?;
         let secret = SecretString::from(hex::encode(bytes));
@@ -79,7 +80,7 @@ impl JoinTokenText {
             fingerprint: pin.to_string(),
         };
         let json = serde_json::to_vec(&body).map_err(|_| "a token could not be written")?;
-        Ok(Self(STANDARD.encode(json).into()))
+        Ok((Self(STANDARD.encode(json).into()), JoinSecret(secret)))
     }
 
     /// A token as a cluster sent it.
@@ -103,6 +104,50 @@ impl JoinTokenText {
             hasher.update(line.as_bytes());
         }
         TokenHash(hasher.finalize().into())
+    }
+}
+
+/// The secret inside a join token: 64 hexadecimal digits. A join may be signed with it.
+#[derive(Debug)]
+pub struct JoinSecret(SecretString);
+
+impl JoinSecret {
+    /// The secret that was kept sealed.
+    #[must_use]
+    pub fn opened(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// Its digits as bytes: the key of a signature, and what is sealed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+/// The signature of a join: `Authorization: ClusterManager-1.0 <HMAC-SHA-256 over the body, in hexadecimal digits>`
+/// (HMAC as in FIPS 198-1; the key is the text of the secret, not the bytes that its digits stand for).
+pub struct JoinSignature {
+    mac: [u8; 32],
+    body: Vec<u8>,
+}
+
+impl JoinSignature {
+    /// The signature in a header, for the body exactly as received. `None` for any other scheme, version or length.
+    #[must_use]
+    pub fn parse(header: &[u8], body: &[u8]) -> Option<Self> {
+        let digits = header.strip_prefix(b"ClusterManager-1.0 ")?;
+        let mut mac = [0; 32];
+        hex::decode_to_slice(digits, &mut mac).ok()?;
+        Some(Self { mac, body: body.to_vec() })
+    }
+
+    /// Whether it was made with `secret`, in constant time.
+    #[must_use]
+    pub fn verifies(&self, secret: &JoinSecret) -> bool {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
+        mac.update(&self.body);
+        mac.verify_slice(&self.mac).is_ok()
     }
 }
 
@@ -149,6 +194,7 @@ mod tests {
         };
         JoinTokenText::generate(&new, "cluster-connector.example.net:443", Fingerprint::of(b"leaf"))
             .unwrap()
+            .0
     }
 
     #[test]
@@ -206,6 +252,51 @@ mod tests {
             String::new(),
         ] {
             assert!(!received(changed).matches(&hash));
+        }
+    }
+
+    #[test]
+    fn join_04_the_published_signature_verifies_and_nothing_near_it_does() {
+        let example: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/examples/join-request-hmac.json"))
+                .unwrap();
+        let text = |key: &str| example[key].as_str().unwrap().to_owned();
+        let header = example["headers"]["Authorization"].as_str().unwrap().to_owned();
+        let (secret, body) = (JoinSecret::opened(text("secret")), text("body_text"));
+        let verifies = |header: &str, body: &str, secret: &JoinSecret| {
+            JoinSignature::parse(header.as_bytes(), body.as_bytes())
+                .is_some_and(|signature| signature.verifies(secret))
+        };
+        assert!(verifies(&header, &body, &secret));
+        assert!(verifies(
+            &header.to_ascii_uppercase().replace("CLUSTERMANAGER", "ClusterManager"),
+            &body,
+            &secret
+        ));
+        assert!(!verifies(&header, &body.replace(':', ": "), &secret), "other spacing");
+        assert!(!verifies(
+            &header,
+            &body,
+            &JoinSecret::opened(text("secret").to_ascii_uppercase())
+        ));
+        for (n, byte) in body.bytes().enumerate().step_by(7) {
+            let mut changed = body.clone().into_bytes();
+            changed[n] = byte ^ 1;
+            assert!(!JoinSignature::parse(header.as_bytes(), &changed).unwrap().verifies(&secret));
+        }
+        let mac = header.split(' ').nth(1).unwrap();
+        for bad in [
+            mac.to_owned(),
+            format!("ClusterManager-2.0 {mac}"),
+            format!("clustermanager-1.0 {mac}"),
+            format!("ClusterManager-1.0  {mac}"),
+            format!("ClusterManager-1.0 {mac}00"),
+            format!("ClusterManager-1.0 {}", &mac[2..]),
+            format!("ClusterManager-1.0 0011:{mac}"),
+            format!("Bearer {mac}"),
+            String::new(),
+        ] {
+            assert!(JoinSignature::parse(bad.as_bytes(), b"").is_none(), "{bad}");
         }
     }
 

@@ -14,7 +14,9 @@ pub use certificate::{CertificateError, ClusterCertificate};
 pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;
 pub use heartbeat::{Heartbeat, HeartbeatError, MemberMetrics, StatusCount, StoragePoolUsage};
-pub use join_token::{JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash};
+pub use join_token::{
+    JoinSecret, JoinSignature, JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash,
+};
 pub use name::{ClusterName, InvalidName};
 pub use session::{Identity, Operator, Session, SessionId};
 pub use text::{Description, InvalidDescription};

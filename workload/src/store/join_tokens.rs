@@ -15,12 +15,26 @@ pub struct JoinTokenRow {
     pub id: Uuid,
     /// Hash of the token's text.
     pub hash: TokenHash,
+    /// The token's secret, sealed; tokens of earlier releases have none.
+    pub secret_sealed: Option<Vec<u8>>,
     /// What the enrolled cluster will be described as.
     pub description: String,
     /// Whether its life has ended, by the database's clock.
     pub expired: bool,
     /// The certificate that used it, if one did.
     pub consumed_by: Option<Fingerprint>,
+}
+
+impl JoinTokenRow {
+    /// A token that nobody has: what proofs are checked against where there is none.
+    pub const STRANGE: Self = Self {
+        id: Uuid::nil(),
+        hash: TokenHash::DUMMY,
+        secret_sealed: None,
+        description: String::new(),
+        expired: false,
+        consumed_by: None,
+    };
 }
 
 /// Inserts a token in place of an expired one for the same or a similar name. `false`: a token is pending for such a name.
@@ -34,12 +48,14 @@ pub async fn insert(
     id: Uuid,
     token: &NewJoinToken,
     hash: &TokenHash,
+    secret_sealed: &[u8],
 ) -> Result<bool, StoreError> {
     const SQL: &str = "
-        INSERT INTO join_tokens AS token (id, cluster_name, description, token_hash, expires_at)
-             VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO join_tokens AS token (id, cluster_name, description, token_hash, expires_at, secret_sealed)
+             VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (folded_name) WHERE consumed_at IS NULL
-          DO UPDATE SET id = $1, cluster_name = $2, description = $3, token_hash = $4, expires_at = $5, created_at = now()
+          DO UPDATE SET id = $1, cluster_name = $2, description = $3, token_hash = $4, expires_at = $5, secret_sealed = $6,
+                        created_at = now()
               WHERE token.expires_at <= now()";
     let failed = || StoreError::query("inserting a join token");
     let statement = db.prepare_cached(SQL).await.map_err(failed())?;
@@ -52,6 +68,7 @@ pub async fn insert(
                 &token.description.as_str(),
                 &hash.as_bytes(),
                 &token.expires_at,
+                &secret_sealed,
             ],
         )
         .await
@@ -125,7 +142,7 @@ pub async fn of_cluster(
     cluster_name: &str,
 ) -> Result<Vec<JoinTokenRow>, StoreError> {
     const SQL: &str = "
-        SELECT id, token_hash, description, expires_at <= now() AS expired, consumed_fingerprint
+        SELECT id, token_hash, secret_sealed, description, expires_at <= now() AS expired, consumed_fingerprint
           FROM join_tokens
          WHERE cluster_name = $1";
     let failed = || StoreError::query("looking up join tokens");
@@ -141,7 +158,8 @@ pub async fn of_cluster(
 /// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
 pub async fn lock(db: &impl GenericClient, id: Uuid) -> Result<Option<JoinTokenRow>, StoreError> {
     const SQL: &str = "
-        SELECT id, token_hash, description, expires_at <= clock_timestamp() AS expired, consumed_fingerprint
+        SELECT id, token_hash, secret_sealed, description, expires_at <= clock_timestamp() AS expired,
+               consumed_fingerprint
           FROM join_tokens
          WHERE id = $1
            FOR UPDATE";
@@ -184,6 +202,7 @@ fn join_token(row: &Row) -> Result<JoinTokenRow, StoreError> {
     Ok(JoinTokenRow {
         id: column(row, "id")?,
         hash: TokenHash::from_bytes(column(row, "token_hash")?).ok_or(corrupt("token_hash"))?,
+        secret_sealed: column(row, "secret_sealed")?,
         description: column(row, "description")?,
         expired: column(row, "expired")?,
         consumed_by: consumed
