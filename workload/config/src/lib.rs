@@ -6,7 +6,9 @@
 
 mod database;
 mod management;
+mod network;
 mod oidc;
+mod rate_limit;
 mod reader;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,7 +17,9 @@ use std::time::Duration;
 
 pub use database::{Database, DatabaseHost, DatabaseTls};
 pub use management::{Management, PublicUrl};
+pub use network::{InvalidNetwork, Network};
 pub use oidc::Oidc;
+pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use url::Url;
@@ -43,8 +47,10 @@ pub struct Config {
     pub grafana_base_url: String,
     /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
     pub prometheus_base_url: Option<Url>,
-    /// The limits of the connector's rate limiter.
+    /// How much clients may ask for.
     pub rate_limit: RateLimit,
+    /// What stands between the clients and the services.
+    pub balancer: Balancer,
     /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
     /// and `warn` for commands.
     pub log_level: Option<String>,
@@ -78,23 +84,6 @@ impl Connector {
             format!("{}:{}", self.domain, self.port)
         }
     }
-}
-
-/// The token buckets of the Cluster Connector, under the names that existing deployments use.
-#[derive(Debug, Clone)]
-pub struct RateLimit {
-    /// `RATE_LIMIT_REFILL_RATE`: tokens per second, default 1.
-    pub refill_rate: f64,
-    /// `RATE_LIMIT_BUCKET_SIZE`: burst, default 30.
-    pub bucket_size: u32,
-    /// `RATE_LIMIT_CLIENT_ACTIVE_INTERVAL_SECONDS`, default 60.
-    pub client_active_interval: Duration,
-    /// `RATE_LIMIT_CLEANUP_INTERVAL_SECONDS`, default 600.
-    pub cleanup_interval: Duration,
-    /// `RATE_LIMIT_LOG_INTERVAL_SECONDS`, default 60.
-    pub log_interval: Duration,
-    /// `RATE_LIMIT_MAX_CLIENTS`: capacity of the table, default 100,000.
-    pub max_clients: u32,
 }
 
 impl Config {
@@ -135,26 +124,8 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             prometheus_base_url: remote_write_url(&mut read),
-            rate_limit: RateLimit {
-                refill_rate: read.parsed(
-                    "RATE_LIMIT_REFILL_RATE",
-                    1.0,
-                    "tokens per second, a decimal number",
-                ),
-                bucket_size: read.parsed("RATE_LIMIT_BUCKET_SIZE", 30, "a whole number"),
-                client_active_interval: read.seconds(
-                    "RATE_LIMIT_CLIENT_ACTIVE_INTERVAL_SECONDS",
-                    60,
-                    1..=86_400,
-                ),
-                cleanup_interval: read.seconds(
-                    "RATE_LIMIT_CLEANUP_INTERVAL_SECONDS",
-                    600,
-                    1..=86_400,
-                ),
-                log_interval: read.seconds("RATE_LIMIT_LOG_INTERVAL_SECONDS", 60, 1..=86_400),
-                max_clients: read.parsed("RATE_LIMIT_MAX_CLIENTS", 100_000, "a whole number"),
-            },
+            rate_limit: RateLimit::read(&mut read),
+            balancer: Balancer::read(&mut read),
             log_level: read.text("LOG_LEVEL"),
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
         };

@@ -14,7 +14,7 @@ pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ConfigurationView>> 
 }
 
 /// Key, title and description of each setting, in the order of [`values`].
-const ENTRIES: [(&str, &str, &str); 19] = [
+const ENTRIES: [(&str, &str, &str); 28] = [
     ("api_version", "API Version", "Version of the HTTP API"),
     ("version", "Version", "Version of this server"),
     ("cluster_connector_domain", "Cluster Connector Domain", "Host name that clusters connect to"),
@@ -58,6 +58,43 @@ const ENTRIES: [(&str, &str, &str); 19] = [
         "Least time between two log lines about one client",
     ),
     ("rate_limit_max_clients", "Rate Limit Max Clients", "Clients that are remembered at a time"),
+    (
+        "rate_limit_unknown_per_unit",
+        "Rate Limit Unknown Per Unit",
+        "Requests without an enrolled certificate: per second and at once",
+    ),
+    (
+        "rate_limit_preflight_per_address",
+        "Rate Limit Preflight Per Address",
+        "Looks at the connector before each call: per second and at once",
+    ),
+    (
+        "rate_limit_preflight_per_unit",
+        "Rate Limit Preflight Per Unit",
+        "The same of all clients of a unit together",
+    ),
+    (
+        "rate_limit_join_per_address",
+        "Rate Limit Join Per Address",
+        "Attempts to join: per second and at once",
+    ),
+    (
+        "rate_limit_join_per_unit",
+        "Rate Limit Join Per Unit",
+        "The same of all clients of a unit together",
+    ),
+    (
+        "rate_limit_login_per_address",
+        "Rate Limit Login Per Address",
+        "Begun and finished logins: per second and at once",
+    ),
+    (
+        "rate_limit_login_per_unit",
+        "Rate Limit Login Per Unit",
+        "The same of all clients of a unit together",
+    ),
+    ("proxy_protocol", "PROXY Protocol", "Whether a balancer names the client of each connection"),
+    ("proxy_protocol_from", "PROXY Protocol From", "Networks of the balancers"),
 ];
 
 /// The settings as an object whose keys keep their order: the UI shows them as they come.
@@ -80,7 +117,7 @@ impl Serialize for ConfigurationView {
 }
 
 fn values(config: &Config) -> [String; ENTRIES.len()] {
-    let Config { connector, database, rate_limit, .. } = config;
+    let Config { connector, database, rate_limit, balancer, .. } = config;
     let oidc = config.oidc.as_ref();
     let text = |value: Option<&String>| value.cloned().unwrap_or_default();
     let secret = oidc.and_then(|oidc| oidc.client_secret.as_ref());
@@ -106,6 +143,15 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         go_duration(rate_limit.cleanup_interval.as_secs()),
         go_duration(rate_limit.log_interval.as_secs()),
         rate_limit.max_clients.to_string(),
+        rate_limit.unknown_per_unit.to_string(),
+        rate_limit.preflight.per_address.to_string(),
+        rate_limit.preflight.per_unit.to_string(),
+        rate_limit.join.per_address.to_string(),
+        rate_limit.join.per_unit.to_string(),
+        rate_limit.login.per_address.to_string(),
+        rate_limit.login.per_unit.to_string(),
+        if balancer.proxy_protocol { "required".into() } else { "off".into() },
+        balancer.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     ]
 }
 
