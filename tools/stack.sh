@@ -122,6 +122,7 @@ make_settings() {
     CLUSTER_CONNECTOR_DOMAIN=localhost
     "CLUSTER_CONNECTOR_PORT=$CONNECTOR_PORT"
     "CLUSTER_CONNECTOR_TLS_PATH=$STACK_DIR/tls/cluster-connector"
+    RATE_LIMIT_JOIN_PER_UNIT=100000:100000 # a simulated fleet joins within a moment
     "MANAGEMENT_API_URL=https://localhost:$MANAGEMENT_PORT"
     "MANAGEMENT_API_TLS_PATH=$STACK_DIR/tls/management-api"
     "DATA_DIR=$STACK_DIR/data"

@@ -109,6 +109,10 @@ impl Deployment {
             ("LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tokio_postgres=info".into()),
             ("SHUTDOWN_GRACE_SECONDS", "5".into()),
         ];
+        // Tests ask more, and faster, than a fleet would from one address; those about the limits set their own.
+        settings.extend(RATE_LIMITS.map(|name| (name, "100000:100000".into())));
+        settings.push(("RATE_LIMIT_REFILL_RATE", "100000".into()));
+        settings.push(("RATE_LIMIT_BUCKET_SIZE", "100000".into()));
         settings.extend(self.database.settings());
         settings.extend(self.extra.clone());
         settings
@@ -269,6 +273,15 @@ impl Unit {
 }
 
 const CLIENT_SECRET: &str = "secret-of-the-tests";
+const RATE_LIMITS: [&str; 7] = [
+    "RATE_LIMIT_UNKNOWN_PER_UNIT",
+    "RATE_LIMIT_PREFLIGHT_PER_ADDRESS",
+    "RATE_LIMIT_PREFLIGHT_PER_UNIT",
+    "RATE_LIMIT_JOIN_PER_ADDRESS",
+    "RATE_LIMIT_JOIN_PER_UNIT",
+    "RATE_LIMIT_LOGIN_PER_ADDRESS",
+    "RATE_LIMIT_LOGIN_PER_UNIT",
+];
 const START_TIME: Duration = Duration::from_mins(1);
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the product")]

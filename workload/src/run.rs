@@ -11,6 +11,7 @@ use workload_config::{Config, PublicUrl};
 
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
@@ -76,7 +77,9 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     );
     // Clusters pin this certificate: it does not change while the service runs, whatever happens to the files.
     let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
-    let service = cluster_connector::service(app, &unit.metrics);
+    let limits = cluster_connector::RateLimits::new(&config);
+    unit.forget_idle_clients(&config, limits.tables());
+    let service = cluster_connector::service(app, limits, &unit.metrics);
     unit.serve(&config, tls, cluster_connector::LIMITS, service).await
 }
 
@@ -103,7 +106,9 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         Arc::clone(&presented).follow(path.to_owned(), unit.metrics.clone(), unit.stop.clone());
     unit.tasks.spawn(follow);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
-    let service = management_api::service(app, &unit.metrics);
+    let logins = management_api::login_limit(&config);
+    unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
+    let service = management_api::service(app, logins, &unit.metrics);
     unit.serve(&config, tls, management_api::LIMITS, service).await
 }
 
@@ -201,6 +206,13 @@ impl Unit {
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
         forward.run(self.stop.clone(), &self.tasks);
         Ok(Some(forward))
+    }
+
+    /// Keeps the tables of the rate limits small, and says whom those limits are about.
+    fn forget_idle_clients(&self, config: &Config, tables: Vec<Arc<dyn Forget>>) {
+        let interval = config.rate_limit.cleanup_interval;
+        self.tasks.spawn(rate_limit::forget_regularly(tables, interval, self.stop.clone()));
+        tracing::info!("{}", Peers::new(&config.balancer));
     }
 
     /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.

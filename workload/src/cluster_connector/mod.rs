@@ -1,7 +1,7 @@
 //! The Cluster Connector: what clusters talk to, over mutual TLS.
 //!
-//! Invariants: a cluster is identified by the certificate of its TLS connection and by nothing it says; `GET /` touches neither
-//! the database nor any limit, because every member calls it before each operation.
+//! Invariants: a cluster is identified by the certificate of its TLS connection and by nothing it says; `GET /` never touches the
+//! database, because every member calls it before each operation, and its limit is a generous one of its own.
 
 mod handlers;
 mod wire;
@@ -13,6 +13,7 @@ use salvo::{Router, Service, affix_state};
 use workload_config::Config;
 
 use crate::domain::heartbeat::HeartbeatWriter;
+use crate::edge::rate_limit::{Anonymous, Clusters, Forget, Joined, MonotonicClock, Peers};
 use crate::edge::{self, Limits};
 use crate::metrics::Metrics;
 use crate::seal::MasterKey;
@@ -27,6 +28,36 @@ pub const LIMITS: Limits = Limits {
     header_time: Duration::from_secs(5),
     idle: Duration::from_mins(1),
 };
+
+/// How often clients may ask.
+#[derive(Clone)]
+pub struct RateLimits {
+    /// What anyone may ask for, and every member does before each call.
+    preflight: Anonymous,
+    joins: Anonymous,
+    clusters: Clusters,
+}
+
+impl RateLimits {
+    /// The limits of the settings, all buckets full.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let (settings, clock) = (&config.rate_limit, &MonotonicClock);
+        let peers = &Peers::new(&config.balancer);
+        Self {
+            preflight: Anonymous::new("preflights", settings.preflight, peers, settings, clock),
+            joins: Anonymous::new("joins", settings.join, peers, settings, clock),
+            clusters: Clusters::new(peers, settings, clock),
+        }
+    }
+
+    /// What has clients to forget.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Arc<dyn Forget>> {
+        let Self { preflight, joins, clusters } = self.clone();
+        vec![Arc::new(preflight), Arc::new(joins), Arc::new(clusters)]
+    }
+}
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -75,15 +106,21 @@ impl App {
 
 /// The routes.
 #[must_use]
-pub fn service(app: Arc<App>, metrics: &Metrics) -> Service {
-    let cluster = Router::with_path("remote-cluster")
-        .post(handlers::join)
+pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
+    let RateLimits { preflight, joins, clusters } = limits;
+    let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
+    let enrolled = Router::new()
+        .hoop(clusters)
         .delete(handlers::leave)
         .push(Router::with_path("status").post(handlers::heartbeat));
-    let router = Router::new().hoop(affix_state::inject(app)).goal(handlers::root).push(
-        Router::with_path("1.0")
-            .push(Router::with_path("status").get(handlers::status).head(handlers::status))
-            .push(cluster),
-    );
+    let status = Router::with_path("status").hoop(preflight.clone());
+    let router = Router::new()
+        .hoop(affix_state::inject(app))
+        .push(Router::new().hoop(preflight).goal(handlers::root))
+        .push(
+            Router::with_path("1.0")
+                .push(status.get(handlers::status).head(handlers::status))
+                .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
+        );
     edge::service(router, metrics)
 }

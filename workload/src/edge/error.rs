@@ -1,10 +1,12 @@
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use salvo::http::StatusCode;
 use salvo::http::header::{HeaderValue, RETRY_AFTER};
 use salvo::{Depot, Request, Response, Writer, async_trait};
 
 use super::envelope;
+use super::rate_limit::Refused;
 use crate::domain;
 use crate::error_chain::Chain;
 
@@ -41,6 +43,9 @@ pub enum ApiError {
     /// 421: the request is for another host.
     #[error("this host name is not served here")]
     MisdirectedRequest,
+    /// 429: too often; there is a token again after so long.
+    #[error("too many requests, try again later")]
+    TooManyRequests(Duration),
     /// 500: our own defect.
     #[error("Internal Server Error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
@@ -62,6 +67,7 @@ impl ApiError {
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -83,10 +89,19 @@ impl ApiError {
             tracing::debug!(error = %self, status = status.as_u16(), "{method} {path} refused");
         }
         envelope::error(res, status, &self.to_string());
-        if let Self::Unavailable(..) = self {
-            res.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        let retry_after = match self {
+            Self::Unavailable(..) => HeaderValue::from_static("5"),
+            Self::TooManyRequests(wait) => HeaderValue::from(whole_seconds(*wait)),
+            _ => return,
+        };
+        res.headers_mut().insert(RETRY_AFTER, retry_after);
     }
+}
+
+/// The whole seconds after which `wait` is over, at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 #[async_trait]
@@ -112,6 +127,30 @@ impl From<domain::Error> for ApiError {
                 Self::Unavailable("the service is busy, try again later", Some(reason.into()))
             }
             domain::Error::Defect(text) => Self::Internal(text.into()),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(Refused(wait): Refused) -> Self {
+        Self::TooManyRequests(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_06_a_refusal_names_the_whole_seconds_after_which_it_is_over() {
+        for (wait_ms, seconds) in
+            [(0, "1"), (1, "1"), (999, "1"), (1000, "1"), (1001, "2"), (59_500, "60")]
+        {
+            let mut res = Response::new();
+            let error = ApiError::from(Refused(Duration::from_millis(wait_ms)));
+            error.respond(&Request::new(), &mut res);
+            assert_eq!(res.status_code, Some(StatusCode::TOO_MANY_REQUESTS));
+            assert_eq!(res.headers()[RETRY_AFTER], seconds, "{wait_ms} ms");
         }
     }
 }

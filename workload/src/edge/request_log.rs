@@ -65,8 +65,9 @@ impl Drop for Entry {
         // 499 stands for a client that went away, as operators know it from reverse proxies.
         self.metrics.answered(&self.route, method_label(method), self.status.unwrap_or(499), took);
         match self.status {
-            // The anonymous look that precedes each call of a cluster says nothing.
-            Some(status) if path == "/" => {
+            // The anonymous look that precedes each call of a cluster says nothing, and refusals for lack of tokens are logged
+            // by the limit, which does not write a line for each.
+            Some(status) if path == "/" || status == 429 => {
                 tracing::debug!(status, duration_ms, peer, "{method} {path}");
             }
             Some(status) => tracing::info!(status, duration_ms, peer, "{method} {path}"),

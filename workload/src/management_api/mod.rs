@@ -18,6 +18,7 @@ use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
 use crate::edge::{self, ApiError, Limits, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
@@ -56,9 +57,16 @@ pub struct App {
     pub admin_groups: Vec<String>,
 }
 
+/// How often people may begin and finish a login.
+#[must_use]
+pub fn login_limit(config: &Config) -> Anonymous {
+    let (settings, peers) = (&config.rate_limit, Peers::new(&config.balancer));
+    Anonymous::new("logins", settings.login, &peers, settings, &MonotonicClock)
+}
+
 /// The routes.
 #[must_use]
-pub fn service(app: Arc<App>, metrics: &Metrics) -> Service {
+pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let clusters =
         Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
             Router::with_path("{name}")
@@ -86,8 +94,8 @@ pub fn service(app: Arc<App>, metrics: &Metrics) -> Service {
         .push(Router::with_path("status").get(server::status).head(server::status))
         .push(signed_in);
     let oidc = Router::with_path("oidc")
-        .push(Router::with_path("login").get(login::begin))
-        .push(Router::with_path("callback").get(login::finish))
+        .push(Router::with_path("login").hoop(logins.clone()).get(login::begin))
+        .push(Router::with_path("callback").hoop(logins).get(login::finish))
         .push(
             Router::with_path("logout")
                 .hoop(guards::same_origin)

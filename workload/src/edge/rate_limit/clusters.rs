@@ -1,0 +1,329 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use governor::clock::Clock;
+use salvo::http::StatusCode;
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
+use workload_config::RateLimit;
+
+use super::table::Table;
+use super::{Forget, Limiter, MonotonicClock, PeerNetwork, Peers, Refused, Unit};
+use crate::edge::ApiError;
+use crate::model::Fingerprint;
+
+/// The limit of requests that only enrolled clusters may make. A hoop before the handlers; clones share the buckets.
+///
+/// Whether a certificate is enrolled is known after a lookup only, and the limit is to spare that lookup. So the limit learns
+/// from the answers:
+///
+/// - A certificate that had a success here is remembered. Its requests take tokens from a bucket of its own and from nothing
+///   else. The first 403 makes it forgotten: the cluster was removed.
+/// - Any other certificate, and none at all, is a stranger. A stranger needs a token in the bucket of its address (of the unit,
+///   where the address may stand for many clients), but pays with it only if the answer is an error of its own making (4xx). So
+///   clusters that come back all at once after a restart cost nothing and become known, while whoever makes up certificates
+///   uses up the bucket of the address, however many they are. A request that is broken off pays too: its lookup was made.
+///
+/// The price: while somebody fails at a high rate, a cluster from the same address (or, where addresses are not known, on the
+/// same unit) that this unit has not seen yet is refused as well. Those that it has seen are not.
+#[derive(Clone)]
+pub struct Clusters<C: Clock = MonotonicClock>(Arc<Inner<C>>);
+
+struct Inner<C: Clock> {
+    peers: Peers,
+    /// Certificates that had a success; the number is when, so that a full table forgets the longest silent one.
+    known: Table<Fingerprint>,
+    successes: AtomicU64,
+    clusters: Limiter<Fingerprint, C>,
+    addresses: Limiter<PeerNetwork, C>,
+    unit: Limiter<Unit, C>,
+}
+
+/// Who makes a request, as far as it is known before the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Cluster(Fingerprint),
+    Stranger(Option<Fingerprint>),
+}
+
+impl<C: Clock + Clone> Clusters<C> {
+    /// The limits of the settings.
+    pub fn new(peers: &Peers, settings: &RateLimit, clock: &C) -> Self {
+        const STRANGERS: &str = "requests without an enrolled certificate";
+        let capacity = usize::try_from(settings.max_clients.get()).unwrap_or(usize::MAX);
+        let per_client = settings.per_client();
+        Self(Arc::new(Inner {
+            peers: peers.clone(),
+            known: Table::new(capacity),
+            successes: AtomicU64::new(0),
+            clusters: Limiter::new("requests of a cluster", per_client, settings, clock),
+            addresses: Limiter::new(STRANGERS, per_client, settings, clock),
+            unit: Limiter::new(STRANGERS, settings.unknown_per_unit, settings, clock),
+        }))
+    }
+
+    /// Remembers that `cluster` is enrolled.
+    pub fn remember(&self, cluster: Fingerprint) {
+        let Ok(()) =
+            self.0.known.update(&cluster, |_| Ok::<_, Infallible>(((), self.next_success())));
+    }
+
+    /// How many requests were refused so far: by the limit per cluster, that of strangers per address, and per unit.
+    #[must_use]
+    pub fn refused(&self) -> (u64, u64, u64) {
+        (self.0.clusters.refused(), self.0.addresses.refused(), self.0.unit.refused())
+    }
+
+    fn before(
+        &self,
+        certificate: Option<Fingerprint>,
+        client: Option<PeerNetwork>,
+    ) -> Result<Caller, Refused> {
+        if let Some(cluster) = certificate.filter(|certificate| self.is_known(certificate)) {
+            self.0.clusters.take(cluster)?;
+            return Ok(Caller::Cluster(cluster));
+        }
+        match client {
+            Some(client) => self.0.addresses.look(client)?,
+            None => self.0.unit.look(Unit)?,
+        }
+        Ok(Caller::Stranger(certificate))
+    }
+
+    /// Draws the conclusions from an answer; `None` when the request was broken off.
+    fn after(&self, caller: Caller, client: Option<PeerNetwork>, answer: Option<StatusCode>) {
+        let is_success =
+            |status: StatusCode| status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS;
+        match (caller, answer) {
+            (Caller::Cluster(cluster), Some(StatusCode::FORBIDDEN)) => {
+                self.0.known.remove(&cluster);
+                self.charge(client);
+            }
+            (Caller::Stranger(Some(cluster)), Some(status)) if is_success(status) => {
+                self.remember(cluster);
+                self.0.clusters.charge(cluster);
+            }
+            (Caller::Stranger(_), None) => self.charge(client),
+            (Caller::Stranger(_), Some(status)) if status.is_client_error() => self.charge(client),
+            (Caller::Cluster(_) | Caller::Stranger(_), _) => {}
+        }
+    }
+
+    fn charge(&self, client: Option<PeerNetwork>) {
+        match client {
+            Some(client) => self.0.addresses.charge(client),
+            None => self.0.unit.charge(Unit),
+        }
+    }
+
+    fn is_known(&self, certificate: &Fingerprint) -> bool {
+        let seen = |number: Option<u64>| number.map(|_| ((), self.next_success())).ok_or(());
+        self.0.known.update(certificate, seen).is_ok()
+    }
+
+    fn next_success(&self) -> u64 {
+        self.0.successes.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl<C: Clock + Clone + Send + Sync> Forget for Clusters<C>
+where
+    C::Instant: Send + Sync,
+{
+    fn forget_idle(&self) {
+        self.0.clusters.forget_idle();
+        self.0.addresses.forget_idle();
+    }
+}
+
+#[async_trait]
+impl Handler for Clusters {
+    async fn handle(
+        &self,
+        req: &mut Request,
+        depot: &mut Depot,
+        res: &mut Response,
+        ctrl: &mut FlowCtrl,
+    ) {
+        let client = self.0.peers.client(req.remote_addr());
+        match self.before(presented_certificate(req), client) {
+            Ok(caller) => {
+                let mut visit = Visit { limits: self, caller, client, answer: None };
+                ctrl.call_next(req, depot, res).await;
+                visit.answer = Some(res.status_code.unwrap_or(StatusCode::OK));
+            }
+            Err(refused) => {
+                ApiError::from(refused).respond(req, res);
+                ctrl.skip_rest();
+            }
+        }
+    }
+}
+
+/// A request on its way, whose conclusions are drawn also when the client hangs up before the answer.
+struct Visit<'a> {
+    limits: &'a Clusters,
+    caller: Caller,
+    client: Option<PeerNetwork>,
+    answer: Option<StatusCode>,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.limits.after(self.caller, self.client, self.answer);
+    }
+}
+
+/// A hoop before the handler of joins: a cluster that joined is remembered, so that its first heartbeat is not a stranger's.
+pub struct Joined(pub Clusters);
+
+#[async_trait]
+impl Handler for Joined {
+    async fn handle(
+        &self,
+        req: &mut Request,
+        depot: &mut Depot,
+        res: &mut Response,
+        ctrl: &mut FlowCtrl,
+    ) {
+        let certificate = presented_certificate(req);
+        ctrl.call_next(req, depot, res).await;
+        if let (Some(cluster), Some(StatusCode::OK)) = (certificate, res.status_code) {
+            self.0.remember(cluster);
+        }
+    }
+}
+
+/// The fingerprint of the one certificate whose key the TLS handshake proved.
+fn presented_certificate(req: &Request) -> Option<Fingerprint> {
+    match req.tls_info()?.peer_certificates() {
+        [leaf, ..] => Some(Fingerprint::of(leaf)),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    struct Fixture {
+        limits: Clusters<FakeRelativeClock>,
+        clock: FakeRelativeClock,
+    }
+
+    const HERE: Option<PeerNetwork> = Some(PeerNetwork::V4(1));
+    const ELSEWHERE: Option<PeerNetwork> = Some(PeerNetwork::V4(2));
+    const OK: Option<StatusCode> = Some(StatusCode::OK);
+    const FORBIDDEN: Option<StatusCode> = Some(StatusCode::FORBIDDEN);
+
+    impl Fixture {
+        fn new() -> Self {
+            let clock = FakeRelativeClock::default();
+            let settings = workload_config::Config::parse(|_| None).unwrap().rate_limit;
+            Self { limits: Clusters::new(&Peers::Clients, &settings, &clock), clock }
+        }
+
+        /// One request; whether it got past the limit.
+        fn request(
+            &self,
+            certificate: impl Into<Option<Fingerprint>>,
+            client: Option<PeerNetwork>,
+            answer: Option<StatusCode>,
+        ) -> bool {
+            let caller = self.limits.before(certificate.into(), client);
+            caller.map(|caller| self.limits.after(caller, client, answer)).is_ok()
+        }
+    }
+
+    fn certificate(n: u32) -> Fingerprint {
+        Fingerprint::of(&n.to_be_bytes())
+    }
+
+    #[test]
+    fn rate_01_an_enrolled_cluster_is_counted_by_its_certificate_wherever_it_comes_from() {
+        let fixture = Fixture::new();
+        let accepted = (0..100)
+            .filter(|n| fixture.request(certificate(1), Some(PeerNetwork::V4(*n)), OK))
+            .count();
+        assert_eq!(accepted, 30);
+        assert!(fixture.request(certificate(2), HERE, OK), "its neighbour has a bucket of its own");
+        fixture.clock.advance(Duration::from_secs(1));
+        assert!(fixture.request(certificate(1), HERE, OK));
+        assert!(!fixture.request(certificate(1), HERE, OK));
+    }
+
+    #[test]
+    fn rate_01_a_certificate_that_is_not_enrolled_does_not_bring_a_bucket() {
+        let fixture = Fixture::new();
+        let passed =
+            (0..10_000).filter(|n| fixture.request(certificate(*n), HERE, FORBIDDEN)).count();
+        assert_eq!(passed, 30, "one bucket for all of them");
+        assert!(!fixture.request(None, HERE, FORBIDDEN), "the same as without a certificate");
+        assert!(fixture.request(certificate(20_000), ELSEWHERE, FORBIDDEN));
+        assert_eq!(fixture.limits.0.clusters.len(), 0);
+    }
+
+    #[test]
+    fn rate_07_a_flood_of_strangers_does_not_refuse_known_clusters_of_the_same_address() {
+        let fixture = Fixture::new();
+        assert!(fixture.request(certificate(1), HERE, OK));
+        let passed =
+            (10..10_000).filter(|n| fixture.request(certificate(*n), HERE, FORBIDDEN)).count();
+        assert_eq!(passed, 30);
+        for _ in 0..29 {
+            assert!(fixture.request(certificate(1), HERE, OK));
+        }
+    }
+
+    #[test]
+    fn rate_07_ten_thousand_clusters_come_back_at_once_from_one_address() {
+        let fixture = Fixture::new();
+        let callers: Vec<_> = (0..10_000)
+            .map(|n| fixture.limits.before(Some(certificate(n)), HERE).unwrap())
+            .collect();
+        for caller in callers {
+            fixture.limits.after(caller, HERE, OK);
+        }
+        assert!((0..10_000).all(|n| fixture.request(certificate(n), HERE, OK)));
+    }
+
+    #[test]
+    fn rate_01_errors_of_a_strangers_own_making_are_charged_and_ours_are_not() {
+        for (answer, is_charged) in [
+            (Some(StatusCode::BAD_REQUEST), true),
+            (Some(StatusCode::PAYLOAD_TOO_LARGE), true),
+            (None, true),
+            (Some(StatusCode::SERVICE_UNAVAILABLE), false),
+            (Some(StatusCode::INTERNAL_SERVER_ERROR), false),
+        ] {
+            let fixture = Fixture::new();
+            let passed =
+                (0..100).filter(|n| fixture.request(certificate(*n), HERE, answer)).count();
+            assert_eq!(passed, if is_charged { 30 } else { 100 }, "{answer:?}");
+            assert!(!fixture.limits.is_known(&certificate(1)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn rate_01_a_removed_cluster_is_a_stranger_again() {
+        let fixture = Fixture::new();
+        fixture.limits.remember(certificate(1));
+        let passed = (0..100).filter(|_| fixture.request(certificate(1), HERE, FORBIDDEN)).count();
+        assert_eq!(passed, 30);
+        assert_eq!(fixture.limits.refused(), (0, 70, 0));
+    }
+
+    #[test]
+    fn rate_02_strangers_are_limited_per_unit_where_addresses_are_not_known() {
+        let fixture = Fixture::new();
+        let passed =
+            (0..10_000).filter(|n| fixture.request(certificate(*n), None, FORBIDDEN)).count();
+        assert_eq!(passed, 5000);
+        fixture.limits.remember(certificate(1));
+        assert!(fixture.request(certificate(1), None, OK));
+    }
+}

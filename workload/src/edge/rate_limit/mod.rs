@@ -1,0 +1,52 @@
+//! Rate limits: who may ask how often.
+//!
+//! Invariants:
+//!
+//! - **Whose bucket it is, only the transport decides**: the address of the peer (IPv4 /32, IPv6 /64) or the fingerprint of the
+//!   certificate whose key the TLS handshake proved. No header is ever read.
+//! - **Nobody pays for others.** An enrolled cluster has a bucket of its own, wherever it comes from. A certificate that is not
+//!   enrolled costs its owner nothing to make, so it never gets a bucket: what such requests use up is charged to the address
+//!   that they come from. See [`Clusters`].
+//! - **Memory is bounded by construction.** Tables have a fixed capacity and keys a fixed size; a full table refuses nobody, it
+//!   forgets the bucket that is the fullest. See `table.rs`.
+//! - **A refusal is cheap and honest**: no lookup, 429, and `Retry-After` is the time to the next token of that very bucket.
+//!
+//! Behind a balancer that passes TCP through, every client has the balancer's address. Where the address is not known to be the
+//! client's own ([`Peers`]), limits per address do not apply and those per unit do.
+
+mod anonymous;
+mod clusters;
+mod limiter;
+mod peers;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub use anonymous::Anonymous;
+pub use clusters::{Clusters, Joined};
+pub use governor::clock::MonotonicClock;
+pub use limiter::{Limiter, Refused};
+pub use peers::{PeerNetwork, Peers, Unit};
+
+/// What has clients to forget.
+pub trait Forget: Send + Sync {
+    /// Drops the clients whose bucket has been full for the client active interval. Nobody notices: a client that is not known
+    /// begins with a full bucket.
+    fn forget_idle(&self);
+}
+
+/// Looks for clients to forget once per `interval` until `stop`.
+pub async fn forget_regularly(
+    tables: Vec<Arc<dyn Forget>>,
+    interval: Duration,
+    stop: CancellationToken,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        for table in &tables {
+            table.forget_idle();
+        }
+    }
+}
