@@ -41,6 +41,7 @@ missing_packages() {
   command -v psql >/dev/null || printf '%s\n' postgresql-client
   if [[ $1 == test ]]; then
     [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || printf '%s\n' chromium chromium-sandbox
+    [[ -x /usr/sbin/haproxy ]] || printf '%s\n' haproxy
     command -v prometheus >/dev/null || printf '%s\n' prometheus
   fi
 }

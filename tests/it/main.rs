@@ -16,6 +16,7 @@ mod login;
 mod management;
 mod metrics;
 mod mutual_tls;
+mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;

@@ -13,12 +13,14 @@
     reason = "a fixture that cannot be set up ends the test; panicking says where"
 )]
 
+mod balancer;
 mod certificates;
 mod database;
 mod deployment;
 mod operator;
 mod process;
 
+pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
 pub use deployment::{Deployment, Service, Unit};

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -56,6 +57,16 @@ impl Process {
     /// Whether it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
+    }
+
+    /// Waits until somebody listens on `address`.
+    pub async fn until_listening(&mut self, address: SocketAddr) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            let alive = self.ended().is_none() && Instant::now() < deadline;
+            assert!(alive, "nobody listens on {address}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits for its end.

@@ -228,7 +228,7 @@ impl Unit {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
         let grace = config.shutdown_grace;
-        let api = bind(config.listen, Some(tls), limits)?;
+        let api = bind(config.listen, Some(tls), limits)?.behind(&config.balancer);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
         let ready = CancellationToken::new();
         let probe_service =

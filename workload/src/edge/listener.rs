@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use salvo::conn::Acceptor;
 use salvo::conn::rustls::RustlsAcceptor;
 use salvo::conn::tcp::TcpAcceptor;
 use salvo::fuse::FuseConfig;
 use salvo::{Server, Service};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use workload_config::{Balancer, Network};
+
+use super::proxy_protocol::ProxyAcceptor;
 
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +37,8 @@ pub struct Listener {
     tcp: tokio::net::TcpListener,
     tls: Option<ServerConfig>,
     limits: Limits,
+    /// Where connections come from that begin with a PROXY header; `None` when none does.
+    balancers: Option<Vec<Network>>,
 }
 
 impl Listener {
@@ -53,7 +60,14 @@ impl Listener {
         socket.set_reuseaddr(true)?;
         socket.set_nodelay(true)?; // inherited by the accepted connections
         socket.bind(address)?;
-        Ok(Self { tcp: socket.listen(4096)?, tls, limits })
+        Ok(Self { tcp: socket.listen(4096)?, tls, limits, balancers: None })
+    }
+
+    /// Reads PROXY headers when the settings require them.
+    #[must_use]
+    pub fn behind(mut self, balancer: &Balancer) -> Self {
+        self.balancers = balancer.proxy_protocol.then(|| balancer.networks.clone());
+        self
     }
 
     /// Serves until `stop`, then lets running requests finish within `grace`. The server runs as a task of `tasks`.
@@ -69,20 +83,36 @@ impl Listener {
         grace: Duration,
     ) -> std::io::Result<SocketAddr> {
         let address = self.tcp.local_addr()?;
-        let tcp = TcpAcceptor::try_from(self.tcp)?;
-        let limits = self.limits;
-        match self.tls {
-            Some(config) => {
-                let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-                let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
-                let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
-                tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
-            }
-            None => {
-                tasks.spawn(run(Server::new(tcp), limits, service, stop, grace));
-            }
+        let Self { tcp, tls, limits, balancers } = self;
+        if let Some(balancers) = balancers {
+            let tcp = ProxyAcceptor::new(tcp, balancers)?;
+            start(tcp, tls, limits, service, tasks, stop, grace);
+        } else {
+            let tcp = TcpAcceptor::try_from(tcp)?;
+            start(tcp, tls, limits, service, tasks, stop, grace);
         }
         Ok(address)
+    }
+}
+
+fn start<A>(
+    tcp: A,
+    tls: Option<ServerConfig>,
+    limits: Limits,
+    service: Service,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+    grace: Duration,
+) where
+    A: Acceptor<Stream: AsyncRead + AsyncWrite> + 'static,
+{
+    if let Some(config) = tls {
+        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
+        let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
+        tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
+    } else {
+        tasks.spawn(run(Server::new(tcp), limits, service, stop, grace));
     }
 }
 

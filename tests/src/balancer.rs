@@ -1,0 +1,52 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+
+use crate::{Deployment, Process};
+
+/// A real HAProxy in front of a service, as a balancer that passes TLS through: it looks at the server name and at nothing else.
+pub struct Balancer {
+    /// Its process.
+    pub process: Process,
+}
+
+impl Balancer {
+    /// Passes connections to `listen` with the server name `name` on to `units`, each behind a PROXY header of version 2. It
+    /// connects from the deployment's own address.
+    pub async fn start(
+        deployment: &Deployment,
+        listen: SocketAddr,
+        name: &str,
+        units: &[SocketAddr],
+    ) -> Self {
+        let source = deployment.connector_address().ip();
+        let servers: Vec<String> = units
+            .iter()
+            .map(|unit| format!("    server {unit} {unit} send-proxy-v2 source {source}\n"))
+            .collect();
+        let file = deployment.file("haproxy.cfg");
+        let text = format!(
+            "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 60s\n    timeout server 60s\n\
+             frontend clients\n    bind {listen}\n    tcp-request inspect-delay 10s\n    \
+             tcp-request content accept if {{ req.ssl_hello_type 1 }}\n    \
+             use_backend units if {{ req.ssl_sni -i {name} }}\n\
+             backend units\n{}",
+            servers.concat()
+        );
+        std::fs::write(&file, text).unwrap();
+        let program = Path::new("/usr/sbin/haproxy");
+        assert!(program.exists(), "HAProxy is not installed: run the tests with ./dev test");
+        let mut command = Command::new(program);
+        command.args(["-db", "-f"]).arg(file);
+        let mut process = Process::start(&command, &deployment.file("haproxy.log"));
+        process.until_listening(listen).await;
+        Self { process }
+    }
+
+    /// An address that nobody listens on, on the host `localhost`.
+    #[must_use]
+    pub fn free_address() -> SocketAddr {
+        let address = Ipv4Addr::LOCALHOST;
+        std::net::TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
+    }
+}
