@@ -53,11 +53,7 @@ async fn rel_09_a_schema_that_is_newer_or_edited_stops_the_start() {
 #[tokio::test]
 async fn a_service_waits_for_a_database_that_is_away_and_stops_when_asked() {
     let deployment = Deployment::new().await;
-    let name = deployment.database.name();
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        .await;
+    deployment.database.close().await;
     let mut waiting = deployment.launch(Service::ClusterConnector);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while waiting.probe("/alive").await != Some(200) {
@@ -68,10 +64,7 @@ async fn a_service_waits_for_a_database_that_is_away_and_stops_when_asked() {
     waiting.process.signal("TERM");
     assert_eq!(waiting.process.wait().await.code(), Some(0));
     let mut patient = deployment.launch(Service::ClusterConnector);
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-        .await;
+    deployment.database.open().await;
     patient.until_ready().await;
 }
 

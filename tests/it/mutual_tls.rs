@@ -152,16 +152,7 @@ async fn mtls_09_without_a_database_the_answer_is_503_and_never_403() {
     let connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
     let name = deployment.database.name();
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        .await;
-    deployment
-        .database
-        .administrate(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ))
-        .await;
+    deployment.database.close().await;
     for (method, path) in [("POST", STATUS_PATH), ("DELETE", CLUSTER_PATH)] {
         let answer = member.request(method, path, b"{}".to_vec()).await.unwrap();
         assert_eq!(answer.status, 503, "{}", answer.body);
@@ -169,10 +160,7 @@ async fn mtls_09_without_a_database_the_answer_is_503_and_never_403() {
         assert!(!answer.body.contains(name), "{}", answer.body);
     }
     assert_eq!(connector.probe("/alive").await, Some(200));
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-        .await;
+    deployment.database.open().await;
     assert_eq!(heartbeat(&member, Some(member.identity())).await, 200, "it recovers by itself");
 }
 

@@ -61,17 +61,7 @@ async fn the_preflight_needs_neither_certificate_nor_database() {
     let connector = deployment.start(Service::ClusterConnector).await;
     let token = deployment.token("lyon");
     let member = deployment.member(&token);
-    let name = deployment.database.name();
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        .await;
-    deployment
-        .database
-        .administrate(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ))
-        .await;
+    deployment.database.close().await;
     let found = member.preflight().await.unwrap();
     assert_eq!((found.status, found.fingerprint()), (200, token.body().fingerprint.clone()));
     assert_eq!(connector.probe("/alive").await, Some(200));
@@ -87,8 +77,5 @@ async fn the_preflight_needs_neither_certificate_nor_database() {
         );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    deployment
-        .database
-        .administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-        .await;
+    deployment.database.open().await;
 }

@@ -49,12 +49,27 @@ impl TestDatabase {
     }
 
     /// Runs statements as an administrator of the server, outside this database.
-    pub async fn administrate(&self, sql: &str) {
+    async fn administrate(&self, sql: &str) {
         connect(&self.server)
             .await
             .batch_execute(sql)
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Ends every connection and lets nobody in, as when PostgreSQL is away.
+    pub async fn close(&self) {
+        let name = &self.name;
+        self.administrate(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        self.administrate(&end).await;
+    }
+
+    /// Lets everybody in again.
+    pub async fn open(&self) {
+        self.administrate(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)).await;
     }
 
     /// One number out of this database.

@@ -72,10 +72,10 @@ pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result
     .await?
     {
         Enrolled::Now => {}
-        Enrolled::Taken { name: true } => {
+        Enrolled::NameTaken => {
             return Err(Error::Conflict("a cluster with this name is already enrolled"));
         }
-        Enrolled::Taken { name: false } => {
+        Enrolled::CertificateTaken => {
             return Err(Error::Conflict("this certificate is already enrolled under another name"));
         }
     }

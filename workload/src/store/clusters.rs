@@ -4,23 +4,23 @@ use deadpool_postgres::GenericClient;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{FromSql, Json};
 
 use super::StoreError;
+use super::statement::{execute, query, query_one, query_opt};
 use crate::model::{
     ClusterCertificate, ClusterChanges, Description, Fingerprint, Pulse, RemoteCluster, Threshold,
 };
 
-/// Which unique value an enrolment met.
+/// What came of an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enrolled {
     /// The cluster is in.
     Now,
-    /// Another cluster has the name or the certificate.
-    Taken {
-        /// Whether the name is the one that is taken.
-        name: bool,
-    },
+    /// Another cluster has the name.
+    NameTaken,
+    /// Another cluster has the certificate.
+    CertificateTaken,
 }
 
 /// Inserts a cluster with an empty detail row. Nothing is inserted when its name or its certificate is taken.
@@ -47,28 +47,25 @@ pub async fn insert(
         )
         INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
     const NAME_TAKEN: &str = "SELECT EXISTS (SELECT FROM remote_clusters WHERE name = $1)";
-    let failed = || StoreError::query("inserting a cluster");
-    let statement = db.prepare_cached(INSERT).await.map_err(failed())?;
-    let inserted = db
-        .execute(
-            &statement,
-            &[
-                &name,
-                &description,
-                &certificate.to_pem(),
-                &certificate.fingerprint().as_bytes(),
-                &certificate.not_before(),
-                &certificate.not_after(),
-            ],
-        )
-        .await
-        .map_err(failed())?;
+    let inserted = execute(
+        db,
+        "inserting a cluster",
+        INSERT,
+        &[
+            &name,
+            &description,
+            &certificate.to_pem(),
+            &certificate.fingerprint().as_bytes(),
+            &certificate.not_before(),
+            &certificate.not_after(),
+        ],
+    )
+    .await?;
     if inserted == 1 {
         return Ok(Enrolled::Now);
     }
-    let statement = db.prepare_cached(NAME_TAKEN).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[&name]).await.map_err(failed())?;
-    Ok(Enrolled::Taken { name: column(&row, "exists")? })
+    let row = query_one(db, "inserting a cluster", NAME_TAKEN, &[&name]).await?;
+    Ok(if column(&row, "exists")? { Enrolled::NameTaken } else { Enrolled::CertificateTaken })
 }
 
 /// Whether the cluster `name` is enrolled with this very certificate.
@@ -83,9 +80,9 @@ pub async fn is_enrolled(
 ) -> Result<bool, StoreError> {
     const SQL: &str =
         "SELECT EXISTS (SELECT FROM remote_clusters WHERE name = $1 AND fingerprint = $2)";
-    let failed = || StoreError::query("looking for an enrolled cluster");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[&name, &fingerprint.as_bytes()]).await.map_err(failed())?;
+    let row =
+        query_one(db, "looking for an enrolled cluster", SQL, &[&name, &fingerprint.as_bytes()])
+            .await?;
     column(&row, "exists")
 }
 
@@ -97,9 +94,7 @@ pub async fn is_enrolled(
 pub async fn has_similar_name(db: &impl GenericClient, name: &str) -> Result<bool, StoreError> {
     const SQL: &str = "
         SELECT EXISTS (SELECT FROM remote_clusters WHERE folded_name = translate(lower($1 COLLATE \"C\"), '-', '_'))";
-    let failed = || StoreError::query("looking for a similar cluster name");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[&name]).await.map_err(failed())?;
+    let row = query_one(db, "looking for a similar cluster name", SQL, &[&name]).await?;
     column(&row, "exists")
 }
 
@@ -118,9 +113,8 @@ pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<
             ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()
         )
         SELECT EXISTS (SELECT FROM removed) OR EXISTS (SELECT FROM removed_clusters WHERE fingerprint = $1) AS known";
-    let failed = || StoreError::query("removing a cluster that leaves");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[&fingerprint.as_bytes()]).await.map_err(failed())?;
+    let row =
+        query_one(db, "removing a cluster that leaves", SQL, &[&fingerprint.as_bytes()]).await?;
     column(&row, "known")
 }
 
@@ -135,9 +129,7 @@ pub async fn remove(db: &impl GenericClient, name: &str) -> Result<bool, StoreEr
         WITH removed AS (DELETE FROM remote_clusters WHERE name = $1 RETURNING name, fingerprint)
         INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
         ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()";
-    let failed = || StoreError::query("removing a cluster");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    Ok(db.execute(&statement, &[&name]).await.map_err(failed())? == 1)
+    Ok(execute(db, "removing a cluster", SQL, &[&name]).await? == 1)
 }
 
 /// Changes what an operator may change. `false`: no such cluster.
@@ -156,20 +148,18 @@ pub async fn change(
            SET description = coalesce($2, description), disk_threshold = coalesce($3, disk_threshold),
                memory_threshold = coalesce($4, memory_threshold), updated_at = now()
          WHERE name = $1";
-    let failed = || StoreError::query("changing a cluster");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let rows = db
-        .execute(
-            &statement,
-            &[
-                &name,
-                &changes.description.as_ref().map(Description::as_str),
-                &changes.disk_threshold.map(Threshold::percent),
-                &changes.memory_threshold.map(Threshold::percent),
-            ],
-        )
-        .await
-        .map_err(failed())?;
+    let rows = execute(
+        db,
+        "changing a cluster",
+        SQL,
+        &[
+            &name,
+            &changes.description.as_ref().map(Description::as_str),
+            &changes.disk_threshold.map(Threshold::percent),
+            &changes.memory_threshold.map(Threshold::percent),
+        ],
+    )
+    .await?;
     Ok(rows == 1)
 }
 
@@ -187,9 +177,7 @@ pub async fn list(db: &impl GenericClient) -> Result<AtTime<Vec<RemoteCluster>>,
         SELECT cluster.*, details.*, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
       ORDER BY cluster.name";
-    let failed = || StoreError::query("listing clusters");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    let rows = query(db, "listing clusters", SQL, &[]).await?;
     let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
     Ok((rows.iter().map(remote_cluster).collect::<Result<_, _>>()?, now))
 }
@@ -208,9 +196,7 @@ pub async fn find(
         SELECT cluster.*, details.*, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
          WHERE cluster.name = $1";
-    let failed = || StoreError::query("looking up a cluster");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_opt(&statement, &[&name]).await.map_err(failed())?;
+    let row = query_opt(db, "looking up a cluster", SQL, &[&name]).await?;
     row.map(|row| Ok((remote_cluster(&row)?, column(&row, "now")?))).transpose()
 }
 
@@ -224,9 +210,7 @@ pub async fn pulses(db: &impl GenericClient) -> Result<AtTime<Vec<Pulse>>, Store
     const SQL: &str = "
         SELECT joined_at, last_heartbeat_at, heartbeat_interval_seconds, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id";
-    let failed = || StoreError::query("looking at the clusters' last heartbeats");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    let rows = query(db, "looking at the clusters' last heartbeats", SQL, &[]).await?;
     let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
     Ok((rows.iter().map(pulse).collect::<Result<_, _>>()?, now))
 }
@@ -273,9 +257,6 @@ fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T, StoreEr
     column::<Json<T>>(row, name).map(|Json(value)| value)
 }
 
-fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
-    row: &'a Row,
-    name: &'static str,
-) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|_| StoreError::Corrupt { table: "remote_clusters", column: name })
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, StoreError> {
+    super::statement::column(row, "remote_clusters", name)
 }

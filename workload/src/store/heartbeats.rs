@@ -4,6 +4,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::types::Json;
 
 use super::StoreError;
+use super::statement::query;
 use crate::model::{Fingerprint, Heartbeat, StatusCount, UiUrl};
 
 /// A heartbeat that is ready to be stored.
@@ -64,36 +65,34 @@ pub async fn store(
          RETURNING details.remote_cluster_id AS id
         )
         SELECT n, name FROM known JOIN stored USING (id)";
-    let failed = || StoreError::query("storing heartbeats");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
     macro_rules! column {
         ($value:expr) => {
             reports.iter().map($value).collect::<Vec<_>>()
         };
     }
-    let rows = db
-        .query(
-            &statement,
-            &[
-                &column!(|r| r.fingerprint.as_bytes()),
-                &column!(|r| StatusCount::sum(&r.heartbeat.ceph_statuses)),
-                &column!(|r| Json(&r.heartbeat.ceph_statuses)),
-                &column!(|r| r.heartbeat.cpu_total_count),
-                &column!(|r| &r.heartbeat.cpu_load_1),
-                &column!(|r| &r.heartbeat.cpu_load_5),
-                &column!(|r| &r.heartbeat.cpu_load_15),
-                &column!(|r| r.heartbeat.memory_total_amount),
-                &column!(|r| r.heartbeat.memory_usage),
-                &column!(|r| Json(&r.heartbeat.storage_pool_usages)),
-                &column!(|r| StatusCount::sum(&r.heartbeat.member_statuses)),
-                &column!(|r| Json(&r.heartbeat.member_statuses)),
-                &column!(|r| StatusCount::sum(&r.heartbeat.instance_statuses)),
-                &column!(|r| Json(&r.heartbeat.instance_statuses)),
-                &column!(|r| r.ui_url.as_str()),
-            ],
-        )
-        .await
-        .map_err(failed())?;
+    let rows = query(
+        db,
+        "storing heartbeats",
+        SQL,
+        &[
+            &column!(|r| r.fingerprint.as_bytes()),
+            &column!(|r| StatusCount::sum(&r.heartbeat.ceph_statuses)),
+            &column!(|r| Json(&r.heartbeat.ceph_statuses)),
+            &column!(|r| r.heartbeat.cpu_total_count),
+            &column!(|r| &r.heartbeat.cpu_load_1),
+            &column!(|r| &r.heartbeat.cpu_load_5),
+            &column!(|r| &r.heartbeat.cpu_load_15),
+            &column!(|r| r.heartbeat.memory_total_amount),
+            &column!(|r| r.heartbeat.memory_usage),
+            &column!(|r| Json(&r.heartbeat.storage_pool_usages)),
+            &column!(|r| StatusCount::sum(&r.heartbeat.member_statuses)),
+            &column!(|r| Json(&r.heartbeat.member_statuses)),
+            &column!(|r| StatusCount::sum(&r.heartbeat.instance_statuses)),
+            &column!(|r| Json(&r.heartbeat.instance_statuses)),
+            &column!(|r| r.ui_url.as_str()),
+        ],
+    )
+    .await?;
     let corrupt = |column| StoreError::Corrupt { table: "remote_clusters", column };
     let mut names = vec![None; reports.len()];
     for row in &rows {

@@ -3,9 +3,11 @@
 use deadpool_postgres::GenericClient;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::statement::{execute, query, query_one, query_opt};
 use crate::model::{Fingerprint, NewJoinToken, PendingJoinToken, TokenHash};
 
 /// A token row as a join meets it.
@@ -57,22 +59,20 @@ pub async fn insert(
           DO UPDATE SET id = $1, cluster_name = $2, description = $3, token_hash = $4, expires_at = $5, secret_sealed = $6,
                         created_at = now()
               WHERE token.expires_at <= now()";
-    let failed = || StoreError::query("inserting a join token");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let inserted = db
-        .execute(
-            &statement,
-            &[
-                &id,
-                &token.cluster_name.as_str(),
-                &token.description.as_str(),
-                &hash.as_bytes(),
-                &token.expires_at,
-                &secret_sealed,
-            ],
-        )
-        .await
-        .map_err(failed())?;
+    let inserted = execute(
+        db,
+        "inserting a join token",
+        SQL,
+        &[
+            &id,
+            &token.cluster_name.as_str(),
+            &token.description.as_str(),
+            &hash.as_bytes(),
+            &token.expires_at,
+            &secret_sealed,
+        ],
+    )
+    .await?;
     Ok(inserted == 1)
 }
 
@@ -84,9 +84,7 @@ pub async fn insert(
 pub async fn count_pending(db: &impl GenericClient, limit: i64) -> Result<i64, StoreError> {
     const SQL: &str = "
         SELECT count(*) FROM (SELECT FROM join_tokens WHERE consumed_at IS NULL LIMIT $1) AS pending";
-    let failed = || StoreError::query("counting join tokens");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[&limit]).await.map_err(failed())?;
+    let row = query_one(db, "counting join tokens", SQL, &[&limit]).await?;
     column(&row, "count")
 }
 
@@ -102,9 +100,7 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
           FROM join_tokens
          WHERE consumed_at IS NULL
       ORDER BY created_at, cluster_name";
-    let failed = || StoreError::query("listing join tokens");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let rows = db.query(&statement, &[]).await.map_err(failed())?;
+    let rows = query(db, "listing join tokens", SQL, &[]).await?;
     rows.iter()
         .map(|row| {
             Ok(PendingJoinToken {
@@ -127,9 +123,7 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
 #[tracing::instrument(name = "store.join_token.revoke", skip_all, fields(cluster.name = cluster_name))]
 pub async fn revoke(db: &impl GenericClient, cluster_name: &str) -> Result<bool, StoreError> {
     const SQL: &str = "DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL";
-    let failed = || StoreError::query("revoking a join token");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    Ok(db.execute(&statement, &[&cluster_name]).await.map_err(failed())? == 1)
+    Ok(execute(db, "revoking a join token", SQL, &[&cluster_name]).await? == 1)
 }
 
 /// All tokens of a cluster, pending and consumed, without locking them.
@@ -145,9 +139,7 @@ pub async fn of_cluster(
         SELECT id, token_hash, secret_sealed, description, expires_at <= now() AS expired, consumed_fingerprint
           FROM join_tokens
          WHERE cluster_name = $1";
-    let failed = || StoreError::query("looking up join tokens");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let rows = db.query(&statement, &[&cluster_name]).await.map_err(failed())?;
+    let rows = query(db, "looking up join tokens", SQL, &[&cluster_name]).await?;
     rows.iter().map(join_token).collect()
 }
 
@@ -163,9 +155,7 @@ pub async fn lock(db: &impl GenericClient, id: Uuid) -> Result<Option<JoinTokenR
           FROM join_tokens
          WHERE id = $1
            FOR UPDATE";
-    let failed = || StoreError::query("locking a join token");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_opt(&statement, &[&id]).await.map_err(failed())?;
+    let row = query_opt(db, "locking a join token", SQL, &[&id]).await?;
     row.as_ref().map(join_token).transpose()
 }
 
@@ -177,9 +167,7 @@ pub async fn lock(db: &impl GenericClient, id: Uuid) -> Result<Option<JoinTokenR
 pub async fn consume(db: &impl GenericClient, id: Uuid, by: Fingerprint) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE join_tokens SET consumed_at = now(), consumed_fingerprint = $2 WHERE id = $1";
-    let failed = || StoreError::query("consuming a join token");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    db.execute(&statement, &[&id, &by.as_bytes()]).await.map_err(failed())?;
+    execute(db, "consuming a join token", SQL, &[&id, &by.as_bytes()]).await?;
     Ok(())
 }
 
@@ -190,9 +178,7 @@ pub async fn consume(db: &impl GenericClient, id: Uuid, by: Fingerprint) -> Resu
 /// [`StoreError::Query`] if PostgreSQL fails.
 pub async fn clock(db: &impl GenericClient) -> Result<OffsetDateTime, StoreError> {
     const SQL: &str = "SELECT now() AS now";
-    let failed = || StoreError::query("reading the database's clock");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_one(&statement, &[]).await.map_err(failed())?;
+    let row = query_one(db, "reading the database's clock", SQL, &[]).await?;
     column(&row, "now")
 }
 
@@ -211,9 +197,6 @@ fn join_token(row: &Row) -> Result<JoinTokenRow, StoreError> {
     })
 }
 
-fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
-    row: &'a Row,
-    name: &'static str,
-) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|_| StoreError::Corrupt { table: "join_tokens", column: name })
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, StoreError> {
+    super::statement::column(row, "join_tokens", name)
 }

@@ -11,6 +11,7 @@ mod migrate;
 mod pool;
 pub mod purge;
 pub mod sessions;
+mod statement;
 
 pub use error::StoreError;
 pub use migrate::migrate;

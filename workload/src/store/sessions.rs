@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
 
 use super::StoreError;
+use super::statement::{execute, query_one, query_opt};
 use crate::model::{Identity, Operator, Session};
 
 /// Most sessions of one person; the oldest give way.
@@ -47,19 +49,18 @@ pub async fn insert(
         DELETE FROM sessions
               WHERE id_hash IN (SELECT id_hash FROM sessions WHERE identity_id = $1
                                 ORDER BY created_at DESC, id_hash OFFSET $2)";
-    let failed = || StoreError::query("starting a session");
-    let statement = db.prepare_cached(IDENTITY).await.map_err(failed())?;
-    let row = db
-        .query_one(
-            &statement,
-            &[&identity.issuer, &identity.subject, &identity.name, &identity.email],
-        )
-        .await
-        .map_err(failed())?;
+    let row = query_one(
+        db,
+        "starting a session",
+        IDENTITY,
+        &[&identity.issuer, &identity.subject, &identity.name, &identity.email],
+    )
+    .await?;
     let identity_id: i64 = column(&row, "id")?;
-    let statement = db.prepare_cached(SESSION).await.map_err(failed())?;
-    db.execute(
-        &statement,
+    execute(
+        db,
+        "starting a session",
+        SESSION,
         &[
             &session.id_hash.as_slice(),
             &identity_id,
@@ -69,10 +70,8 @@ pub async fn insert(
             &session.refresh_token_sealed,
         ],
     )
-    .await
-    .map_err(failed())?;
-    let statement = db.prepare_cached(EVICT).await.map_err(failed())?;
-    db.execute(&statement, &[&identity_id, &MAX_SESSIONS_PER_IDENTITY]).await.map_err(failed())?;
+    .await?;
+    execute(db, "starting a session", EVICT, &[&identity_id, &MAX_SESSIONS_PER_IDENTITY]).await?;
     Ok(())
 }
 
@@ -96,17 +95,14 @@ pub async fn find(
            AND session.expires_at > now()
            AND session.last_used_at > now() - make_interval(secs => $2)";
     const TOUCH: &str = "UPDATE sessions SET last_used_at = now() WHERE id_hash = $1";
-    let failed = || StoreError::query("looking up a session");
     let id_hash = id_hash.as_slice();
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
     let Some(row) =
-        db.query_opt(&statement, &[&id_hash, &idle.as_secs_f64()]).await.map_err(failed())?
+        query_opt(db, "looking up a session", SQL, &[&id_hash, &idle.as_secs_f64()]).await?
     else {
         return Ok(None);
     };
     if column(&row, "stale")? {
-        let statement = db.prepare_cached(TOUCH).await.map_err(failed())?;
-        db.execute(&statement, &[&id_hash]).await.map_err(failed())?;
+        execute(db, "looking up a session", TOUCH, &[&id_hash]).await?;
     }
     let (subject, name): (String, String) = (column(&row, "subject")?, column(&row, "name")?);
     Ok(Some(Session {
@@ -130,15 +126,10 @@ pub async fn end(
     id_hash: &[u8; 32],
 ) -> Result<Option<Vec<u8>>, StoreError> {
     const SQL: &str = "DELETE FROM sessions WHERE id_hash = $1 RETURNING id_token_sealed";
-    let failed = || StoreError::query("ending a session");
-    let statement = db.prepare_cached(SQL).await.map_err(failed())?;
-    let row = db.query_opt(&statement, &[&id_hash.as_slice()]).await.map_err(failed())?;
+    let row = query_opt(db, "ending a session", SQL, &[&id_hash.as_slice()]).await?;
     row.as_ref().map(|row| column(row, "id_token_sealed")).transpose()
 }
 
-fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
-    row: &'a Row,
-    name: &'static str,
-) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|_| StoreError::Corrupt { table: "sessions", column: name })
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, StoreError> {
+    super::statement::column(row, "sessions", name)
 }
