@@ -9,7 +9,9 @@ use super::App;
 use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
-use crate::edge::{ApiError, EmptyObject, Reply, Success, parse_json, read_body};
+use crate::edge::{
+    ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
+};
 use crate::model::{ClusterCertificate, Fingerprint, JoinSignature, JoinTokenText};
 
 /// Longest body of a join in bytes, and the time that it may take.
@@ -95,14 +97,6 @@ fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
         .map_err(|_| ApiError::Internal("the service has no state".into()))
 }
 
-/// The fingerprint of the one certificate whose key the TLS handshake proved.
-fn presented_certificate(req: &Request) -> Option<Fingerprint> {
-    match req.tls_info()?.peer_certificates() {
-        [leaf, ..] => Some(Fingerprint::of(leaf)),
-        [] => None,
-    }
-}
-
-fn required_certificate(req: &Request) -> Result<Fingerprint, ApiError> {
+fn required_certificate(req: &mut Request) -> Result<Fingerprint, ApiError> {
     presented_certificate(req).ok_or(ApiError::Forbidden("Forbidden"))
 }

@@ -2,6 +2,7 @@
 
 mod body;
 pub mod browser;
+mod client_certificate;
 mod envelope;
 mod error;
 mod headers;
@@ -13,6 +14,7 @@ mod request_log;
 mod service;
 
 pub use body::{parse_json, read_body};
+pub use client_certificate::presented_certificate;
 pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;

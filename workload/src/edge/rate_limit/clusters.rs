@@ -9,7 +9,7 @@ use workload_config::RateLimit;
 
 use super::table::Table;
 use super::{Forget, Limiter, MonotonicClock, PeerNetwork, Peers, Refused, Unit};
-use crate::edge::ApiError;
+use crate::edge::{ApiError, presented_certificate};
 use crate::model::Fingerprint;
 
 /// The limit of requests that only enrolled clusters may make. A hoop before the handlers; clones share the buckets.
@@ -191,14 +191,6 @@ impl Handler for Joined {
         if let (Some(cluster), Some(StatusCode::OK)) = (certificate, res.status_code) {
             self.0.remember(cluster);
         }
-    }
-}
-
-/// The fingerprint of the one certificate whose key the TLS handshake proved.
-fn presented_certificate(req: &Request) -> Option<Fingerprint> {
-    match req.tls_info()?.peer_certificates() {
-        [leaf, ..] => Some(Fingerprint::of(leaf)),
-        [] => None,
     }
 }
 
