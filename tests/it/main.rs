@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod database;
 mod heartbeat;
+mod history;
 mod join;
 mod login;
 mod management;

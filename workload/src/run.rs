@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use workload_config::{Config, PublicUrl};
 
 use crate::domain::heartbeat::HeartbeatWriter;
+use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
@@ -79,6 +80,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
     unit.forget_idle_clients(&config, limits.tables());
+    unit.tasks.spawn(history::keep(unit.pool.clone(), config.history, unit.stop.clone()));
     let service = cluster_connector::service(app, limits, &unit.metrics);
     unit.serve(&config, tls, cluster_connector::LIMITS, service).await
 }

@@ -5,6 +5,7 @@
 //! names the setting and never its value; a secret has no `Debug` or `Display` that shows it.
 
 mod database;
+mod history;
 mod management;
 mod network;
 mod oidc;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use database::{Database, DatabaseHost, DatabaseTls};
+pub use history::History;
 pub use management::{Management, PublicUrl};
 pub use network::{InvalidNetwork, Network};
 pub use oidc::Oidc;
@@ -47,6 +49,8 @@ pub struct Config {
     pub grafana_base_url: String,
     /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
     pub prometheus_base_url: Option<Url>,
+    /// How long the history of clusters is kept.
+    pub history: History,
     /// How much clients may ask for.
     pub rate_limit: RateLimit,
     /// What stands between the clients and the services.
@@ -124,6 +128,7 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             prometheus_base_url: remote_write_url(&mut read),
+            history: History::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
             log_level: read.text("LOG_LEVEL"),

@@ -5,6 +5,7 @@ pub mod enrol;
 mod error;
 pub mod freshness;
 pub mod heartbeat;
+pub mod history;
 pub mod join_tokens;
 pub mod leave;
 pub mod sessions;

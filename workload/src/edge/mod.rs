@@ -19,6 +19,6 @@ pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;
 pub use listener::{Limits, Listener};
-pub use path::{ExactPath, cluster_name};
+pub use path::{ExactPath, cluster_name, name_at};
 pub use request_log::RequestLog;
 pub use service::{Reply, service};

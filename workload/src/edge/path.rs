@@ -42,7 +42,16 @@ impl Handler for ExactPath {
 ///
 /// 404 when the segment is not UTF-8 or has a NUL character: no cluster has such a name.
 pub fn cluster_name(req: &Request) -> Result<String, ApiError> {
-    let segment = req.uri().path().split('/').nth(3).unwrap_or_default();
+    name_at(req, 3)
+}
+
+/// The same for a name that is the path's segment number `position`; the first one after the leading slash is number 1.
+///
+/// # Errors
+///
+/// 404 when the segment is not UTF-8 or has a NUL character.
+pub fn name_at(req: &Request, position: usize) -> Result<String, ApiError> {
+    let segment = req.uri().path().split('/').nth(position).unwrap_or_default();
     match percent_decode_str(segment).decode_utf8() {
         Ok(name) if !name.contains('\0') => Ok(name.into_owned()),
         _ => Err(ApiError::unknown_path()),

@@ -7,6 +7,7 @@ mod clusters;
 mod configuration;
 mod cookies;
 mod guards;
+mod history;
 mod join_tokens;
 mod login;
 mod server;
@@ -82,8 +83,15 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(Router::with_path("{name}").delete(join_tokens::revoke));
     let configuration =
         Router::with_path("configuration").get(configuration::get).head(configuration::get);
-    let administration =
-        Router::new().hoop(guards::admins).push(clusters).push(join_tokens).push(configuration);
+    let fleet = Router::with_path("fleet").push(
+        Router::with_path("history/{name}").get(history::of_cluster).head(history::of_cluster),
+    );
+    let administration = Router::new()
+        .hoop(guards::admins)
+        .push(clusters)
+        .push(join_tokens)
+        .push(fleet)
+        .push(configuration);
     let signed_in = Router::new()
         .hoop(guards::people)
         .hoop(guards::same_origin)

@@ -1,9 +1,15 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Most entries in each list of a heartbeat.
 const MAX_ENTRIES: usize = 4096;
 /// Longest text in a heartbeat, in bytes; the UI's address has a limit of its own.
 const MAX_TEXT_BYTES: usize = 256;
+/// Most storage pools in the history of a cluster, so that its size is bounded; MicroCloud sets up three.
+const MAX_HISTORY_POOLS: usize = 16;
+/// Longest name of a storage pool in the history, in bytes: LXD's own limit.
+const MAX_HISTORY_POOL_NAME: usize = 63;
 
 /// What a MicroCloud reports about itself. Any key may be missing or null; unknown keys are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -151,6 +157,35 @@ impl Heartbeat {
         }
         Ok(())
     }
+
+    /// The load average over one minute as a number, `None` where the text is not one.
+    #[must_use]
+    pub fn load(&self) -> Option<f32> {
+        self.cpu_load_1.parse().ok().filter(|load: &f32| load.is_finite() && *load >= 0.0)
+    }
+
+    /// Storage by pool name: used percent of the whole pool and of its fullest member, 0 to 100. Pools without a size, with a
+    /// name that LXD would not allow, and those after the sixteenth are left out.
+    #[must_use]
+    pub fn pool_percentages(&self) -> BTreeMap<&str, [f32; 2]> {
+        let mut pools: BTreeMap<&str, (u128, u128, f32)> = BTreeMap::new();
+        for pool in &self.storage_pool_usages {
+            if pool.total > 0 && (1..=MAX_HISTORY_POOL_NAME).contains(&pool.name.len()) {
+                let (usage, total, fullest) = pools.entry(&pool.name).or_default();
+                *usage += u128::from(pool.usage);
+                *total += u128::from(pool.total);
+                *fullest = fullest.max(percent(pool.usage.into(), pool.total.into()));
+            }
+        }
+        let whole = |(name, (usage, total, fullest))| (name, [percent(usage, total), fullest]);
+        pools.into_iter().take(MAX_HISTORY_POOLS).map(whole).collect()
+    }
+}
+
+/// Tenths of a percent are enough for a chart. More than all is all.
+fn percent(part: u128, whole: u128) -> f32 {
+    let tenths = part.saturating_mul(1000).checked_div(whole).unwrap_or(0).min(1000);
+    f32::from(u16::try_from(tenths).unwrap_or(1000)) / 10.0
 }
 
 impl StatusCount {
@@ -182,6 +217,38 @@ mod tests {
         );
         assert_eq!(heartbeat, Heartbeat::default());
         assert_eq!(heartbeat.check(), Ok(()));
+    }
+
+    #[test]
+    fn history_has_loads_that_are_numbers_and_pools_that_have_a_size() {
+        for (text, load) in [
+            ("1.25", Some(1.25)),
+            ("", None),
+            ("NaN", None),
+            ("-1", None),
+            ("inf", None),
+            ("x", None),
+        ] {
+            let heartbeat = Heartbeat { cpu_load_1: text.into(), ..Heartbeat::default() };
+            assert_eq!(heartbeat.load(), load, "{text}");
+        }
+        let heartbeat = parse(
+            r#"{"storage_pool_usages":[{"name":"local","member":"a","total":1000,"usage":900},
+                {"name":"local","member":"b","total":3000,"usage":300},{"name":"empty","total":0,"usage":0},
+                {"name":"remote","total":18446744073709551615,"usage":18446744073709551615},
+                {"name":"odd","total":1,"usage":2},{"name":"","total":1,"usage":1}]}"#,
+        );
+        let expected =
+            [("local", [30.0, 90.0]), ("odd", [100.0, 100.0]), ("remote", [100.0, 100.0])];
+        assert_eq!(heartbeat.pool_percentages(), BTreeMap::from(expected));
+        let many = (0..100).map(|n| StoragePoolUsage {
+            name: format!("pool-{n:03}"),
+            member: String::new(),
+            total: 2,
+            usage: 1,
+        });
+        let heartbeat = Heartbeat { storage_pool_usages: many.collect(), ..Heartbeat::default() };
+        assert_eq!(heartbeat.pool_percentages().len(), MAX_HISTORY_POOLS);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod certificate;
 mod cluster;
 mod fingerprint;
 mod heartbeat;
+mod history;
 mod join_token;
 mod name;
 mod session;
@@ -14,6 +15,7 @@ pub use certificate::{CertificateError, ClusterCertificate};
 pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;
 pub use heartbeat::{Heartbeat, HeartbeatError, MemberMetrics, StatusCount, StoragePoolUsage};
+pub use history::{HistoryPoint, HistorySeries};
 pub use join_token::{
     JoinSecret, JoinSignature, JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash,
 };

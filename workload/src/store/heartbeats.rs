@@ -1,4 +1,4 @@
-//! The heartbeat's columns of table `remote_cluster_details`.
+//! What a heartbeat writes: its columns of table `remote_cluster_details` and the minute's row of `remote_cluster_history`.
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::Json;
@@ -20,7 +20,7 @@ pub struct Report {
 
 /// Stores heartbeats in one statement, which also authenticates: each changes the row of the cluster that owns its
 /// certificate, within the certificate's validity (five minutes of tolerance at its beginning). Of several heartbeats of one
-/// cluster the last one counts. The answer has the name of each report's cluster, `None` where there is none.
+/// cluster the last one counts. The minute's point in the history is part of the same statement. The answer has the name of each report's cluster, `None` where there is none.
 ///
 /// # Errors
 ///
@@ -31,17 +31,18 @@ pub async fn store(
     reports: &[Report],
 ) -> Result<Vec<Option<String>>, StoreError> {
     // The rows are joined in the order of their ids, so that two batches lock them in the same order. The average follows a
-    // changed interval within a few heartbeats, and one long silence does not spoil it.
+    // changed interval within a few heartbeats, and one long silence does not spoil it. The history follows the row: a cluster
+    // that is being removed gets none.
     const SQL: &str = "
         WITH report AS (
             SELECT *
               FROM unnest($1::bytea[], $2::bigint[], $3::jsonb[], $4::bigint[], $5::text[], $6::text[], $7::text[],
                           $8::bigint[], $9::bigint[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bigint[],
-                          $14::jsonb[], $15::text[])
+                          $14::jsonb[], $15::text[], $16::real[], $17::json[])
                    WITH ORDINALITY
                 AS report (fingerprint, ceph_count, ceph_statuses, cpu_total_count, cpu_load_1, cpu_load_5, cpu_load_15,
                            memory_total_amount, memory_usage, storage_pool_usages, member_count, member_statuses,
-                           instance_count, instance_statuses, ui_url, n)
+                           instance_count, instance_statuses, ui_url, load, pools, n)
         ), known AS (
             SELECT cluster.id, cluster.name, report.*
               FROM report JOIN remote_clusters AS cluster USING (fingerprint)
@@ -63,6 +64,30 @@ pub async fn store(
               FROM last
              WHERE details.remote_cluster_id = last.id
          RETURNING details.remote_cluster_id AS id
+        ), minute AS (
+            INSERT INTO remote_cluster_history AS history
+                        (remote_cluster_id, at, step_seconds, slot, heartbeats, memory_avg, memory_max, memory_total,
+                         load_avg, load_max, members_avg, members_max, instances_avg, instances_max, pools)
+                 SELECT last.id, date_trunc('minute', now()), series.step_seconds,
+                        mod(floor(extract(epoch FROM now()) / series.step_seconds)::bigint, series.slots), 1,
+                        last.memory_usage, last.memory_usage, last.memory_total_amount, last.load, last.load,
+                        last.member_count, last.member_count, last.instance_count, last.instance_count, last.pools
+                   FROM last JOIN stored USING (id) JOIN history_series AS series ON series.step_seconds = 60
+            ON CONFLICT (step_seconds, slot, remote_cluster_id) DO UPDATE
+                    SET (at, heartbeats, memory_avg, memory_max, memory_total, load_avg, load_max, members_avg, members_max,
+                         instances_avg, instances_max, pools) = (
+                 SELECT excluded.at, least(n + 1, 32767),
+                        (history.memory_avg * n + excluded.memory_avg) / (n + 1),
+                        greatest(CASE WHEN n > 0 THEN history.memory_max END, excluded.memory_max),
+                        excluded.memory_total,
+                        (coalesce(history.load_avg, excluded.load_avg) * n + excluded.load_avg) / (n + 1),
+                        greatest(CASE WHEN n > 0 THEN history.load_max END, excluded.load_max),
+                        (history.members_avg * n + excluded.members_avg) / (n + 1),
+                        greatest(CASE WHEN n > 0 THEN history.members_max END, excluded.members_max),
+                        (history.instances_avg * n + excluded.instances_avg) / (n + 1),
+                        greatest(CASE WHEN n > 0 THEN history.instances_max END, excluded.instances_max),
+                        excluded.pools
+                   FROM (SELECT CASE WHEN history.at = excluded.at THEN history.heartbeats::integer ELSE 0 END AS n) AS earlier)
         )
         SELECT n, name FROM known JOIN stored USING (id)";
     macro_rules! column {
@@ -90,6 +115,8 @@ pub async fn store(
             &column!(|r| StatusCount::sum(&r.heartbeat.instance_statuses)),
             &column!(|r| Json(&r.heartbeat.instance_statuses)),
             &column!(|r| r.ui_url.as_str()),
+            &column!(|r| r.heartbeat.load()),
+            &column!(|r| Json(r.heartbeat.pool_percentages())),
         ],
     )
     .await?;

@@ -6,6 +6,7 @@
 pub mod clusters;
 mod error;
 pub mod heartbeats;
+pub mod history;
 pub mod join_tokens;
 mod migrate;
 mod pool;
