@@ -179,7 +179,7 @@ async fn charts_get_at_most_500_points_from_the_series_that_reaches_back() {
     let mut operator = deployment.logged_in("admin@example.com").await;
     let day = operator.get("/1.0/fleet/history/lyon").await.metadata();
     let points = |answer: &Value| answer["points"].as_array().unwrap().clone();
-    assert_eq!(day["step_seconds"], 180, "{}", day);
+    assert_eq!(day["step_seconds"], 180, "{day}");
     assert!((240..=243).contains(&points(&day).len()), "{}", points(&day).len());
     let heartbeats: i64 =
         points(&day).iter().map(|point| point["heartbeats"].as_i64().unwrap()).sum();
