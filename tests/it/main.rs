@@ -10,6 +10,8 @@
 mod command_line;
 mod crash;
 mod database;
+mod fleet_events;
+mod fleet_view;
 mod heartbeat;
 mod history;
 mod join;

@@ -24,5 +24,5 @@ pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
 pub use deployment::{Deployment, Service, Unit};
-pub use operator::{Answer, Operator};
+pub use operator::{Answer, EventStream, Operator};
 pub use process::{Process, program};

@@ -24,8 +24,10 @@ pub struct Answer {
     pub status: u16,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; what is not UTF-8 is replaced.
     pub body: String,
+    /// Bytes of the body on the wire.
+    pub length: usize,
 }
 
 impl Answer {
@@ -60,6 +62,40 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// An answer that goes on.
+pub struct EventStream {
+    answer: reqwest::Response,
+    text: String,
+}
+
+impl EventStream {
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        Some(self.answer.headers().get(name)?.to_str().ok()?.to_owned())
+    }
+
+    /// The next block that is more than a comment; `None` when the answer has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                if block.contains("event:") {
+                    return Some(block);
+                }
+                continue;
+            }
+            let chunk = self.answer.chunk();
+            let chunk = tokio::time::timeout(std::time::Duration::from_secs(60), chunk).await;
+            match chunk.expect("at least a comment within a minute") {
+                Ok(Some(bytes)) => self.text.push_str(std::str::from_utf8(&bytes).unwrap()),
+                Ok(None) | Err(_) => return None,
+            }
+        }
     }
 }
 
@@ -155,7 +191,28 @@ impl Operator {
             };
         }
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Answer { status, headers, body: answer.text().await.unwrap() }
+        let bytes = answer.bytes().await.unwrap();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status, headers, body, length: bytes.len() }
+    }
+
+    /// Follows an answer that goes on, such as events, from the one after `last`.
+    pub async fn events(&self, path: &str, last: Option<u64>) -> EventStream {
+        let origin = origin_of(&self.origin);
+        let of_origin = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        let cookies: Vec<String> =
+            of_origin.map(|((_, name), value)| format!("{name}={value}")).collect();
+        let mut request =
+            self.client.get(format!("{origin}{path}")).header(COOKIE, cookies.join("; "));
+        if let Some(host) = &self.host {
+            request = request.header(HOST, host);
+        }
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        EventStream { answer, text: String::new() }
     }
 
     /// Logs in at the identity provider and comes back; panics unless that works.

@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Config, PublicUrl};
 
+use crate::domain::fleet::Fleet;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
+use crate::management_api::Rendered;
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
@@ -97,7 +99,8 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
     let unit = Unit::new(&config, &identity)?;
-    let app = Arc::new(management_app(&config, &identity, unit.pool.clone())?);
+    let fleet = Fleet::start(&unit.pool, &unit.tasks, &unit.ready, &unit.stop);
+    let app = Arc::new(management_app(&config, &identity, unit.pool.clone(), fleet)?);
     tracing::info!(
         url = app.public_url.origin(),
         "operators reach the Management API at {}",
@@ -118,6 +121,7 @@ fn management_app(
     config: &Config,
     identity: &ServerIdentity,
     pool: Pool,
+    fleet: Fleet,
 ) -> Result<management_api::App, StartError> {
     let named_by_certificate = || {
         identity.dns_names().first().and_then(|name| PublicUrl::parse(&format!("https://{name}")))
@@ -131,6 +135,8 @@ fn management_app(
         "OIDC_ISSUER and OIDC_CLIENT_ID must be set: people log in there",
     ))?;
     let join_tokens = join_token_policy(config)?;
+    let mut own_hosts = config.own_hosts();
+    own_hosts.push(public_url.host().to_ascii_lowercase());
     Ok(management_api::App {
         pool,
         admin_groups: oidc.admin_groups.clone(),
@@ -138,6 +144,9 @@ fn management_app(
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
         join_tokens,
+        fleet,
+        rendered: Rendered::default(),
+        own_hosts,
         config: config.clone(),
     })
 }
@@ -189,6 +198,8 @@ struct Unit {
     tasks: TaskTracker,
     /// Cancelled when the process is asked to stop.
     stop: CancellationToken,
+    /// Cancelled when the schema is up to date and the API listens.
+    ready: CancellationToken,
 }
 
 impl Unit {
@@ -196,7 +207,8 @@ impl Unit {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
         metrics.certificate_ends(identity.not_after());
         let pool = Pool::new(&config.database)?;
-        Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop: CancellationToken::new() })
+        let [stop, ready] = [CancellationToken::new(), CancellationToken::new()];
+        Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop, ready })
     }
 
     /// Starts the way of the clusters' metrics to Prometheus, if there is one.
@@ -225,14 +237,13 @@ impl Unit {
         limits: Limits,
         service: Service,
     ) -> Result<(), StartError> {
-        let Self { pool, metrics, tasks, stop } = self;
+        let Self { pool, metrics, tasks, stop, ready } = self;
         let bind = |address, tls, limits| {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
         let grace = config.shutdown_grace;
         let api = bind(config.listen, Some(tls), limits)?.behind(&config.balancer);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
-        let ready = CancellationToken::new();
         let probe_service =
             status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
         // The probes stay until everything else has ended.

@@ -3,13 +3,12 @@
 use mime_guess::mime;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use salvo::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue,
-    IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, VARY,
 };
 use salvo::http::{ResBody, StatusCode};
 use salvo::{Request, Response, handler};
 
-use crate::edge::{ApiError, Redirect};
+use crate::edge::{ApiError, Redirect, accepts, is_known};
 
 #[derive(RustEmbed)]
 #[folder = "../ui/dist"]
@@ -67,10 +66,7 @@ fn send(req: &Request, res: &mut Response, name: &str, immutable: bool) {
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
     let etag = etag(&file);
-    let unchanged =
-        req.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(
-            |known| known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag),
-        );
+    let unchanged = is_known(req, &etag);
     if let Ok(etag) = etag.parse() {
         headers.insert(ETAG, etag);
     }
@@ -100,29 +96,9 @@ fn etag(file: &EmbeddedFile) -> String {
     format!("\"{}\"", hex::encode(file.metadata.sha256_hash().get(..16).unwrap_or_default()))
 }
 
-/// Whether `Accept-Encoding` names the encoding without refusing it (RFC 9110, section 12.5.3).
-fn accepts(header: &str, encoding: &str) -> bool {
-    header.split(',').any(|part| {
-        let mut fields = part.split(';').map(str::trim);
-        fields.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding))
-            && !fields.any(|field| {
-                matches!(field.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-            })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn encodings_are_taken_from_the_header() {
-        assert!(accepts("gzip, deflate, br;q=0.5", "br"));
-        assert!(accepts("GZIP", "gzip"));
-        for header in ["", "deflate", "br;q=0", "gzip, br; q=0.000", "brotli"] {
-            assert!(!accepts(header, "br"), "{header}");
-        }
-    }
 
     #[test]
     fn content_types_follow_the_name() {

@@ -91,6 +91,16 @@ impl Connector {
 }
 
 impl Config {
+    /// Host names and addresses of the manager itself, in lower case.
+    #[must_use]
+    pub fn own_hosts(&self) -> Vec<String> {
+        let mut hosts = self.management.allowed_hosts.clone();
+        let public = self.management.public_url.as_ref();
+        hosts.extend(public.map(|url| url.host().to_ascii_lowercase()));
+        hosts.push(self.connector.domain.to_ascii_lowercase());
+        hosts
+    }
+
     /// Reads every setting through `get` (the process environment, or a map in tests). An empty value counts as unset.
     ///
     /// # Errors

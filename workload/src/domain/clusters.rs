@@ -20,7 +20,9 @@ pub struct AssessedCluster {
 }
 
 impl AssessedCluster {
-    fn new(cluster: RemoteCluster, now: OffsetDateTime) -> Self {
+    /// Judges a cluster at `now`.
+    #[must_use]
+    pub fn new(cluster: RemoteCluster, now: OffsetDateTime) -> Self {
         let freshness = Freshness::of(&cluster.pulse, now);
         let warnings = warnings::of(&cluster, freshness, now);
         Self { cluster, freshness, warnings }

@@ -69,10 +69,12 @@ pub(super) mod tests {
 
     pub(crate) fn cluster(last_heartbeat: Option<Duration>, interval: f32) -> RemoteCluster {
         RemoteCluster {
+            id: 1,
             name: "lyon-edge".into(),
             description: String::new(),
             certificate: String::new(),
             fingerprint: Fingerprint::of(b""),
+            certificate_validity: [NOW - Duration::days(1), NOW + Duration::days(3650)],
             disk_threshold: 80,
             memory_threshold: 80,
             pulse: Pulse {
@@ -92,6 +94,8 @@ pub(super) mod tests {
             instance_count: 0,
             instance_statuses: Vec::new(),
             ui_url: String::new(),
+            ui_url_override: String::new(),
+            updated_at: NOW - Duration::hours(1),
         }
     }
 

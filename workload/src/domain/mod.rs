@@ -3,6 +3,7 @@
 pub mod clusters;
 pub mod enrol;
 mod error;
+pub mod fleet;
 pub mod freshness;
 pub mod heartbeat;
 pub mod history;

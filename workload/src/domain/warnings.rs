@@ -1,7 +1,7 @@
 //! What about a cluster needs an operator's eye. The rules stand here once; clients only put them into words.
 
 use serde::Serialize;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::domain::freshness::Freshness;
 use crate::model::{RemoteCluster, StatusCount};
@@ -50,6 +50,51 @@ pub enum Warning {
         /// How many.
         count: i64,
     },
+    /// The certificate that the cluster presents ends soon or has ended: then its heartbeats are refused.
+    Certificate {
+        /// Whole days that are left, rounded down; below 0 when it has ended.
+        days: i64,
+    },
+    /// The cluster's clock is ahead of ours: its certificate is not valid yet.
+    Clock {
+        /// By how much at least.
+        seconds: i64,
+    },
+}
+
+/// The kinds, in the order in which they are shown.
+pub const KINDS: [&str; 8] =
+    ["pool", "memory", "members", "instances", "heartbeat", "ceph", "certificate", "clock"];
+
+/// How long before the end of a certificate a warning appears.
+const CERTIFICATE_NOTICE: Duration = Duration::days(30);
+
+impl Warning {
+    /// The kind as it is written in answers.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pool { .. } => "pool",
+            Self::Memory { .. } => "memory",
+            Self::Members { .. } => "members",
+            Self::Instances { .. } => "instances",
+            Self::Heartbeat { .. } => "heartbeat",
+            Self::Ceph { .. } => "ceph",
+            Self::Certificate { .. } => "certificate",
+            Self::Clock { .. } => "clock",
+        }
+    }
+
+    /// What it is about among the warnings of its kind; empty where a cluster has one at most.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            // No name of a pool or a member has a slash in LXD.
+            Self::Pool { name, member, .. } => format!("{name}/{member}"),
+            Self::Ceph { status, .. } => status.clone(),
+            _ => String::new(),
+        }
+    }
 }
 
 /// All warnings of a cluster, in the order in which they are shown.
@@ -91,7 +136,29 @@ pub fn of(cluster: &RemoteCluster, freshness: Freshness, now: OffsetDateTime) ->
             warnings.push(Warning::Ceph { status: entry.status.clone(), count: entry.count });
         }
     }
+    let [not_before, not_after] = cluster.certificate_validity;
+    let [ends, ahead] = by_time(cluster, now);
+    if ends {
+        let seconds = (not_after - now).whole_seconds();
+        warnings.push(Warning::Certificate { days: seconds.div_euclid(24 * 60 * 60) });
+    }
+    if ahead {
+        warnings.push(Warning::Clock { seconds: (not_before - now).whole_seconds() });
+    }
     warnings
+}
+
+/// Whether the certificate's end and its beginning make a warning at `now`, which time alone can change.
+#[must_use]
+pub fn by_time(cluster: &RemoteCluster, now: OffsetDateTime) -> [bool; 2] {
+    let [not_before, not_after] = cluster.certificate_validity;
+    [not_after - now < CERTIFICATE_NOTICE, not_before > now]
+}
+
+/// When the warning about a certificate that ends at `not_after` begins.
+#[must_use]
+pub fn notice_of(not_after: OffsetDateTime) -> OffsetDateTime {
+    not_after.checked_sub(CERTIFICATE_NOTICE).unwrap_or(not_after)
 }
 
 fn count(statuses: &[StatusCount], matches: impl Fn(&str) -> bool) -> i64 {
@@ -115,8 +182,6 @@ fn percent(usage: u64, total: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use time::Duration;
-
     use super::*;
     use crate::domain::freshness::tests::{NOW, cluster};
     use crate::model::StoragePoolUsage;
@@ -156,6 +221,7 @@ mod tests {
         ill.member_statuses = statuses(&[("Online", 3), ("Evacuated", 1), ("Offline", 1)]);
         ill.instance_statuses = statuses(&[("Running", 3), ("Error", 2)]);
         ill.ceph_statuses = statuses(&[("OFFLINE", 1)]);
+        ill.certificate_validity = [NOW + Duration::seconds(90), NOW + Duration::hours(71)];
         assert_eq!(
             of(&ill, Freshness::Offline, NOW),
             [
@@ -176,8 +242,31 @@ mod tests {
                 Warning::Instances { count: 2 },
                 Warning::Heartbeat { minutes: 26 },
                 Warning::Ceph { status: "OFFLINE".into(), count: 1 },
+                Warning::Certificate { days: 2 },
+                Warning::Clock { seconds: 90 },
             ]
         );
+        let kinds: Vec<_> = of(&ill, Freshness::Offline, NOW).iter().map(Warning::kind).collect();
+        assert_eq!(kinds[1..], KINDS);
+        for warning in of(&ill, Freshness::Offline, NOW) {
+            assert_eq!(serde_json::to_value(&warning).unwrap()["kind"], warning.kind());
+        }
+    }
+
+    #[test]
+    fn mtls_08_a_certificate_that_ends_within_30_days_is_a_warning() {
+        let left = |left| {
+            let mut ending = cluster(Some(Duration::seconds(1)), 60.0);
+            ending.certificate_validity[1] = NOW + left;
+            of(&ending, Freshness::Online, NOW)
+        };
+        assert_eq!(left(Duration::days(30)), []);
+        assert_eq!(
+            left(Duration::days(30) - Duration::SECOND),
+            [Warning::Certificate { days: 29 }]
+        );
+        assert_eq!(left(Duration::ZERO), [Warning::Certificate { days: 0 }]);
+        assert_eq!(left(-Duration::SECOND), [Warning::Certificate { days: -1 }]);
     }
 
     #[test]

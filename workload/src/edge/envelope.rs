@@ -51,6 +51,20 @@ impl Scribe for Redirect {
     }
 }
 
+/// The bytes of a success whose metadata are JSON already.
+#[must_use]
+pub fn write_success(metadata: &[&str]) -> Vec<u8> {
+    const BEGIN: &str = r#"{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":"#;
+    let length = metadata.iter().map(|part| part.len()).sum::<usize>() + BEGIN.len() + 2;
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend_from_slice(BEGIN.as_bytes());
+    for part in metadata {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes.extend_from_slice(b"}\n");
+    bytes
+}
+
 fn success<T: Serialize>(res: &mut Response, status: StatusCode, metadata: T) {
     let envelope = Envelope {
         r#type: "sync",
@@ -125,6 +139,7 @@ mod tests {
             example(&body),
             example(include_str!("../../../tests/examples/null-metadata-response.json"))
         );
+        assert_eq!(write_success(&["nu", "ll"]), body.as_bytes());
         Success::EMPTY.render(&mut res);
         assert_eq!(
             example(&text(&mut res)),

@@ -55,7 +55,9 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -77,6 +79,14 @@ impl ApiError {
     #[must_use]
     pub fn unknown_path() -> Self {
         Self::NotFound("Not Found".into())
+    }
+
+    /// Writes a log line about something that failed within a request that did not.
+    pub fn log(&self, doing: &str) {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::error!(error = %Chain(self), status = status.as_u16(), "{doing} failed");
+        }
     }
 
     /// Writes the answer and, for what is not the caller's fault, a log line.

@@ -3,9 +3,11 @@
 mod body;
 pub mod browser;
 mod client_certificate;
+mod encoding;
 mod envelope;
 mod error;
 mod headers;
+mod lean;
 mod listener;
 mod path;
 mod proxy_protocol;
@@ -15,9 +17,11 @@ mod service;
 
 pub use body::{parse_json, read_body};
 pub use client_certificate::presented_certificate;
-pub use envelope::{EmptyObject, Redirect, Success};
+pub use encoding::{accepts, is_known};
+pub use envelope::{EmptyObject, Redirect, Success, write_success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;
+pub use lean::{LeanAnswers, Prepared};
 pub use listener::{Limits, Listener};
 pub use path::{ExactPath, cluster_name, name_at};
 pub use request_log::RequestLog;

@@ -1,15 +1,17 @@
 //! `/1.0/remote-cluster` and `/1.0/remote-cluster/{name}`.
 
-use salvo::{Depot, Request, handler};
+use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{BODY_MAX_BYTES, BODY_TIME, app};
+use super::{BODY_MAX_BYTES, BODY_TIME, app, fleet};
 use crate::domain::clusters::{self, AssessedCluster};
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings::Warning;
 use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
-use crate::model::{ClusterChanges, Description, StatusCount, StoragePoolUsage, Threshold};
+use crate::model::{
+    ClusterChanges, Description, RemoteCluster, StatusCount, StoragePoolUsage, Threshold, UiUrl,
+};
 
 /// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
 #[derive(Serialize)]
@@ -33,6 +35,7 @@ pub(super) struct ClusterView {
     member_statuses: Vec<StatusCount>,
     instance_count: i64,
     instance_statuses: Vec<StatusCount>,
+    /// Where the link leads: to the address that the cluster reports, unless an operator wrote another one.
     ui_url: String,
     tunnel_registered: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -47,11 +50,16 @@ pub(super) struct ClusterView {
     last_heartbeat_at: Option<OffsetDateTime>,
     heartbeat_interval_seconds: f32,
     certificate_fingerprint: String,
+    #[serde(with = "time::serde::rfc3339")]
+    certificate_not_after: OffsetDateTime,
+    /// What an operator wrote; empty: nothing.
+    ui_url_override: String,
     warnings: Vec<Warning>,
 }
 
 impl From<AssessedCluster> for ClusterView {
     fn from(AssessedCluster { cluster, freshness, warnings }: AssessedCluster) -> Self {
+        let ui_url = cluster.ui_link().to_owned();
         let [one, five, fifteen] = cluster.cpu_load;
         Self {
             name: cluster.name,
@@ -73,7 +81,7 @@ impl From<AssessedCluster> for ClusterView {
             member_statuses: cluster.member_statuses,
             instance_count: cluster.instance_count,
             instance_statuses: cluster.instance_statuses,
-            ui_url: cluster.ui_url,
+            ui_url,
             tunnel_registered: false, // this release opens no tunnels
             joined_at: cluster.pulse.joined_at,
             created_at: cluster.pulse.joined_at,
@@ -85,16 +93,77 @@ impl From<AssessedCluster> for ClusterView {
             last_heartbeat_at: cluster.pulse.last_heartbeat_at,
             heartbeat_interval_seconds: cluster.pulse.heartbeat_interval_seconds,
             certificate_fingerprint: cluster.fingerprint.to_string(),
+            certificate_not_after: cluster.certificate_validity[1],
+            ui_url_override: cluster.ui_url_override,
             warnings,
         }
     }
 }
 
-/// `GET /1.0/remote-cluster`: all clusters in the byte order of their names.
+impl ClusterView {
+    /// The keys in their order.
+    const KEYS: [&str; 31] = [
+        "name",
+        "description",
+        "cluster_certificate",
+        "disk_threshold",
+        "memory_threshold",
+        "status",
+        "ceph_count",
+        "ceph_statuses",
+        "cpu_total_count",
+        "cpu_load_1",
+        "cpu_load_5",
+        "cpu_load_15",
+        "memory_total_amount",
+        "memory_usage",
+        "storage_pool_usages",
+        "member_count",
+        "member_statuses",
+        "instance_count",
+        "instance_statuses",
+        "ui_url",
+        "tunnel_registered",
+        "joined_at",
+        "created_at",
+        "last_status_update_at",
+        "state",
+        "last_heartbeat_at",
+        "heartbeat_interval_seconds",
+        "certificate_fingerprint",
+        "certificate_not_after",
+        "ui_url_override",
+        "warnings",
+    ];
+}
+
+/// `GET /1.0/remote-cluster?filter=&state=&warning=&sort=&limit=&after=&fields=`: clusters, without parameters all of them in the byte
+/// order of their names.
 #[handler]
-pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<ClusterView>>> {
-    let clusters = clusters::list(&app(depot)?.pool).await?;
-    Ok(Success(clusters.into_iter().map(ClusterView::from).collect()))
+pub(super) async fn list(
+    req: &mut Request,
+    depot: &mut Depot,
+    res: &mut Response,
+) -> Result<(), ApiError> {
+    let app = app(depot)?;
+    let (query, fields) = (fleet::query(req)?, fleet::fields(req, &ClusterView::KEYS)?);
+    let views: Vec<ClusterView> = if query.is_everything() {
+        let clusters = clusters::list(&app.pool).await?;
+        clusters.into_iter().map(ClusterView::from).collect()
+    } else {
+        let (fleet, now) = app.fleet.now().await?;
+        let chosen = query.select(&fleet)?;
+        let judge = |cluster: &RemoteCluster| AssessedCluster::new(cluster.clone(), now);
+        chosen.into_iter().map(|entry| judge(&entry.cluster).into()).collect()
+    };
+    match fields {
+        None => Success(views).render(res),
+        Some(fields) => {
+            let views = views.iter().map(|view| fleet::selected(view, &fields));
+            Success(views.collect::<Vec<_>>()).render(res);
+        }
+    }
+    Ok(())
 }
 
 /// `GET /1.0/remote-cluster/{name}`: one cluster.
@@ -107,15 +176,17 @@ pub(super) async fn get(req: &mut Request, depot: &mut Depot) -> Reply<Success<C
 /// Body of a change. What is absent or null stays; a threshold of 0 stays, as clients know it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct ChangeBody {
+pub(super) struct ChangeBody {
     status: Option<String>,
     description: Option<String>,
     disk_threshold: Option<i64>,
     memory_threshold: Option<i64>,
+    /// Where the link to the cluster's own web UI leads instead of the address that the cluster reports; empty: there.
+    ui_url: Option<String>,
 }
 
 impl ChangeBody {
-    fn into_changes(self) -> Result<ClusterChanges, ApiError> {
+    pub(super) fn into_changes(self, own_hosts: &[String]) -> Result<ClusterChanges, ApiError> {
         if !matches!(self.status.as_deref(), None | Some("" | "ACTIVE")) {
             return Err(ApiError::BadRequest("invalid status".into()));
         }
@@ -127,10 +198,12 @@ impl ChangeBody {
             }),
         };
         let description = self.description.as_deref().map(Description::parse).transpose();
+        let ui_url = self.ui_url.as_deref().map(|text| UiUrl::parse(text, own_hosts)).transpose();
         Ok(ClusterChanges {
             description: description.map_err(|error| ApiError::BadRequest(error.to_string()))?,
             disk_threshold: threshold(self.disk_threshold, "disk")?,
             memory_threshold: threshold(self.memory_threshold, "memory")?,
+            ui_url_override: ui_url.map_err(|error| ApiError::BadRequest(error.to_string()))?,
         })
     }
 }
@@ -141,7 +214,7 @@ pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Succes
     let app = app(depot)?;
     let name = cluster_name(req)?;
     let body: ChangeBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
-    clusters::change(&app.pool, &name, &body.into_changes()?).await?;
+    clusters::change(&app.pool, &name, &body.into_changes(&app.own_hosts)?).await?;
     Ok(Success::EMPTY)
 }
 
@@ -159,14 +232,10 @@ mod tests {
     #[test]
     fn a_change_names_what_it_changes_and_bad_values_are_refused() {
         let changes = |json: &str| {
-            parse_json::<ChangeBody>(json.as_bytes()).and_then(ChangeBody::into_changes)
+            parse_json::<ChangeBody>(json.as_bytes()).and_then(|body| body.into_changes(&[]))
         };
         let none = changes(r#"{"status":"","description":null,"disk_threshold":0}"#).unwrap();
-        assert!(
-            none.description.is_none()
-                && none.disk_threshold.is_none()
-                && none.memory_threshold.is_none()
-        );
+        assert!(none.is_empty());
         let some =
             changes(r#"{"status":"ACTIVE","description":"","memory_threshold":100}"#).unwrap();
         assert_eq!(some.description.unwrap().as_str(), "");
@@ -175,6 +244,10 @@ mod tests {
             (r#"{"status":"GONE"}"#, "invalid status"),
             (r#"{"disk_threshold":101}"#, "disk threshold must be 1 to 100 percent"),
             (r#"{"memory_threshold":-1}"#, "memory threshold must be 1 to 100 percent"),
+            (
+                r#"{"ui_url":"http://lxd.example"}"#,
+                "ui_url must be an https address of at most 2048 bytes without user information, on another host than this manager",
+            ),
             ("", "EOF"),
         ] {
             assert_eq!(changes(json).unwrap_err().to_string(), text);

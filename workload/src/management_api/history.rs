@@ -78,17 +78,24 @@ pub(super) async fn of_cluster(
     depot: &mut Depot,
 ) -> Reply<Success<HistoryView>> {
     let name = name_at(req, 4)?;
+    let [from, to] = range(req)?;
+    let history = history::of_cluster(&app(depot)?.pool, &name, from, to).await?;
+    let points = history.points.into_iter().map(PointView::from).collect();
+    Ok(Success(HistoryView { from, to, step_seconds: history.step.as_secs(), points }))
+}
+
+/// The beginning and the end in the query; without them the last 24 hours.
+pub(super) fn range(req: &Request) -> Result<[OffsetDateTime; 2], ApiError> {
     let to = instant(req, "to")?.unwrap_or_else(OffsetDateTime::now_utc);
     let from = match instant(req, "from")? {
         Some(from) => from,
         None => to.checked_sub(DEFAULT_SPAN).unwrap_or(to),
     };
-    if from >= to {
-        return Err(ApiError::BadRequest("from must be before to".into()));
+    if from < to {
+        Ok([from, to])
+    } else {
+        Err(ApiError::BadRequest("from must be before to".into()))
     }
-    let history = history::of_cluster(&app(depot)?.pool, &name, from, to).await?;
-    let points = history.points.into_iter().map(PointView::from).collect();
-    Ok(Success(HistoryView { from, to, step_seconds: history.step.as_secs(), points }))
 }
 
 /// A time in the query. Years that PostgreSQL does not know are refused like those that RFC 3339 does not.

@@ -6,6 +6,7 @@
 mod clusters;
 mod configuration;
 mod cookies;
+mod fleet;
 mod guards;
 mod history;
 mod join_tokens;
@@ -18,9 +19,11 @@ use std::time::Duration;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
+pub use self::fleet::Rendered;
+use crate::domain::fleet::Fleet;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
-use crate::edge::{self, ApiError, Limits, Redirect, Success};
+use crate::edge::{self, ApiError, LeanAnswers, Limits, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
@@ -56,6 +59,12 @@ pub struct App {
     pub join_tokens: JoinTokenPolicy,
     /// Groups whose members administer.
     pub admin_groups: Vec<String>,
+    /// The whole fleet.
+    pub fleet: Fleet,
+    /// Its list, ready to be sent.
+    pub rendered: Rendered,
+    /// Host names and addresses of the manager itself: no link of a cluster may lead there.
+    pub own_hosts: Vec<String>,
 }
 
 /// How often people may begin and finish a login.
@@ -68,8 +77,9 @@ pub fn login_limit(config: &Config) -> Anonymous {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
-    let clusters =
-        Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
+    let clusters = Router::with_path("remote-cluster")
+        .push(Router::new().hoop(LeanAnswers).get(clusters::list).head(clusters::list))
+        .push(
             Router::with_path("{name}")
                 .get(clusters::get)
                 .head(clusters::get)
@@ -83,14 +93,12 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(Router::with_path("{name}").delete(join_tokens::revoke));
     let configuration =
         Router::with_path("configuration").get(configuration::get).head(configuration::get);
-    let fleet = Router::with_path("fleet").push(
-        Router::with_path("history/{name}").get(history::of_cluster).head(history::of_cluster),
-    );
     let administration = Router::new()
         .hoop(guards::admins)
         .push(clusters)
         .push(join_tokens)
-        .push(fleet)
+        .push(fleet::routes())
+        .push(fleet::warnings())
         .push(configuration);
     let signed_in = Router::new()
         .hoop(guards::people)

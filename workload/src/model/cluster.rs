@@ -1,9 +1,9 @@
 use time::OffsetDateTime;
 
-use super::{Description, Fingerprint, StatusCount, StoragePoolUsage};
+use super::{Description, Fingerprint, StatusCount, StoragePoolUsage, UiUrl};
 
 /// What decides whether a cluster is alive.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pulse {
     /// When it enrolled.
     pub joined_at: OffsetDateTime,
@@ -14,8 +14,10 @@ pub struct Pulse {
 }
 
 /// An enrolled cluster with its last heartbeat.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RemoteCluster {
+    /// Number in the database; it is never used again.
+    pub id: i64,
     /// Unique name.
     pub name: String,
     /// What operators wrote about it.
@@ -24,6 +26,8 @@ pub struct RemoteCluster {
     pub certificate: String,
     /// The identity of the cluster.
     pub fingerprint: Fingerprint,
+    /// Beginning and end of the certificate's validity.
+    pub certificate_validity: [OffsetDateTime; 2],
     /// Percentage of a storage pool above which a warning appears; 0: never.
     pub disk_threshold: i16,
     /// Percentage of memory above which a warning appears; 0: never.
@@ -52,8 +56,20 @@ pub struct RemoteCluster {
     pub instance_count: i64,
     /// Instances by state.
     pub instance_statuses: Vec<StatusCount>,
-    /// Address of the cluster's own web UI, or empty.
+    /// Address of the cluster's own web UI as the cluster reports it, or empty.
     pub ui_url: String,
+    /// Where operators want the link to lead instead, or empty.
+    pub ui_url_override: String,
+    /// When it enrolled or an operator last changed it.
+    pub updated_at: OffsetDateTime,
+}
+
+impl RemoteCluster {
+    /// Where the link to the cluster's own web UI leads; empty: nowhere.
+    #[must_use]
+    pub fn ui_link(&self) -> &str {
+        if self.ui_url_override.is_empty() { &self.ui_url } else { &self.ui_url_override }
+    }
 }
 
 /// A warning threshold in percent, 1 to 100.
@@ -83,4 +99,18 @@ pub struct ClusterChanges {
     pub disk_threshold: Option<Threshold>,
     /// New memory threshold.
     pub memory_threshold: Option<Threshold>,
+    /// New address for the link to the cluster's own web UI; empty: the one that the cluster reports.
+    pub ui_url_override: Option<UiUrl>,
+}
+
+impl ClusterChanges {
+    /// Whether everything stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { description, disk_threshold, memory_threshold, ui_url_override } = self;
+        description.is_none()
+            && disk_threshold.is_none()
+            && memory_threshold.is_none()
+            && ui_url_override.is_none()
+    }
 }

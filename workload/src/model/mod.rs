@@ -3,6 +3,7 @@
 mod certificate;
 mod cluster;
 mod fingerprint;
+mod fleet_history;
 mod heartbeat;
 mod history;
 mod join_token;
@@ -14,6 +15,7 @@ mod ui_url;
 pub use certificate::{CertificateError, ClusterCertificate};
 pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;
+pub use fleet_history::{FleetHistoryPoint, FleetSample};
 pub use heartbeat::{Heartbeat, HeartbeatError, MemberMetrics, StatusCount, StoragePoolUsage};
 pub use history::{HistoryPoint, HistorySeries};
 pub use join_token::{
@@ -22,4 +24,4 @@ pub use join_token::{
 pub use name::{ClusterName, InvalidName};
 pub use session::{Identity, Operator, Session, SessionId};
 pub use text::{Description, InvalidDescription};
-pub use ui_url::UiUrl;
+pub use ui_url::{InvalidUiUrl, UiUrl};

@@ -4,6 +4,13 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UiUrl(String);
 
+/// A text that is not an acceptable address of a cluster's web UI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "ui_url must be an https address of at most 2048 bytes without user information, on another host than this manager"
+)]
+pub struct InvalidUiUrl;
+
 impl UiUrl {
     /// Keeps `text` only if it is an absolute `https` address without user information, at most 2,048 bytes long, on a host
     /// that is none of `own_hosts` (names of the manager itself, lower case). Anything else becomes empty: a link that a
@@ -11,6 +18,19 @@ impl UiUrl {
     #[must_use]
     pub fn sanitise(text: &str, own_hosts: &[String]) -> Self {
         Self::accepted(text, own_hosts).map(|()| Self(text.to_owned())).unwrap_or_default()
+    }
+
+    /// Parses the address that an operator writes: the same rule, but what breaks it is refused instead of dropped. An empty
+    /// text is no address.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUiUrl`] when the text breaks the rule.
+    pub fn parse(text: &str, own_hosts: &[String]) -> Result<Self, InvalidUiUrl> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        Self::accepted(text, own_hosts).map(|()| Self(text.to_owned())).ok_or(InvalidUiUrl)
     }
 
     fn accepted(text: &str, own_hosts: &[String]) -> Option<()> {
@@ -72,6 +92,7 @@ mod tests {
             "https://",
         ] {
             assert_eq!(UiUrl::sanitise(bad, &own).as_str(), "", "{bad}");
+            assert_eq!(UiUrl::parse(bad, &own).is_ok(), bad.is_empty(), "{bad}");
         }
         assert_eq!(
             UiUrl::sanitise(&format!("https://a.example/{}", "x".repeat(2048)), &own).as_str(),

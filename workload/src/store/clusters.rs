@@ -10,6 +10,7 @@ use super::StoreError;
 use super::statement::{execute, query, query_one, query_opt};
 use crate::model::{
     ClusterCertificate, ClusterChanges, Description, Fingerprint, Pulse, RemoteCluster, Threshold,
+    UiUrl,
 };
 
 /// What came of an enrolment.
@@ -146,7 +147,8 @@ pub async fn change(
     const SQL: &str = "
         UPDATE remote_clusters
            SET description = coalesce($2, description), disk_threshold = coalesce($3, disk_threshold),
-               memory_threshold = coalesce($4, memory_threshold), updated_at = now()
+               memory_threshold = coalesce($4, memory_threshold),
+               ui_url_override = coalesce($5, ui_url_override), updated_at = now()
          WHERE name = $1";
     let rows = execute(
         db,
@@ -157,6 +159,7 @@ pub async fn change(
             &changes.description.as_ref().map(Description::as_str),
             &changes.disk_threshold.map(Threshold::percent),
             &changes.memory_threshold.map(Threshold::percent),
+            &changes.ui_url_override.as_ref().map(UiUrl::as_str),
         ],
     )
     .await?;
@@ -215,14 +218,19 @@ pub async fn pulses(db: &impl GenericClient) -> Result<AtTime<Vec<Pulse>>, Store
     Ok((rows.iter().map(pulse).collect::<Result<_, _>>()?, now))
 }
 
-fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
+pub(super) fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
     let fingerprint: &[u8] = column(row, "fingerprint")?;
     Ok(RemoteCluster {
+        id: column(row, "id")?,
         name: column(row, "name")?,
         description: column(row, "description")?,
         certificate: column(row, "certificate")?,
         fingerprint: Fingerprint::from_bytes(fingerprint)
             .ok_or(StoreError::Corrupt { table: "remote_clusters", column: "fingerprint" })?,
+        certificate_validity: [
+            column(row, "certificate_not_before")?,
+            column(row, "certificate_not_after")?,
+        ],
         disk_threshold: column(row, "disk_threshold")?,
         memory_threshold: column(row, "memory_threshold")?,
         pulse: pulse(row)?,
@@ -242,6 +250,8 @@ fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
         instance_count: column(row, "instance_count")?,
         instance_statuses: json(row, "instance_statuses")?,
         ui_url: column(row, "ui_url")?,
+        ui_url_override: column(row, "ui_url_override")?,
+        updated_at: column(row, "updated_at")?,
     })
 }
 

@@ -3,8 +3,11 @@
 //! Invariants: statements are literals and values are parameters; a lookup that finds nothing is `None`, an error is
 //! PostgreSQL's or ours, never the caller's; no transaction begins here.
 
+pub mod cluster_warnings;
 pub mod clusters;
 mod error;
+pub mod fleet;
+pub mod fleet_history;
 pub mod heartbeats;
 pub mod history;
 pub mod join_tokens;

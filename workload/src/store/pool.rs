@@ -1,9 +1,11 @@
 //! Connections to PostgreSQL.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use workload_config::{Database, DatabaseHost, DatabaseTls, ExposeSecret};
 
@@ -108,6 +110,28 @@ impl Pool {
         (count(idle), count(status.size.saturating_sub(idle)))
     }
 
+    /// A connection of its own that passes the payload of each notification to `hear`: all that PostgreSQL sends before the
+    /// answer to a statement are passed on before that answer is.
+    pub(super) async fn listening(
+        &self,
+        hear: impl FnMut(&str) + Send + 'static,
+    ) -> Result<tokio_postgres::Client, StoreError> {
+        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
+        match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                tokio::spawn(pass_on(connection, hear));
+                Ok(client)
+            }
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(tls.clone());
+                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
+                tokio::spawn(pass_on(connection, hear));
+                Ok(client)
+            }
+        }
+    }
+
     /// Asks the database a trivial question, within two seconds in all.
     ///
     /// # Errors
@@ -124,5 +148,20 @@ impl Pool {
         tokio::time::timeout(ACQUIRE_TIMEOUT, ask)
             .await
             .unwrap_or_else(|elapsed| Err(StoreError::Connect(elapsed.into())))
+    }
+}
+
+/// Drives a connection until it ends, which its client notices.
+async fn pass_on<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    mut hear: impl FnMut(&str) + Send,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(notification) = message {
+            hear(notification.payload());
+        }
     }
 }

@@ -1,0 +1,183 @@
+//! A cluster in few figures: what a list of thousands shows.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::freshness::Freshness;
+use crate::model::{RemoteCluster, StatusCount};
+
+/// A cluster in few figures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CompactRow {
+    /// Unique name.
+    pub name: String,
+    /// What operators wrote about it.
+    pub description: String,
+    /// Whether it is alive.
+    pub state: Freshness,
+    /// Last heartbeat in seconds since 1970.
+    pub seen: Option<i64>,
+    /// Cluster members: all, and those not online.
+    pub members: [i64; 2],
+    /// Instances: all, running ones, and those in an error state.
+    pub instances: [i64; 3],
+    /// Memory in bytes: used and all.
+    pub memory: [i64; 2],
+    /// Storage of all pools in bytes: used and all.
+    pub storage: [u64; 2],
+    /// The fullest storage pool.
+    pub pool: Option<FullestPool>,
+    /// Load average over one minute, as text; empty when unknown.
+    pub load: String,
+    /// Whether requests can be sent through the cluster's tunnel.
+    pub tunnel: bool,
+    /// Kinds of its warnings.
+    pub warnings: Vec<&'static str>,
+    /// When it enrolled, in seconds since 1970.
+    pub joined: i64,
+}
+
+/// Name of a pool and how full it is, in whole percent, rounded up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FullestPool(pub String, pub u64);
+
+impl CompactRow {
+    /// The keys in their order.
+    pub const KEYS: [&str; 13] = [
+        "name",
+        "description",
+        "state",
+        "seen",
+        "members",
+        "instances",
+        "memory",
+        "storage",
+        "pool",
+        "load",
+        "tunnel",
+        "warnings",
+        "joined",
+    ];
+
+    pub(super) fn new(
+        cluster: &RemoteCluster,
+        state: Freshness,
+        warnings: &[&'static str],
+    ) -> Self {
+        let count = |list: &[StatusCount], states: &[&str]| {
+            let matching = list.iter().filter(|entry| states.contains(&entry.status.as_str()));
+            matching.fold(0_i64, |sum, entry| sum.saturating_add(entry.count))
+        };
+        let online = count(&cluster.member_statuses, &["Online"]);
+        Self {
+            name: cluster.name.clone(),
+            description: cluster.description.clone(),
+            state,
+            seen: cluster.pulse.last_heartbeat_at.map(time::OffsetDateTime::unix_timestamp),
+            members: [cluster.member_count, cluster.member_count.saturating_sub(online)],
+            instances: [
+                cluster.instance_count,
+                // LXD calls an instance `Ready` that runs and says that it is ready.
+                count(&cluster.instance_statuses, &["Running", "Ready"]),
+                count(&cluster.instance_statuses, &["Error"]),
+            ],
+            memory: [cluster.memory_usage, cluster.memory_total_amount],
+            storage: storage(cluster),
+            pool: fullest_pool(cluster),
+            load: cluster.cpu_load[0].clone(),
+            tunnel: false, // this release opens no tunnels
+            warnings: warnings.to_vec(),
+            joined: cluster.pulse.joined_at.unix_timestamp(),
+        }
+    }
+
+    /// Used memory in percent, rounded up; 0 when unknown.
+    #[must_use]
+    pub fn memory_percent(&self) -> u64 {
+        let [used, total] = self.memory.map(i64::unsigned_abs);
+        percent(used.into(), total.into())
+    }
+
+    /// Used storage in percent, rounded up; 0 without storage.
+    #[must_use]
+    pub fn storage_percent(&self) -> u64 {
+        let [used, total] = self.storage;
+        percent(used.into(), total.into())
+    }
+}
+
+fn storage(cluster: &RemoteCluster) -> [u64; 2] {
+    cluster.storage_pool_usages.iter().fold([0, 0], |[used, total], pool| {
+        [used.saturating_add(pool.usage), u64::saturating_add(total, pool.total)]
+    })
+}
+
+/// A local pool is one pool, whatever the number of members that hold a part of it.
+fn fullest_pool(cluster: &RemoteCluster) -> Option<FullestPool> {
+    let mut pools: BTreeMap<&str, u64> = BTreeMap::new();
+    for pool in cluster.storage_pool_usages.iter().filter(|pool| pool.total > 0) {
+        let part = percent(pool.usage.into(), pool.total.into());
+        let fullest = pools.entry(&pool.name).or_default();
+        *fullest = part.max(*fullest);
+    }
+    let fullest =
+        pools.into_iter().max_by_key(|(name, percent)| (*percent, std::cmp::Reverse(*name)));
+    fullest.map(|(name, percent)| FullestPool(name.to_owned(), percent))
+}
+
+fn percent(part: u128, whole: u128) -> u64 {
+    let rounded_up = (part * 100).checked_div(whole).map(|_| (part * 100).div_ceil(whole));
+    u64::try_from(rounded_up.unwrap_or(0)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::tests::named;
+    use super::*;
+    use crate::model::StoragePoolUsage;
+
+    fn pool(name: &str, member: &str, total: u64, usage: u64) -> StoragePoolUsage {
+        StoragePoolUsage { name: name.into(), member: member.into(), total, usage }
+    }
+
+    #[test]
+    fn a_row_has_the_keys_in_their_order_and_few_bytes() {
+        let mut cluster = named("lyon-edge", 1);
+        cluster.storage_pool_usages = vec![
+            pool("local", "a", 1000, 10),
+            pool("local", "b", 1000, 831),
+            pool("remote", "", 5000, 4100),
+            pool("empty", "", 0, 0),
+        ];
+        let row = CompactRow::new(&cluster, Freshness::Online, &["memory", "pool"]);
+        let json = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            json,
+            r#"{"name":"lyon-edge","description":"","state":"online","seen":1795348780,"members":[0,0],"instances":[0,0,0],"memory":[900,1000],"storage":[4941,7000],"pool":["local",84],"load":"","tunnel":false,"warnings":["memory","pool"],"joined":1795345200}"#
+        );
+        let keys: Vec<_> = json
+            .split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|key| CompactRow::KEYS.contains(key))
+            .collect();
+        assert_eq!(keys.iter().filter(|key| **key != "pool" && **key != "memory").count(), 11);
+        assert!(json.len() <= 250, "{}", json.len());
+        assert_eq!((row.memory_percent(), row.storage_percent()), (90, 71));
+    }
+
+    #[test]
+    fn extreme_figures_saturate() {
+        let mut cluster = named("lyon", 1);
+        cluster.storage_pool_usages =
+            vec![pool("a", "", 1, u64::MAX), pool("b", "", u64::MAX, u64::MAX)];
+        cluster.member_count = i64::MAX;
+        let entry = |status: &str| StatusCount { status: status.into(), count: i64::MAX };
+        cluster.instance_statuses = vec![entry("Running"), entry("Ready"), entry("Error")];
+        let row = CompactRow::new(&cluster, Freshness::Online, &[]);
+        assert_eq!(row.storage, [u64::MAX, u64::MAX]);
+        assert_eq!(row.pool, Some(FullestPool("a".into(), u64::MAX)));
+        assert_eq!((row.instances, row.members[1]), ([0, i64::MAX, i64::MAX], i64::MAX));
+    }
+}

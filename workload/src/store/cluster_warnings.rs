@@ -1,0 +1,87 @@
+//! Table `cluster_warnings`.
+
+use deadpool_postgres::GenericClient;
+use time::OffsetDateTime;
+
+use super::StoreError;
+use super::statement::{execute, query};
+
+/// Since when a warning stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingWarning {
+    /// Number of the cluster.
+    pub cluster_id: i64,
+    /// Kind of the warning.
+    pub kind: String,
+    /// What it is about within its kind.
+    pub subject: String,
+    /// Since when.
+    pub since: OffsetDateTime,
+}
+
+/// All rows.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+pub async fn all(db: &impl GenericClient) -> Result<Vec<StandingWarning>, StoreError> {
+    const SQL: &str = "SELECT remote_cluster_id, kind, subject, since FROM cluster_warnings";
+    let rows = query(db, "reading since when warnings stand", SQL, &[]).await?;
+    let column = |row, name| super::statement::column(row, "cluster_warnings", name);
+    rows.iter()
+        .map(|row| {
+            Ok(StandingWarning {
+                cluster_id: super::statement::column(row, "cluster_warnings", "remote_cluster_id")?,
+                kind: column(row, "kind")?,
+                subject: column(row, "subject")?,
+                since: super::statement::column(row, "cluster_warnings", "since")?,
+            })
+        })
+        .collect()
+}
+
+/// Notes new warnings; those that another unit noted before keep their time, and clusters that are gone are left out.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster_warnings.begin", skip_all, fields(warnings = new.len()))]
+pub async fn begin(db: &impl GenericClient, new: &[StandingWarning]) -> Result<(), StoreError> {
+    const SQL: &str = "
+        INSERT INTO cluster_warnings (remote_cluster_id, kind, subject, since)
+             SELECT cluster_id, kind, subject, since
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[])
+                 AS new (cluster_id, kind, subject, since)
+               JOIN remote_clusters ON id = cluster_id
+           ORDER BY cluster_id, kind, subject
+        ON CONFLICT DO NOTHING";
+    let (ids, kinds, subjects) = keys(new);
+    let since: Vec<_> = new.iter().map(|row| row.since).collect();
+    execute(db, "noting new warnings", SQL, &[&ids, &kinds, &subjects, &since]).await?;
+    Ok(())
+}
+
+/// Forgets warnings that no longer stand.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster_warnings.end", skip_all, fields(warnings = gone.len()))]
+pub async fn end(db: &impl GenericClient, gone: &[StandingWarning]) -> Result<(), StoreError> {
+    const SQL: &str = "
+        DELETE FROM cluster_warnings AS standing
+              USING unnest($1::bigint[], $2::text[], $3::text[]) AS gone (cluster_id, kind, subject)
+              WHERE standing.remote_cluster_id = gone.cluster_id AND standing.kind = gone.kind
+                AND standing.subject = gone.subject";
+    let (ids, kinds, subjects) = keys(gone);
+    execute(db, "forgetting past warnings", SQL, &[&ids, &kinds, &subjects]).await?;
+    Ok(())
+}
+
+fn keys(rows: &[StandingWarning]) -> (Vec<i64>, Vec<&str>, Vec<&str>) {
+    (
+        rows.iter().map(|row| row.cluster_id).collect(),
+        rows.iter().map(|row| row.kind.as_str()).collect(),
+        rows.iter().map(|row| row.subject.as_str()).collect(),
+    )
+}
