@@ -32,11 +32,14 @@ async fn events_name_what_changed_and_heartbeats_alone_are_silent() {
     let settled =
         async |events: &mut EventStream, fleet: &mut super::fleet_view::Fleet, text: &str| {
             let changes = json!({"description": text});
-            fleet
-                .admin
-                .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&changes))
-                .await
-                .metadata();
+            assert_eq!(
+                fleet
+                    .admin
+                    .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&changes))
+                    .await
+                    .status,
+                200
+            );
             loop {
                 let (id, data) = next(events).await;
                 if data["clusters"].as_array().is_some_and(|names| names.contains(&json!("lyon"))) {
@@ -81,14 +84,17 @@ async fn events_come_once_a_second_at_most_and_end_with_the_service() {
     let began = Instant::now();
     for round in 0..40 {
         let changes = json!({"description": round.to_string()});
-        fleet
-            .admin
-            .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&changes))
-            .await
-            .metadata();
+        assert_eq!(
+            fleet
+                .admin
+                .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&changes))
+                .await
+                .status,
+            200
+        );
     }
     // The last change arrives; on the way there were no more events than seconds, and one for what had gone before.
-    fleet.deployment.token("rome");
+    drop(fleet.deployment.token("rome"));
     let mut heard = 1;
     while next(&mut events).await.1["tokens"] != json!(true) {
         heard += 1;

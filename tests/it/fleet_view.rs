@@ -140,7 +140,7 @@ async fn what_an_operator_changes_shows_at_once_on_every_unit() {
         let text = format!("round {round}");
         let path = "/1.0/remote-cluster/lyon";
         let changes = json!({"description": text});
-        fleet.admin.send(Method::PATCH, path, Some(&changes)).await.metadata();
+        assert_eq!(fleet.admin.send(Method::PATCH, path, Some(&changes)).await.status, 200);
         for operator in [&mut there, &mut fleet.admin] {
             assert_eq!(operator.get(ROWS).await.metadata()[0]["description"], text.as_str());
         }
@@ -148,7 +148,10 @@ async fn what_an_operator_changes_shows_at_once_on_every_unit() {
     let token = fleet.deployment.token("rome");
     fleet.deployment.member(&token).join(&token).await.unwrap();
     assert_eq!(names(&there.get(ROWS).await.metadata()), ["lyon", "oslo", "rome"]);
-    fleet.admin.send(Method::DELETE, "/1.0/remote-cluster/lyon", None).await.metadata();
+    assert_eq!(
+        fleet.admin.send(Method::DELETE, "/1.0/remote-cluster/lyon", None).await.status,
+        200
+    );
     assert_eq!(names(&there.get(ROWS).await.metadata()), ["oslo", "rome"]);
     fleet.members[1].leave().await.unwrap();
     assert_eq!(names(&there.get(ROWS).await.metadata()), ["rome"]);
@@ -198,11 +201,14 @@ async fn an_unchanged_answer_is_not_sent_again_and_others_are_compressed() {
         let length = packed.length;
         assert!(length * 5 < plain.body.len(), "{encoding}: {length} of {}", plain.body.len());
     }
-    fleet
-        .admin
-        .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&json!({"disk_threshold": 1})))
-        .await
-        .metadata();
+    assert_eq!(
+        fleet
+            .admin
+            .send(Method::PATCH, "/1.0/remote-cluster/lyon", Some(&json!({"disk_threshold": 1})))
+            .await
+            .status,
+        200
+    );
     let changed = fleet.with(ROWS, &[("if-none-match", &etag)]).await;
     assert_eq!(changed.status, 200);
     assert_ne!(changed.header("etag"), Some(etag.as_str()));
@@ -269,7 +275,7 @@ async fn warnings_say_since_when_also_after_a_restart() {
 #[tokio::test]
 async fn the_summary_counts_the_fleet() {
     let mut fleet = fleet(&["lyon", "oslo"]).await;
-    fleet.deployment.token("rome");
+    drop(fleet.deployment.token("rome"));
     drop(fleet.deployment.run(&["enroll", "bern"]));
     let summary = fleet.until("/1.0/fleet/summary", |s| s["clusters"]["online"] == 2).await;
     assert_eq!(
@@ -362,12 +368,18 @@ async fn web_08_an_operator_may_lead_the_link_elsewhere_but_not_back_to_us() {
         );
     }
     let good = json!({"ui_url": "https://balancer.example:8443/ui"});
-    fleet.admin.send(Method::PATCH, path, Some(&good)).await.metadata();
+    assert_eq!(fleet.admin.send(Method::PATCH, path, Some(&good)).await.status, 200);
     beat(&fleet.members[0], &super::example("heartbeat-3-members.json")).await;
-    fleet.admin.send(Method::PATCH, path, Some(&json!({"description": "kept"}))).await.metadata();
+    assert_eq!(
+        fleet.admin.send(Method::PATCH, path, Some(&json!({"description": "kept"}))).await.status,
+        200
+    );
     let after = fleet.admin.get(path).await.metadata();
     assert_eq!((&after["ui_url"], &after["ui_url_override"]), (&good["ui_url"], &good["ui_url"]));
-    fleet.admin.send(Method::PATCH, path, Some(&json!({"ui_url": ""}))).await.metadata();
+    assert_eq!(
+        fleet.admin.send(Method::PATCH, path, Some(&json!({"ui_url": ""}))).await.status,
+        200
+    );
     assert_eq!(fleet.admin.get(path).await.metadata()["ui_url"], reported);
 }
 

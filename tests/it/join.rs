@@ -25,7 +25,7 @@ fn error(answer: &Answer) -> (u16, String) {
     (answer.status, json["error"].as_str().unwrap().to_owned())
 }
 
-fn refusal(result: Result<Answer, ClientError>) -> (u16, String) {
+pub(crate) fn refusal(result: Result<Answer, ClientError>) -> (u16, String) {
     match result {
         Err(ClientError::Refused(answer)) => error(&answer),
         other => panic!("expected a refusal, got {other:?}"),

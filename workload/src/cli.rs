@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
 use workload_config::Config;
 
-use crate::domain::join_tokens::{self, JoinTokenRequest};
+use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
 use crate::error_chain::Chain;
 use crate::run::{self, StartError};
 use crate::store::Pool;
@@ -53,6 +53,8 @@ enum Command {
     },
     /// Create or update the database schema
     Migrate,
+    /// Print the description of the HTTP interfaces (OpenAPI 3.1)
+    Openapi,
 }
 
 fn parse_time(text: &str) -> Result<OffsetDateTime, &'static str> {
@@ -99,6 +101,7 @@ pub fn refuse(error: &dyn Error, status: u8) -> ExitCode {
 }
 
 /// Runs a command with the settings that `get` reads.
+#[expect(clippy::print_stdout, reason = "the document is a command's result")]
 pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
     let config = match Config::parse(get) {
         Ok(config) => config,
@@ -106,7 +109,7 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
     };
     let default_level = match cli.command {
         Command::ManagementApi | Command::ClusterConnector => "info",
-        Command::Enroll { .. } | Command::Migrate => "warn",
+        Command::Enroll { .. } | Command::Migrate | Command::Openapi => "warn",
     };
     if let Err(error) = start_log(config.log_level.as_deref().unwrap_or(default_level)) {
         return refuse(&*error, EXIT_CONFIG);
@@ -115,10 +118,22 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
         Command::ManagementApi => run::management_api(config).await.map_err(Failure::from),
         Command::ClusterConnector => run::cluster_connector(config).await.map_err(Failure::from),
         Command::Enroll { name, description, expire } => {
-            enroll(&config, JoinTokenRequest { cluster_name: name, description, expiry: expire })
-                .await
+            enroll(
+                &config,
+                JoinTokenRequest {
+                    cluster_name: name,
+                    description,
+                    expiry: expire,
+                    purpose: Purpose::Enrol,
+                },
+            )
+            .await
         }
         Command::Migrate => migrate(&config).await,
+        Command::Openapi => {
+            println!("{:#}", run::openapi());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

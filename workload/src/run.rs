@@ -14,7 +14,7 @@ use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{self, Forget, Peers};
-use crate::edge::{Limits, Listener};
+use crate::edge::{Limits, Listener, Prepared};
 use crate::management_api::Rendered;
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
@@ -22,7 +22,7 @@ use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
 use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
-use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
+use crate::{cluster_connector, lifecycle, management_api, openapi, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
@@ -146,9 +146,18 @@ fn management_app(
         join_tokens,
         fleet,
         rendered: Rendered::default(),
+        openapi: Arc::new(Prepared::new(openapi().to_string().into())),
         own_hosts,
         config: config.clone(),
     })
+}
+
+/// The description of both services' interfaces.
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    let operations =
+        [management_api::openapi::operations(), cluster_connector::openapi::operations()];
+    openapi::document(operations.concat())
 }
 
 /// Brings the schema up to date and returns how many migrations that took.

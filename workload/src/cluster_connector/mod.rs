@@ -4,6 +4,7 @@
 //! database, because every member calls it before each operation, and its limit is a generous one of its own.
 
 mod handlers;
+pub mod openapi;
 mod wire;
 
 use std::sync::Arc;

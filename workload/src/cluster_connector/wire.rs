@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Body of a join. Members send all three; unknown keys are ignored.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub(super) struct JoinBody {
     pub(super) cluster_name: Option<String>,
@@ -12,7 +12,7 @@ pub(super) struct JoinBody {
 }
 
 /// Metadata of the answer to a heartbeat. Members ignore it; scripts and tests read it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HeartbeatReply {
     /// Whole seconds, as text.
     pub(super) next_update_in_seconds: String,

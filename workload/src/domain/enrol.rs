@@ -24,8 +24,11 @@ pub struct JoinRequest {
     pub presented: Option<Fingerprint>,
 }
 
-/// Enrols a cluster, once: in one transaction the token, the signature, or both are checked, the token is and consumed and the cluster inserted. Repeating a join
-/// with the same token and certificate succeeds until the token's life is over, so that a lost answer does no harm.
+const CERTIFICATE_TAKEN: Error =
+    Error::Conflict("this certificate is already enrolled under another name");
+
+/// Enrols a cluster, or gives an enrolled one another certificate when the token is for that, once: in one transaction the token, the signature, or
+/// both are checked, the token is consumed and the cluster inserted or changed. Repeating a join with the same token and certificate succeeds until the token's life is over, so that a lost answer does no harm.
 ///
 /// # Errors
 ///
@@ -63,20 +66,19 @@ pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result
             && clusters::is_enrolled(&transaction, &request.cluster_name, fingerprint).await?;
         return if repeated { Ok(()) } else { Err(FORBIDDEN) };
     }
-    match clusters::insert(
-        &transaction,
-        &request.cluster_name,
-        &row.description,
-        &request.certificate,
-    )
-    .await?
-    {
-        Enrolled::Now => {}
-        Enrolled::NameTaken => {
-            return Err(Error::Conflict("a cluster with this name is already enrolled"));
+    if let Some(cluster_id) = row.replaces {
+        let certificate = &request.certificate;
+        if !clusters::replace_certificate(&transaction, cluster_id, certificate).await? {
+            return Err(CERTIFICATE_TAKEN);
         }
-        Enrolled::CertificateTaken => {
-            return Err(Error::Conflict("this certificate is already enrolled under another name"));
+    } else {
+        let (name, description) = (&request.cluster_name, &row.description);
+        match clusters::insert(&transaction, name, description, &request.certificate).await? {
+            Enrolled::Now => {}
+            Enrolled::NameTaken => {
+                return Err(Error::Conflict("a cluster with this name is already enrolled"));
+            }
+            Enrolled::CertificateTaken => return Err(CERTIFICATE_TAKEN),
         }
     }
     join_tokens::consume(&transaction, id, fingerprint).await?;
@@ -85,6 +87,7 @@ pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result
         cluster.name = request.cluster_name,
         cluster.fingerprint = %fingerprint,
         token.id = %id,
+        replaced = row.replaces.is_some(),
         "enrolled cluster {}",
         request.cluster_name
     );

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use crate::model::Pulse;
 
 /// How a cluster stands, judged by the age of its last heartbeat against its own interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Freshness {
     /// A heartbeat came within three minutes, or three intervals if that is longer.

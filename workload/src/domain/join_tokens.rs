@@ -41,6 +41,18 @@ pub struct JoinTokenRequest {
     pub description: String,
     /// End of the token's life; by default 24 hours from now.
     pub expiry: Option<OffsetDateTime>,
+    /// What the token is for.
+    pub purpose: Purpose,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// A new cluster.
+    #[default]
+    Enrol,
+    /// Another certificate for the enrolled cluster of this name, which keeps its settings and its history.
+    Rotate,
 }
 
 /// Creates a join token. Its text exists in the answer only.
@@ -48,8 +60,8 @@ pub struct JoinTokenRequest {
 /// # Errors
 ///
 /// [`Error::Invalid`] for a bad expiry, name or description, in this order; [`Error::Conflict`] when the name, or one that
-/// differs in case or in `-` and `_` only, is enrolled or has a pending token; [`Error::Store`] without an answer from the
-/// database.
+/// differs in case or in `-` and `_` only, is enrolled or has a pending token; [`Error::NotFound`] when the cluster that
+/// should get another certificate is not there; [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.join_token.create", skip_all)]
 pub async fn create(
     pool: &Pool,
@@ -72,9 +84,20 @@ pub async fn create(
     let sealed = policy.master_key.join_secrets().seal(&id.to_string(), secret.as_bytes());
     let sealed = sealed.ok_or(Error::Defect("a secret could not be sealed"))?;
     let transaction = db.transaction().await?;
+    let replaces = match request.purpose {
+        Purpose::Enrol => None,
+        Purpose::Rotate => {
+            let cluster = clusters::keep(&transaction, token.cluster_name.as_str()).await?;
+            let missing = || Error::NotFound("remote cluster not found".into());
+            Some(cluster.ok_or_else(missing)?)
+        }
+    };
     // Insert first: a join under way holds the pending row of this name, so the look at the clusters comes after it.
-    let inserted = join_tokens::insert(&transaction, id, &token, &text.hash(), &sealed).await?;
-    if clusters::has_similar_name(&transaction, token.cluster_name.as_str()).await? {
+    let inserted =
+        join_tokens::insert(&transaction, id, &token, &text.hash(), &sealed, replaces).await?;
+    if replaces.is_none()
+        && clusters::has_similar_name(&transaction, token.cluster_name.as_str()).await?
+    {
         return Err(Error::Conflict("cluster name already exists"));
     }
     if !inserted {

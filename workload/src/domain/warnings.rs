@@ -7,7 +7,7 @@ use crate::domain::freshness::Freshness;
 use crate::model::{RemoteCluster, StatusCount};
 
 /// One reason to look at a cluster. Percentages are rounded up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Warning {
     /// A storage pool is fuller than the threshold.

@@ -26,7 +26,7 @@ impl Success<Option<()>> {
 }
 
 /// The metadata `{}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EmptyObject {}
 
 impl Success<EmptyObject> {

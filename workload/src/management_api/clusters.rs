@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 /// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ClusterView {
     name: String,
     description: String,
@@ -47,6 +47,7 @@ pub(super) struct ClusterView {
     last_status_update_at: OffsetDateTime,
     state: Freshness,
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     last_heartbeat_at: Option<OffsetDateTime>,
     heartbeat_interval_seconds: f32,
     certificate_fingerprint: String,
@@ -102,7 +103,7 @@ impl From<AssessedCluster> for ClusterView {
 
 impl ClusterView {
     /// The keys in their order.
-    const KEYS: [&str; 31] = [
+    pub(super) const KEYS: [&str; 31] = [
         "name",
         "description",
         "cluster_certificate",
@@ -174,7 +175,7 @@ pub(super) async fn get(req: &mut Request, depot: &mut Depot) -> Reply<Success<C
 }
 
 /// Body of a change. What is absent or null stays; a threshold of 0 stays, as clients know it.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub(super) struct ChangeBody {
     status: Option<String>,

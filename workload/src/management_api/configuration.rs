@@ -2,6 +2,7 @@
 
 use salvo::{Depot, handler};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use workload_config::{Config, ExposeSecret, Url};
 
 use super::app;
@@ -114,6 +115,20 @@ impl Serialize for ConfigurationView {
             (key, EntryView { value, title, description })
         }))
     }
+}
+
+/// The schema of [`ConfigurationView`].
+pub(super) fn schema() -> Value {
+    let entry = json!({
+        "type": "object", "required": ["value", "title", "description"],
+        "properties": {
+            "value": { "type": "string" }, "title": { "type": "string" }, "description": { "type": "string" },
+        },
+    });
+    let keys = ENTRIES.map(|(key, _, _)| key);
+    let properties: serde_json::Map<_, _> =
+        keys.iter().map(|key| ((*key).to_owned(), entry.clone())).collect();
+    json!({ "type": "object", "required": keys, "properties": properties, "additionalProperties": entry })
 }
 
 fn values(config: &Config) -> [String; ENTRIES.len()] {

@@ -16,7 +16,7 @@ use crate::model::HistoryPoint;
 const DEFAULT_SPAN: Duration = Duration::DAY;
 
 /// Averages and highest values of one interval.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Measure {
     avg: f32,
     max: f32,
@@ -28,7 +28,7 @@ impl From<[f32; 2]> for Measure {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct PointView {
     /// Beginning of the interval.
     #[serde(with = "time::serde::rfc3339")]
@@ -38,6 +38,7 @@ struct PointView {
     memory: Measure,
     memory_total: f32,
     /// Load average over one minute, summed over the members; null where no number was reported.
+    #[schema(required)]
     load: Option<Measure>,
     members: Measure,
     instances: Measure,
@@ -61,7 +62,7 @@ impl From<HistoryPoint> for PointView {
 }
 
 /// The history of a cluster. Intervals without a heartbeat have no point.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HistoryView {
     #[serde(with = "time::serde::rfc3339")]
     from: OffsetDateTime,

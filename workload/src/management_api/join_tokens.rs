@@ -6,11 +6,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
-use crate::domain::join_tokens::{self, JoinTokenRequest};
+use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
 use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
 
 /// A pending token as listed. `expired` is ours, the other keys are those of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct JoinTokenView {
     #[serde(with = "time::serde::rfc3339")]
     expiry: OffsetDateTime,
@@ -19,16 +19,18 @@ pub(super) struct JoinTokenView {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     expired: bool,
+    /// Whether it gives an enrolled cluster another certificate.
+    rotation: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct NewTokenView {
     token: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
-struct NewTokenBody {
+pub(super) struct NewTokenBody {
     cluster_name: Option<String>,
     description: Option<String>,
     expiry: Option<String>,
@@ -52,8 +54,15 @@ impl TryFrom<NewTokenBody> for JoinTokenRequest {
             cluster_name: body.cluster_name.unwrap_or_default(),
             description: body.description.unwrap_or_default(),
             expiry,
+            purpose: Purpose::Enrol,
         })
     }
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub(super) struct RotationBody {
+    expiry: Option<String>,
 }
 
 /// `GET /1.0/remote-cluster-join-token`: tokens that nobody used yet, the oldest first.
@@ -66,6 +75,7 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>
         description: token.description,
         created_at: token.created_at,
         expired: token.expired,
+        rotation: token.rotation,
     });
     Ok(Success(views.collect()))
 }
@@ -76,6 +86,20 @@ pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Succes
     let app = app(depot)?;
     let body: NewTokenBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
     let token = join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?).await?;
+    Ok(Success(NewTokenView { token: token.expose().to_owned() }))
+}
+
+/// `POST /1.0/remote-cluster/{name}/rotation-token`: creates a token with which the cluster joins again, with another certificate;
+/// it keeps its settings and its history, and the certificate that it has now stops working with that join.
+#[handler]
+pub(super) async fn rotate(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
+    let app = app(depot)?;
+    let cluster_name = cluster_name(req)?;
+    let body: RotationBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body = NewTokenBody { expiry: body.expiry, ..NewTokenBody::default() };
+    let request = JoinTokenRequest::try_from(body)?;
+    let request = JoinTokenRequest { cluster_name, purpose: Purpose::Rotate, ..request };
+    let token = join_tokens::create(&app.pool, &app.join_tokens, request).await?;
     Ok(Success(NewTokenView { token: token.expose().to_owned() }))
 }
 

@@ -11,6 +11,7 @@ mod guards;
 mod history;
 mod join_tokens;
 mod login;
+pub mod openapi;
 mod server;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub use self::fleet::Rendered;
 use crate::domain::fleet::Fleet;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
-use crate::edge::{self, ApiError, LeanAnswers, Limits, Redirect, Success};
+use crate::edge::{self, ApiError, LeanAnswers, Limits, Prepared, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
@@ -63,6 +64,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Its list, ready to be sent.
     pub rendered: Rendered,
+    /// The description of the API.
+    pub openapi: Arc<Prepared>,
     /// Host names and addresses of the manager itself: no link of a cluster may lead there.
     pub own_hosts: Vec<String>,
 }
@@ -84,7 +87,8 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
                 .get(clusters::get)
                 .head(clusters::get)
                 .patch(clusters::change)
-                .delete(clusters::remove),
+                .delete(clusters::remove)
+                .push(Router::with_path("rotation-token").post(join_tokens::rotate)),
         );
     let join_tokens = Router::with_path("remote-cluster-join-token")
         .get(join_tokens::list)
@@ -97,6 +101,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .hoop(guards::admins)
         .push(clusters)
         .push(join_tokens)
+        .push(Router::with_path("openapi.json").get(openapi::get).head(openapi::get))
         .push(fleet::routes())
         .push(fleet::warnings())
         .push(configuration);

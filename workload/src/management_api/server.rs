@@ -8,7 +8,7 @@ use crate::domain::Error;
 use crate::edge::{ApiError, Reply, Success};
 use crate::model::Operator;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ServerView {
     email: String,
     name: String,

@@ -12,49 +12,61 @@ const MAX_HISTORY_POOLS: usize = 16;
 const MAX_HISTORY_POOL_NAME: usize = 63;
 
 /// What a MicroCloud reports about itself. Any key may be missing or null; unknown keys are ignored.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Heartbeat {
     /// MicroCeph members by state.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<Vec<StatusCount>>)]
     pub ceph_statuses: Vec<StatusCount>,
     /// Number of CPUs; members of every release so far send 0.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<i64>)]
     pub cpu_total_count: i64,
     /// Load average over one minute, as text with two decimals.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub cpu_load_1: String,
     /// Load average over five minutes.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub cpu_load_5: String,
     /// Load average over fifteen minutes.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub cpu_load_15: String,
     /// Memory of all members, in bytes.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<i64>)]
     pub memory_total_amount: i64,
     /// Used memory of all members, in bytes.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<i64>)]
     pub memory_usage: i64,
     /// Storage pools: a local pool once per member, a remote one once.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<Vec<Object>>)]
     pub storage_pool_usages: Vec<StoragePoolUsage>,
     /// LXD cluster members by state.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<Vec<StatusCount>>)]
     pub member_statuses: Vec<StatusCount>,
     /// Instances of all projects by state.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<Vec<StatusCount>>)]
     pub instance_statuses: Vec<StatusCount>,
     /// Metrics of the members.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<Vec<MemberMetrics>>)]
     pub server_metrics: Vec<MemberMetrics>,
     /// Address of the cluster's own web UI.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub ui_url: String,
 }
 
 /// How many things are in one state. The order of a list is kept as received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StatusCount {
     /// The state, in the words of LXD or MicroCeph.
     pub status: String,
@@ -63,21 +75,29 @@ pub struct StatusCount {
 }
 
 /// Space in a storage pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
 pub struct StoragePoolUsage {
     /// Name of the pool.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(required)]
     pub name: String,
     /// The member that holds a local pool; empty for a remote one.
-    #[serde(default)]
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(required)]
     pub member: String,
     /// Size in bytes.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(required)]
     pub total: u64,
     /// Used bytes.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(required)]
     pub usage: u64,
 }
 
 /// The metrics of one member.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct MemberMetrics {
     /// The member's name.

@@ -38,6 +38,8 @@ pub struct PendingJoinToken {
     pub created_at: OffsetDateTime,
     /// Whether its life has ended, by the database's clock.
     pub expired: bool,
+    /// Whether it gives an enrolled cluster another certificate.
+    pub rotation: bool,
 }
 
 /// The text of a join token: standard base64 of a JSON object. It is handed out once and never stored.

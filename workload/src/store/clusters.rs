@@ -69,6 +69,61 @@ pub async fn insert(
     Ok(if column(&row, "exists")? { Enrolled::NameTaken } else { Enrolled::CertificateTaken })
 }
 
+/// The number of the cluster `name`; nobody removes the cluster before the transaction ends.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn keep(db: &impl GenericClient, name: &str) -> Result<Option<i64>, StoreError> {
+    const SQL: &str = "SELECT id FROM remote_clusters WHERE name = $1 FOR KEY SHARE";
+    let row = query_opt(db, "looking up a cluster", SQL, &[&name]).await?;
+    row.map(|row| column(&row, "id")).transpose()
+}
+
+/// Gives a cluster another certificate; everything else about it stays. `false`: another cluster has the certificate, or the
+/// cluster is gone.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.cluster.replace_certificate", skip_all)]
+pub async fn replace_certificate(
+    db: &impl GenericClient,
+    id: i64,
+    certificate: &ClusterCertificate,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        WITH replaced AS (
+            UPDATE remote_clusters
+               SET certificate = $2, fingerprint = $3, certificate_not_before = $4, certificate_not_after = $5,
+                   updated_at = now()
+             WHERE id = $1 AND NOT EXISTS (SELECT FROM remote_clusters WHERE fingerprint = $3 AND id <> $1)
+         RETURNING fingerprint
+        ), forgotten AS (
+            DELETE FROM removed_clusters USING replaced WHERE removed_clusters.fingerprint = replaced.fingerprint
+        )
+        SELECT FROM replaced";
+    let rows = query(
+        db,
+        "replacing the certificate of a cluster",
+        SQL,
+        &[
+            &id,
+            &certificate.to_pem(),
+            &certificate.fingerprint().as_bytes(),
+            &certificate.not_before(),
+            &certificate.not_after(),
+        ],
+    )
+    .await;
+    match rows {
+        Ok(rows) => Ok(!rows.is_empty()),
+        // Of racing joins with one certificate the other one was first.
+        Err(error) if error.is_duplicate() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the cluster `name` is enrolled with this very certificate.
 ///
 /// # Errors

@@ -40,6 +40,12 @@ impl StoreError {
         Self::Query { doing: "beginning or committing a transaction", source }
     }
 
+    /// Whether something that must be unique was there already. The transaction has ended by it.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Whether trying again later can help: the database is away, shutting down, out of connections, out of space, or a
     /// time limit or a lock stood in the way. Decided by the error's code alone.
     #[must_use]

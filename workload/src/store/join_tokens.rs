@@ -23,6 +23,8 @@ pub struct JoinTokenRow {
     pub description: String,
     /// Whether its life has ended, by the database's clock.
     pub expired: bool,
+    /// The cluster whose certificate it replaces; `None`: it enrols a new cluster.
+    pub replaces: Option<i64>,
     /// The certificate that used it, if one did.
     pub consumed_by: Option<Fingerprint>,
 }
@@ -35,6 +37,7 @@ impl JoinTokenRow {
         secret_sealed: None,
         description: String::new(),
         expired: false,
+        replaces: None,
         consumed_by: None,
     };
 }
@@ -51,13 +54,15 @@ pub async fn insert(
     token: &NewJoinToken,
     hash: &TokenHash,
     secret_sealed: &[u8],
+    replaces: Option<i64>,
 ) -> Result<bool, StoreError> {
     const SQL: &str = "
-        INSERT INTO join_tokens AS token (id, cluster_name, description, token_hash, expires_at, secret_sealed)
-             VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO join_tokens AS token (id, cluster_name, description, token_hash, expires_at, secret_sealed,
+                                          replaces_cluster_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (folded_name) WHERE consumed_at IS NULL
           DO UPDATE SET id = $1, cluster_name = $2, description = $3, token_hash = $4, expires_at = $5, secret_sealed = $6,
-                        created_at = now()
+                        replaces_cluster_id = $7, created_at = now()
               WHERE token.expires_at <= now()";
     let inserted = execute(
         db,
@@ -70,6 +75,7 @@ pub async fn insert(
             &hash.as_bytes(),
             &token.expires_at,
             &secret_sealed,
+            &replaces,
         ],
     )
     .await?;
@@ -96,7 +102,8 @@ pub async fn count_pending(db: &impl GenericClient, limit: i64) -> Result<i64, S
 #[tracing::instrument(name = "store.join_token.list", skip_all)]
 pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToken>, StoreError> {
     const SQL: &str = "
-        SELECT id, cluster_name, description, expires_at, created_at, expires_at <= now() AS expired
+        SELECT id, cluster_name, description, expires_at, created_at, expires_at <= now() AS expired,
+               replaces_cluster_id IS NOT NULL AS rotation
           FROM join_tokens
          WHERE consumed_at IS NULL
       ORDER BY created_at, cluster_name";
@@ -110,6 +117,7 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
                 expires_at: column(row, "expires_at")?,
                 created_at: column(row, "created_at")?,
                 expired: column(row, "expired")?,
+                rotation: column(row, "rotation")?,
             })
         })
         .collect()
@@ -136,7 +144,8 @@ pub async fn of_cluster(
     cluster_name: &str,
 ) -> Result<Vec<JoinTokenRow>, StoreError> {
     const SQL: &str = "
-        SELECT id, token_hash, secret_sealed, description, expires_at <= now() AS expired, consumed_fingerprint
+        SELECT id, token_hash, secret_sealed, description, expires_at <= now() AS expired, consumed_fingerprint,
+               replaces_cluster_id
           FROM join_tokens
          WHERE cluster_name = $1";
     let rows = query(db, "looking up join tokens", SQL, &[&cluster_name]).await?;
@@ -151,7 +160,7 @@ pub async fn of_cluster(
 pub async fn lock(db: &impl GenericClient, id: Uuid) -> Result<Option<JoinTokenRow>, StoreError> {
     const SQL: &str = "
         SELECT id, token_hash, secret_sealed, description, expires_at <= clock_timestamp() AS expired,
-               consumed_fingerprint
+               consumed_fingerprint, replaces_cluster_id
           FROM join_tokens
          WHERE id = $1
            FOR UPDATE";
@@ -191,6 +200,7 @@ fn join_token(row: &Row) -> Result<JoinTokenRow, StoreError> {
         secret_sealed: column(row, "secret_sealed")?,
         description: column(row, "description")?,
         expired: column(row, "expired")?,
+        replaces: column(row, "replaces_cluster_id")?,
         consumed_by: consumed
             .map(|bytes| Fingerprint::from_bytes(bytes).ok_or(corrupt("consumed_fingerprint")))
             .transpose()?,

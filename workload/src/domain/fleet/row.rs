@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, schema};
 
 use crate::domain::freshness::Freshness;
 use crate::model::{RemoteCluster, StatusCount};
 
 /// A cluster in few figures.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CompactRow {
     /// Unique name.
     pub name: String,
@@ -17,16 +20,22 @@ pub struct CompactRow {
     /// Whether it is alive.
     pub state: Freshness,
     /// Last heartbeat in seconds since 1970.
+    #[schema(required)]
     pub seen: Option<i64>,
     /// Cluster members: all, and those not online.
+    #[schema(min_items = 2, max_items = 2)]
     pub members: [i64; 2],
     /// Instances: all, running ones, and those in an error state.
+    #[schema(min_items = 3, max_items = 3)]
     pub instances: [i64; 3],
     /// Memory in bytes: used and all.
+    #[schema(min_items = 2, max_items = 2)]
     pub memory: [i64; 2],
     /// Storage of all pools in bytes: used and all.
+    #[schema(min_items = 2, max_items = 2)]
     pub storage: [u64; 2],
     /// The fullest storage pool.
+    #[schema(required)]
     pub pool: Option<FullestPool>,
     /// Load average over one minute, as text; empty when unknown.
     pub load: String,
@@ -41,6 +50,23 @@ pub struct CompactRow {
 /// Name of a pool and how full it is, in whole percent, rounded up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FullestPool(pub String, pub u64);
+
+impl PartialSchema for FullestPool {
+    fn schema() -> RefOr<Schema> {
+        let pair = ArrayBuilder::new()
+            .prefix_items([
+                Schema::Object(schema!(String).build()),
+                Schema::Object(schema!(u64).build()),
+            ])
+            .items(ArrayItems::False)
+            .min_items(Some(2))
+            .max_items(Some(2))
+            .description(Some("Name of a pool and how full it is, in whole percent, rounded up."));
+        pair.build().into()
+    }
+}
+
+impl utoipa::ToSchema for FullestPool {}
 
 impl CompactRow {
     /// The keys in their order.

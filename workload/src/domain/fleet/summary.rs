@@ -17,7 +17,7 @@ use crate::model::FleetSample;
 const TOP: usize = 5;
 
 /// The fleet in few numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Summary {
     /// Clusters by state.
     pub clusters: States,
@@ -39,7 +39,7 @@ pub struct Summary {
 }
 
 /// Clusters by state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct States {
     /// All.
     pub total: u64,
@@ -58,7 +58,7 @@ pub struct States {
 }
 
 /// Members of all clusters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Members {
     /// All.
     pub total: i64,
@@ -67,7 +67,7 @@ pub struct Members {
 }
 
 /// Instances of all clusters by state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Instances {
     /// All.
     pub total: i64,
@@ -82,7 +82,7 @@ pub struct Instances {
 }
 
 /// Bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Usage {
     /// Used.
     pub used: u64,
@@ -91,7 +91,7 @@ pub struct Usage {
 }
 
 /// At most five clusters for each thing that can be wrong, the worst first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Top {
     /// The least free memory.
     pub memory: Vec<TopMemory>,
@@ -104,7 +104,7 @@ pub struct Top {
 }
 
 /// A cluster and its memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TopMemory {
     /// The cluster.
     pub name: String,
@@ -113,7 +113,7 @@ pub struct TopMemory {
 }
 
 /// A cluster and its fullest storage pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FullPool {
     /// The cluster.
     pub name: String,
@@ -124,7 +124,7 @@ pub struct FullPool {
 }
 
 /// A cluster and its warnings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TopWarnings {
     /// The cluster.
     pub name: String,
@@ -133,7 +133,7 @@ pub struct TopWarnings {
 }
 
 /// A cluster that is late or silent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TopSilent {
     /// The cluster.
     pub name: String,

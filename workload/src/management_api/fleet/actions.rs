@@ -9,15 +9,15 @@ use crate::domain::fleet::{self, Action};
 use crate::edge::{ApiError, Reply, Success, parse_json, read_body};
 
 /// One change for many clusters. `changes` belongs to `edit`.
-#[derive(Deserialize)]
-struct ActionsBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(in super::super) struct ActionsBody {
     action: ActionName,
     names: Vec<String>,
     #[serde(default)]
     changes: Option<ChangeBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ActionName {
     Edit,
@@ -25,16 +25,17 @@ enum ActionName {
 }
 
 /// What came of it for each cluster, in the order asked for.
-#[derive(Serialize)]
-pub(super) struct ActionsView {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in super::super) struct ActionsView {
     results: Vec<ResultView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct ResultView {
     name: String,
     /// The status that the same change gets for this cluster alone.
     status: u16,
+    #[schema(required)]
     error: Option<String>,
 }
 

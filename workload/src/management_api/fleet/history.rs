@@ -11,7 +11,8 @@ use crate::edge::{Reply, Success};
 use crate::model::FleetHistoryPoint;
 
 /// Averages over one interval.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FleetHistoryPoint)]
 struct PointView {
     /// Beginning of the interval.
     #[serde(with = "time::serde::rfc3339")]
@@ -44,8 +45,8 @@ impl From<FleetHistoryPoint> for PointView {
 }
 
 /// The history of the fleet. Intervals in which no Management API ran have no point.
-#[derive(Serialize)]
-pub(super) struct FleetHistoryView {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in super::super) struct FleetHistoryView {
     #[serde(with = "time::serde::rfc3339")]
     from: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]

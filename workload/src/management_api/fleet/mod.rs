@@ -11,7 +11,10 @@ use salvo::{Request, Router};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(super) use self::actions::{ActionsBody, ActionsView};
 pub use self::clusters::Rendered;
+pub(super) use self::history::FleetHistoryView;
+pub(super) use self::warnings::WarningView;
 use crate::domain::fleet::Query;
 use crate::edge::{ApiError, LeanAnswers};
 

@@ -10,8 +10,8 @@ use crate::domain::warnings::Warning;
 use crate::edge::{Reply, Success};
 
 /// A warning of a cluster and since when it stands.
-#[derive(Serialize)]
-pub(super) struct WarningView {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in super::super) struct WarningView {
     cluster: String,
     #[serde(flatten)]
     warning: Warning,

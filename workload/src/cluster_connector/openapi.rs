@@ -1,0 +1,35 @@
+//! The operations of the Cluster Connector that the Management API does not have.
+
+use serde_json::json;
+
+use super::wire::{HeartbeatReply, JoinBody};
+use crate::edge::EmptyObject;
+use crate::model::Heartbeat;
+use crate::openapi::{Needs, Operation};
+
+/// All operations.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    const CLUSTER: &str = "/1.0/remote-cluster";
+    let own = |method, path, id, needs, summary| {
+        let operation = Operation::new(method, path, id, needs, summary).tags(&["connector"]);
+        operation.refuses(&[403, 429, 500, 503])
+    };
+    let signature =
+        json!({ "type": "string", "pattern": "^ClusterManager-1\\.0 [0-9A-Fa-f]{64}$" });
+    vec![
+        own("POST", CLUSTER, "joinCluster", Needs::Nothing,
+            "Enrols a cluster with a join token; the certificate in the body must be the one of the TLS connection")
+            .header("Authorization", &signature, "Signed form: an HMAC over the body with the token's secret")
+            .takes::<JoinBody>()
+            .gives::<EmptyObject>("It is enrolled")
+            .refuses(&[404, 409]),
+        own("DELETE", CLUSTER, "leaveCluster", Needs::Certificate, "A cluster removes itself")
+            .gives::<EmptyObject>("It is removed")
+            .refuses(&[404]),
+        own("POST", "/1.0/remote-cluster/status", "postClusterStatus", Needs::Certificate, "A heartbeat")
+            .takes::<Heartbeat>()
+            .gives::<HeartbeatReply>("It is stored")
+            .refuses(&[404]),
+    ]
+}

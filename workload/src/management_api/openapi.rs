@@ -1,0 +1,297 @@
+//! The operations of the Management API, and `GET /1.0/openapi.json`.
+
+use std::sync::Arc;
+
+use salvo::{Depot, Request, Response, handler};
+use serde_json::{Value, json};
+
+use super::{app, clusters, configuration, fleet, history, join_tokens, server};
+use crate::domain::fleet::{CompactRow, Summary};
+use crate::edge::{ApiError, EmptyObject};
+use crate::openapi::{Needs, Operation};
+
+const VIEWER: Needs = Needs::Role("viewer");
+const OPERATOR: Needs = Needs::Role("operator");
+const ADMIN: Needs = Needs::Role("admin");
+
+/// `GET /1.0/openapi.json`: the description of all this. Not in the envelope: programs that read such documents expect none.
+#[handler]
+pub(super) async fn get(
+    req: &mut Request,
+    depot: &mut Depot,
+    res: &mut Response,
+) -> Result<(), ApiError> {
+    let app = app(depot)?;
+    Arc::clone(&app.openapi).answer(req, res).await;
+    Ok(())
+}
+
+/// An operation for people who are logged in.
+fn own(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    needs: Needs,
+    summary: &'static str,
+) -> Operation {
+    let operation = Operation::new(method, path, id, needs, summary).tags(&["management"]);
+    operation.refuses(&[401, 403, 421, 500, 503])
+}
+
+/// An operation that anybody may use.
+fn open(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation::new(method, path, id, Needs::Nothing, summary)
+}
+
+/// All operations.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    [general(), of_clusters(), of_tokens(), of_fleet(), in_the_browser()].concat()
+}
+
+fn general() -> Vec<Operation> {
+    let any = json!({ "type": "object" });
+    vec![
+        own("GET", "/1.0", "getServer", Needs::Session, "Who is logged in")
+            .gives::<server::ServerView>("The person"),
+        open("GET", "/1.0/status", "getServiceStatus", "The service and its database are reachable")
+            .tags(&["management", "connector"])
+            .gives_null("Both are")
+            .refuses(&[429, 500, 503]),
+        own("GET", "/1.0/configuration", "getConfiguration", VIEWER, "The settings in force, secrets masked")
+            .gives_schema(&configuration::schema(), "The settings, in the order in which they are shown"),
+        own("GET", "/1.0/openapi.json", "getDescription", VIEWER, "This document")
+            .with_tag()
+            .answers(200, &json!({
+                "description": "An OpenAPI 3.1 document", "content": { "application/json": { "schema": any } },
+            })),
+    ]
+}
+
+fn of_clusters() -> Vec<Operation> {
+    vec![
+        chosen(
+            own("GET", "/1.0/remote-cluster", "listRemoteClusters", VIEWER,
+                "Clusters with all their data, without parameters all of them in the byte order of their names"),
+            &clusters::ClusterView::KEYS,
+        )
+        .with_tag()
+        .gives_list::<clusters::ClusterView>("The clusters; with `fields` only these keys"),
+        own("GET", "/1.0/remote-cluster/{name}", "getRemoteCluster", VIEWER, "One cluster")
+            .named()
+            .gives::<clusters::ClusterView>("The cluster"),
+        own("PATCH", "/1.0/remote-cluster/{name}", "patchRemoteCluster", OPERATOR,
+            "Changes description, thresholds and link; what is absent or null stays")
+            .named()
+            .takes::<clusters::ChangeBody>()
+            .gives::<EmptyObject>("It is changed"),
+        own("DELETE", "/1.0/remote-cluster/{name}", "deleteRemoteCluster", ADMIN,
+            "Removes a cluster from the manager: its certificate stops working at once")
+            .named()
+            .gives::<EmptyObject>("It is removed"),
+    ]
+}
+
+fn of_tokens() -> Vec<Operation> {
+    const TOKENS: &str = "/1.0/remote-cluster-join-token";
+    vec![
+        own(
+            "GET",
+            TOKENS,
+            "listJoinTokens",
+            VIEWER,
+            "Tokens that nobody used yet, the oldest first",
+        )
+        .gives_list::<join_tokens::JoinTokenView>("The tokens, never their texts"),
+        own(
+            "POST",
+            TOKENS,
+            "createJoinToken",
+            OPERATOR,
+            "Creates a token for one cluster; its text is shown once",
+        )
+        .takes::<join_tokens::NewTokenBody>()
+        .gives::<join_tokens::NewTokenView>("The token")
+        .refuses(&[409]),
+        own(
+            "DELETE",
+            "/1.0/remote-cluster-join-token/{name}",
+            "deleteJoinToken",
+            OPERATOR,
+            "Revokes the pending token of a cluster",
+        )
+        .named()
+        .gives_null("It is revoked"),
+        own(
+            "POST",
+            "/1.0/remote-cluster/{name}/rotation-token",
+            "createRotationToken",
+            ADMIN,
+            "Creates a token with which an enrolled cluster joins again, with another certificate; all else about it stays",
+        )
+        .named()
+        .takes::<join_tokens::RotationBody>()
+        .gives::<join_tokens::NewTokenView>("The token")
+        .refuses(&[409]),
+    ]
+}
+
+fn of_fleet() -> Vec<Operation> {
+    let within = |operation: Operation| {
+        let time = json!({ "type": "string", "format": "date-time" });
+        operation
+            .query("from", &time, "Beginning; without it 24 hours before the end")
+            .query("to", &time, "End; without it now")
+            .with_tag()
+    };
+    let events = json!({
+        "description": "Events called `fleet`: `data` has the `clusters` that were added, removed or changed (null: load \
+            everything again) and whether the list of join `tokens` changed. One a second at most.",
+        "content": { "text/event-stream": { "schema": { "type": "string" } } },
+    });
+    vec![
+        chosen(
+            own("GET", "/1.0/fleet/clusters", "listFleet", VIEWER, "Clusters in few figures"),
+            &CompactRow::KEYS,
+        )
+        .with_tag()
+        .gives_list::<CompactRow>("The clusters; with `fields` only these keys"),
+        own("GET", "/1.0/fleet/summary", "getFleetSummary", VIEWER, "The fleet in few numbers")
+            .with_tag()
+            .gives::<Summary>("The numbers"),
+        within(own(
+            "GET",
+            "/1.0/fleet/history",
+            "getFleetHistory",
+            VIEWER,
+            "The history of the fleet",
+        ))
+        .gives::<fleet::FleetHistoryView>("At most 500 points"),
+        within(own(
+            "GET",
+            "/1.0/fleet/history/{name}",
+            "getClusterHistory",
+            VIEWER,
+            "The history of a cluster",
+        ))
+        .named()
+        .gives::<history::HistoryView>("At most 500 points"),
+        own(
+            "POST",
+            "/1.0/fleet/actions",
+            "actOnClusters",
+            OPERATOR,
+            "Does the same to many clusters",
+        )
+        .takes::<fleet::ActionsBody>()
+        .gives::<fleet::ActionsView>("What came of it for each cluster"),
+        own(
+            "GET",
+            "/1.0/fleet/events",
+            "followFleet",
+            VIEWER,
+            "What changes, as it happens (server-sent events)",
+        )
+        .header("Last-Event-ID", &json!({ "type": "string" }), "The last event that was received")
+        .answers(200, &events),
+        chosen(
+            own("GET", "/1.0/warnings", "listWarnings", VIEWER, "The warnings of all clusters"),
+            &[],
+        )
+        .with_tag()
+        .gives_list::<fleet::WarningView>("The warnings, cluster by cluster"),
+    ]
+}
+
+/// Which clusters, in which order, and which part of them.
+fn chosen(operation: Operation, keys: &[&str]) -> Operation {
+    let text = json!({ "type": "string" });
+    let operation = operation
+        .query("filter", &text, "Text in the name or the description, in any case")
+        .query("state", &text, "States, separated by commas: online, waiting, stale, never, offline")
+        .query("warning", &text, "Kinds of warnings, separated by commas")
+        .query(
+            "sort",
+            &text,
+            "name, description, state, seen, members, instances, memory, storage, pool, load, warnings or joined; with `-` \
+             before it in descending order",
+        )
+        .query("limit", &json!({ "type": "integer", "minimum": 1, "maximum": 10000 }), "Most clusters")
+        .query("after", &text, "Name of the last cluster of the page before");
+    if keys.is_empty() {
+        return operation;
+    }
+    operation.query("fields", &text, "Keys that the clusters should have, separated by commas")
+}
+
+fn in_the_browser() -> Vec<Operation> {
+    let redirect = |description: &str| -> Value {
+        json!({ "description": description, "headers": { "Location": { "schema": { "type": "string" } } } })
+    };
+    let to_ui = json!({
+        "description": "To the web UI",
+        "headers": { "Location": { "schema": { "type": "string", "enum": ["/ui/"] } } },
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Envelope" } } },
+    });
+    let file = json!({
+        "description": "The file; the single page where there is none",
+        "content": {
+            "text/html": { "schema": { "type": "string" } },
+            "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
+        },
+    });
+    let text = json!({ "type": "string" });
+    let tail = json!({
+        "name": "path", "in": "path", "required": true, "schema": text, "description": "Rest of the path, may have `/`",
+    });
+    let answers = |answers: &str| json!({ "description": answers });
+    vec![
+        open("GET", "/status", "probeStatus", "Probe, over plain HTTP on the status port of either service")
+            .tags(&["probe"])
+            .answers(200, &answers("The database answers"))
+            .answers(500, &answers("The database does not answer")),
+        open("GET", "/", "getRoot", "To the web UI; on the Cluster Connector the versions of the API")
+            .tags(&["management", "connector"])
+            .gives_schema(&json!({ "type": "array", "items": text, "minItems": 1 }), "Versions (Cluster Connector)")
+            .answers(308, &to_ui)
+            .refuses(&[403, 421, 429]),
+        open("GET", "/ui", "getUi", "To the web UI").tags(&["ui"]).answers(308, &to_ui).refuses(&[421]),
+        open("GET", "/ui/{path}", "getUiFile", "A file of the web UI")
+            .parameter(&tail)
+            .tags(&["ui"])
+            .answers(200, &file)
+            .answers(301, &redirect("To the page without its file name"))
+            .answers(304, &json!({ "description": "Unchanged" }))
+            .refuses(&[400, 403, 404, 421]),
+        open("GET", "/oidc/login", "oidcLogin", "Begins a login at the identity provider")
+            .query("next", &text, "Where to go afterwards, below `/ui/`")
+            .tags(&["oidc"])
+            .answers(302, &redirect("To the identity provider; sets a cookie for this login"))
+            .answers(303, &redirect("Back to the login page with the reason"))
+            .refuses(&[403, 421, 429, 500, 503]),
+        open("GET", "/oidc/callback", "oidcCallback", "Where the identity provider sends the browser back to")
+            .query("state", &text, "Which login it is")
+            .query("code", &text, "What the provider gives for a session")
+            .query("error", &text, "Why the provider refuses")
+            .query("error_description", &text, "The same for people; not used")
+            .tags(&["oidc"])
+            .answers(303, &redirect("Logged in, or back to the login page with the reason"))
+            .refuses(&[400, 401, 403, 421, 429, 500, 503]),
+        open("GET", "/oidc/logout", "oidcLogout", "Ends the session")
+            .tags(&["oidc"])
+            .answers(302, &redirect("To the login page"))
+            .refuses(&[403, 421, 500, 503]),
+        open("POST", "/oidc/logout", "oidcLogoutByScript", "Ends the session and says where to go")
+            .tags(&["oidc"])
+            .gives_schema(
+                &json!({ "type": "object", "required": ["redirect"], "properties": { "redirect": text } }),
+                "The identity provider's logout page, or ours",
+            )
+            .refuses(&[403, 415, 421, 500, 503]),
+    ]
+}
