@@ -35,6 +35,7 @@ main() {
   step "Packages and modules" "$LOGS/install.log" "$ROOT/tools/install.sh" up
   ui_checks
   rust_checks
+  stage "API description" api_description
   stage "Rust documentation" rust_documentation
   optional cargo-deny "Dependency rules" dependency_rules
   optional shellcheck "Shell scripts" shell_scripts

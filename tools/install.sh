@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing and nothing else: Debian's packages and the npm modules of the repository's packages.
+# Installs what is missing and nothing else: Debian's packages, the npm modules of the repository's packages, and the Python
+# packages of the tests.
 #
 #   tools/install.sh up|test
 #
@@ -43,6 +44,7 @@ missing_packages() {
     [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || printf '%s\n' chromium chromium-sandbox
     [[ -x /usr/sbin/haproxy ]] || printf '%s\n' haproxy
     command -v prometheus >/dev/null || printf '%s\n' prometheus
+    python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
   fi
 }
 
@@ -73,6 +75,18 @@ npm_modules() {
   DONE+=("npm modules of $1")
 }
 
+# The packages of tests/schemathesis, in a folder of their own; a copy of their list is kept with them.
+python_packages() {
+  local folder=$ROOT/.dev/schemathesis list=$ROOT/tests/schemathesis/requirements.txt
+  if cmp -s -- "$list" "$folder/requirements.txt"; then return; fi
+  rm -rf -- "$folder"
+  if ! { python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check -r "$list"; }; then
+    die "the Python packages cannot be installed: see whether this works: python3 -m venv .dev/schemathesis"
+  fi
+  cp -- "$list" "$folder/requirements.txt"
+  DONE+=("schemathesis")
+}
+
 case ${1:-} in
   up | test) purpose=$1 ;;
   *) die "say what for: tools/install.sh up|test" ;;
@@ -82,5 +96,8 @@ need_node
 need_packages "$purpose"
 npm_modules ui
 npm_modules tests/identity-provider
-if [[ $purpose == test ]]; then npm_modules tests/browser; fi
+if [[ $purpose == test ]]; then
+  npm_modules tests/browser
+  python_packages
+fi
 if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

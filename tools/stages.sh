@@ -67,6 +67,12 @@ rust_checks() {
   stage "Rust lint" cargo clippy --locked --workspace --all-targets -- -D warnings
 }
 
+# The written description of the API is the one that the program prints.
+api_description() {
+  cd -- "$ROOT" && cargo run -q --locked -p microcloud-cluster-manager -- openapi | diff docs/openapi.json - >&2 ||
+    die "docs/openapi.json is old: run ./dev generate"
+}
+
 rust_documentation() {
   RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 }

@@ -112,6 +112,14 @@ async fn lim_05_bad_values_are_named_and_nothing_is_stored() {
         ),
         (json!({"member_statuses": {}}), "invalid JSON: invalid type: map"),
         (
+            json!({"member_statuses": [["Online", 3]]}),
+            "invalid JSON: invalid type: sequence, expected an object",
+        ),
+        (
+            json!({"storage_pool_usages": [[]]}),
+            "invalid JSON: invalid type: sequence, expected an object",
+        ),
+        (
             json!({"member_statuses": [{"status": "Online", "count": -3}]}),
             "member_statuses must not be negative",
         ),

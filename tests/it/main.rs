@@ -25,6 +25,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod schemathesis;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

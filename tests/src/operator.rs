@@ -90,7 +90,7 @@ impl EventStream {
                 continue;
             }
             let chunk = self.answer.chunk();
-            let chunk = tokio::time::timeout(std::time::Duration::from_secs(60), chunk).await;
+            let chunk = tokio::time::timeout(std::time::Duration::from_mins(1), chunk).await;
             match chunk.expect("at least a comment within a minute") {
                 Ok(Some(bytes)) => self.text.push_str(std::str::from_utf8(&bytes).unwrap()),
                 Ok(None) | Err(_) => return None,

@@ -4,11 +4,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program of this workspace, built beside the tests.
+/// Where measurements find the programs: those of tests are not optimised.
+#[expect(clippy::disallowed_methods, reason = "not a setting of the product")]
+fn programs() -> Option<PathBuf> {
+    std::env::var("PROGRAMS").ok().map(PathBuf::from)
+}
+
+/// A program of this workspace, built beside the tests or in the folder `PROGRAMS`.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.ancestors().nth(2).unwrap().join(name);
+    let folder = match programs() {
+        Some(folder) => folder,
+        None => tests.ancestors().nth(2).unwrap().to_owned(),
+    };
+    let path = folder.join(name);
     assert!(path.exists(), "{} is not built: run the tests with ./dev test", path.display());
     path
 }
@@ -32,6 +42,12 @@ impl Process {
         guarded.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = guarded.spawn().expect("setpriv of util-linux starts the program");
         Self { child, log: log.to_owned() }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it wrote so far.

@@ -6,7 +6,9 @@ use salvo::{Depot, Request, Response, handler};
 use serde_json::{Value, json};
 
 use super::{app, clusters, configuration, fleet, history, join_tokens, server};
-use crate::domain::fleet::{CompactRow, Summary};
+use crate::domain::fleet::{CompactRow, Query, Summary};
+use crate::domain::freshness::Freshness;
+use crate::domain::warnings;
 use crate::edge::{ApiError, EmptyObject};
 use crate::openapi::{Needs, Operation};
 
@@ -143,7 +145,8 @@ fn of_tokens() -> Vec<Operation> {
 
 fn of_fleet() -> Vec<Operation> {
     let within = |operation: Operation| {
-        let time = json!({ "type": "string", "format": "date-time" });
+        let time =
+            json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "maxLength": 0 }] });
         operation
             .query("from", &time, "Beginning; without it 24 hours before the end")
             .query("to", &time, "End; without it now")
@@ -211,22 +214,33 @@ fn of_fleet() -> Vec<Operation> {
 /// Which clusters, in which order, and which part of them.
 fn chosen(operation: Operation, keys: &[&str]) -> Operation {
     let text = json!({ "type": "string" });
+    let list = |words: &[&str]| {
+        let word = format!("({})", words.join("|"));
+        json!({ "type": "string", "pattern": format!("^({word}(,{word})*)?$") })
+    };
+    let orders: Vec<String> =
+        Query::ORDERS.iter().flat_map(|key| [(*key).to_owned(), format!("-{key}")]).collect();
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 10_000 });
+    let states = Freshness::ALL.map(Freshness::as_str);
     let operation = operation
         .query("filter", &text, "Text in the name or the description, in any case")
-        .query("state", &text, "States, separated by commas: online, waiting, stale, never, offline")
-        .query("warning", &text, "Kinds of warnings, separated by commas")
+        .query("state", &list(&states), "States, separated by commas")
+        .query("warning", &list(&warnings::KINDS), "Kinds of warnings, separated by commas")
         .query(
             "sort",
-            &text,
-            "name, description, state, seen, members, instances, memory, storage, pool, load, warnings or joined; with `-` \
-             before it in descending order",
+            &json!({ "type": "string", "enum": orders }),
+            "What to sort by, with `-` before it in descending order; without it by name",
         )
-        .query("limit", &json!({ "type": "integer", "minimum": 1, "maximum": 10000 }), "Most clusters")
+        .query("limit", &limit, "Most clusters")
         .query("after", &text, "Name of the last cluster of the page before");
     if keys.is_empty() {
         return operation;
     }
-    operation.query("fields", &text, "Keys that the clusters should have, separated by commas")
+    operation.query(
+        "fields",
+        &list(keys),
+        "Keys that the clusters should have, separated by commas",
+    )
 }
 
 fn in_the_browser() -> Vec<Operation> {

@@ -1,5 +1,9 @@
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Most entries in each list of a heartbeat.
@@ -16,7 +20,7 @@ const MAX_HISTORY_POOL_NAME: usize = 63;
 #[serde(default)]
 pub struct Heartbeat {
     /// MicroCeph members by state.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "objects")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub ceph_statuses: Vec<StatusCount>,
     /// Number of CPUs; members of every release so far send 0.
@@ -44,19 +48,19 @@ pub struct Heartbeat {
     #[schema(value_type = Option<i64>)]
     pub memory_usage: i64,
     /// Storage pools: a local pool once per member, a remote one once.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "objects")]
     #[schema(value_type = Option<Vec<Object>>)]
     pub storage_pool_usages: Vec<StoragePoolUsage>,
     /// LXD cluster members by state.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "objects")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub member_statuses: Vec<StatusCount>,
     /// Instances of all projects by state.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "objects")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub instance_statuses: Vec<StatusCount>,
     /// Metrics of the members.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "objects")]
     #[schema(value_type = Option<Vec<MemberMetrics>>)]
     pub server_metrics: Vec<MemberMetrics>,
     /// Address of the cluster's own web UI.
@@ -213,6 +217,34 @@ impl StatusCount {
     #[must_use]
     pub fn sum(list: &[Self]) -> i64 {
         list.iter().fold(0, |sum, entry| sum.saturating_add(entry.count))
+    }
+}
+
+/// A list of objects; null is an empty one. A derived `Deserialize` also takes a list of values for an object: we do not.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let list: Option<Vec<OfObject<T>>> = Option::deserialize(from)?;
+    Ok(list.unwrap_or_default().into_iter().map(|OfObject(value)| value).collect())
+}
+
+struct OfObject<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OfObject<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }
 

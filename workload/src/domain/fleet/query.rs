@@ -47,22 +47,39 @@ enum Key {
     Joined,
 }
 
-const KEYS: [(&str, Key); 12] = [
-    ("name", Key::Name),
-    ("description", Key::Description),
-    ("state", Key::State),
-    ("seen", Key::Seen),
-    ("members", Key::Members),
-    ("instances", Key::Instances),
-    ("memory", Key::Memory),
-    ("storage", Key::Storage),
-    ("pool", Key::Pool),
-    ("load", Key::Load),
-    ("warnings", Key::Warnings),
-    ("joined", Key::Joined),
+/// In the order of [`Query::ORDERS`].
+const KEYS: [Key; 12] = [
+    Key::Name,
+    Key::Description,
+    Key::State,
+    Key::Seen,
+    Key::Members,
+    Key::Instances,
+    Key::Memory,
+    Key::Storage,
+    Key::Pool,
+    Key::Load,
+    Key::Warnings,
+    Key::Joined,
 ];
 
 impl Query {
+    /// What a list can be sorted by.
+    pub const ORDERS: [&str; 12] = [
+        "name",
+        "description",
+        "state",
+        "seen",
+        "members",
+        "instances",
+        "memory",
+        "storage",
+        "pool",
+        "load",
+        "warnings",
+        "joined",
+    ];
+
     /// Parses what was asked for, each part as text.
     ///
     /// # Errors
@@ -70,9 +87,9 @@ impl Query {
     /// [`Error::Invalid`] names the part that cannot be understood and says what can.
     pub fn parse(part: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let given = |name| part(name).filter(|text| !text.is_empty());
-        let list = |name| {
-            let text = given(name).unwrap_or_default();
-            text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        let list = |name| match given(name) {
+            Some(text) => text.split(',').map(str::to_owned).collect::<Vec<_>>(),
+            None => Vec::new(),
         };
         let states =
             list("state").iter().map(|state| parse_state(state)).collect::<Result<_, _>>()?;
@@ -80,7 +97,7 @@ impl Query {
         if let Some(unknown) = warnings.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
             return Err(invalid("warning", &KINDS, unknown));
         }
-        let limit = given("limit").map(|text| match text.parse() {
+        let limit = part("limit").map(|text| match text.parse() {
             Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
             _ => Err(Error::Invalid(format!("limit must be 1 to {MAX_LIMIT}"))),
         });
@@ -88,7 +105,7 @@ impl Query {
             filter: given("filter").map(|text| text.to_lowercase()),
             states,
             warnings,
-            sort: given("sort").map(|text| Sort::parse(&text)).transpose()?.unwrap_or_default(),
+            sort: part("sort").map(|text| Sort::parse(&text)).transpose()?.unwrap_or_default(),
             limit: limit.transpose()?,
             after: given("after"),
         })
@@ -155,9 +172,10 @@ impl Sort {
             Some(key) => (key, true),
             None => (text, false),
         };
-        let known = KEYS.iter().find(|(name, _)| *name == key);
-        let (_, key) = known.ok_or_else(|| invalid("sort", &KEYS.map(|(name, _)| name), key))?;
-        Ok(Self { key: *key, descending })
+        let mut known = Query::ORDERS.iter().zip(KEYS);
+        let known = known.find(|(name, _)| **name == key);
+        let (_, key) = known.ok_or_else(|| invalid("sort", &Query::ORDERS, key))?;
+        Ok(Self { key, descending })
     }
 
     fn compare(self, one: &Entry, other: &Entry) -> Ordering {
@@ -271,7 +289,7 @@ mod tests {
 
     #[test]
     fn pages_put_together_are_the_list() {
-        for (sort, _) in KEYS {
+        for sort in Query::ORDERS {
             for sort in [sort.to_owned(), format!("-{sort}")] {
                 let whole = ask(&format!("sort={sort}")).unwrap();
                 let mut pages = vec![ask(&format!("sort={sort}&limit=2")).unwrap()];
@@ -294,6 +312,8 @@ mod tests {
             ),
             ("sort=-size", "sort has the unknown value \"size\""),
             ("warning=heat", "warning has the unknown value \"heat\""),
+            ("state=online,", "state has the unknown value \"\""),
+            ("sort=", "sort has the unknown value \"\""),
             ("limit=0", "limit must be 1 to 10000"),
             ("limit=-1", "limit must be 1 to 10000"),
             ("sort=load&after=kiel", "after names a cluster that is not there"),

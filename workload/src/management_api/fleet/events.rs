@@ -63,7 +63,7 @@ async fn send(mut body: BodySender, mut events: Subscription, stop: Cancellation
     };
     let send = tokio::time::timeout(LIFE, send);
     // However it ends, the browser comes back if it wants more.
-    drop(stop.run_until_cancelled(send).await);
+    let _ = stop.run_until_cancelled(send).await;
 }
 
 fn written(FleetEvent { id, clusters, tokens }: FleetEvent) -> String {

@@ -1,0 +1,115 @@
+//! Generated requests: schemathesis reads the description of the API, sends what it allows and what it does not, and compares the
+//! answers with it.
+
+use std::path::Path;
+use std::process::Command;
+
+use end_to_end_tests::{Deployment, Process, Service};
+use serde_json::Value;
+
+/// Runs schemathesis on operations with one tag; panics with its report when it finds anything.
+async fn explore(deployment: &Deployment, url: &str, tag: &str, arguments: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let program = root.join(".dev/schemathesis/bin/schemathesis");
+    assert!(program.exists(), "schemathesis is not installed: run the tests with ./dev test");
+    // Who asks is in a header or a certificate that each request has; a request without it is the subject of other tests.
+    let mut document: Value =
+        serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    document["components"].as_object_mut().unwrap().remove("securitySchemes");
+    for path in document["paths"].as_object_mut().unwrap().values_mut() {
+        let operations = path.as_object_mut().unwrap();
+        // The other service has the same path, and other methods.
+        operations
+            .retain(|_, operation| operation["tags"].as_array().unwrap().contains(&tag.into()));
+        for operation in operations.values_mut() {
+            drop(operation.as_object_mut().unwrap().remove("security"));
+            if let Some(Value::Array(parameters)) = operation.get_mut("parameters") {
+                // Which keys are asked for decides which ones are there.
+                parameters.retain(|parameter| parameter["name"] != "fields");
+            }
+        }
+    }
+    document["paths"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, path| path.as_object().is_some_and(|path| !path.is_empty()));
+    let description = deployment.file(&format!("openapi-{tag}.json"));
+    std::fs::write(&description, document.to_string()).unwrap();
+    let log = deployment.file(&format!("schemathesis-{tag}.log"));
+    // It keeps notes in the folder that it runs in.
+    let mut command = Command::new("env");
+    command.arg("-C").arg(deployment.directory()).arg(program);
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", deployment.directory())
+        .arg("run")
+        .arg(description)
+        .args(["--url", url, "--include-tag", tag, "--phases", "coverage,fuzzing"])
+        // The same requests each time; the bound is one of time for slow machines only.
+        .args(["--max-examples", "20", "--seed", "1", "--max-time", "45", "--workers", "2"])
+        // `/` answers every method, as published.
+        .args(["--exclude-operation-id", "getRoot"])
+        .args(["--request-timeout", "20", "--warnings", "off"])
+        // A name that may be anything is of no cluster, and a time may be before another one.
+        .args(["--exclude-checks", "positive_data_acceptance"])
+        .arg("--tls-verify")
+        .arg(deployment.certificates.ca_file())
+        .args(arguments);
+    let mut running = Process::start(&command, &log);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(5);
+    let status = loop {
+        if let Some(status) = running.ended() {
+            break status;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "schemathesis does not end: {}",
+            running.log()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert!(status.success(), "{}", running.log());
+    assert!(running.log().contains("passed"), "{}", running.log());
+}
+
+#[tokio::test]
+async fn the_management_api_answers_generated_requests_as_described() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let management = deployment.start(Service::ManagementApi).await;
+    drop(deployment.enrol("lyon").await);
+    let admin = deployment.logged_in("admin@example.com").await;
+    let name = "__Host-mcm-session";
+    let session = format!("Cookie: {name}={}", admin.cookie(name).unwrap());
+    let origin = "Sec-Fetch-Site: same-origin";
+    // Events do not end.
+    let arguments = ["-H", &session, "-H", origin, "--exclude-operation-id", "followFleet"];
+    explore(&deployment, &deployment.origin(), "management", &arguments).await;
+    assert!(
+        !management.process.log().contains("\"level\":\"ERROR\""),
+        "{}",
+        management.process.log()
+    );
+}
+
+#[tokio::test]
+async fn the_cluster_connector_answers_generated_requests_as_described() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let (certificate, key) = (deployment.file("member.crt"), deployment.file("member.key"));
+    std::fs::write(&certificate, member.identity().certificate_pem()).unwrap();
+    std::fs::write(&key, member.identity().key_pem()).unwrap();
+    let identity = [certificate.to_str().unwrap(), key.to_str().unwrap()];
+    let url = format!("https://{}", deployment.connector_address());
+    let arguments = ["--request-cert", identity[0], "--request-cert-key", identity[1]];
+    // A cluster that has left gets 403 ever after.
+    let arguments = [&arguments[..], &["--exclude-operation-id", "leaveCluster"]].concat();
+    explore(&deployment, &url, "connector", &arguments).await;
+    assert!(
+        !connector.process.log().contains("\"level\":\"ERROR\""),
+        "{}",
+        connector.process.log()
+    );
+}
