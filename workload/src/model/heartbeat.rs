@@ -106,12 +106,15 @@ pub struct StoragePoolUsage {
 pub struct MemberMetrics {
     /// The member's name.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub member: String,
     /// What the metrics are of; members send `LXD`.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub service: String,
     /// Prometheus's text format.
     #[serde(deserialize_with = "null_is_default")]
+    #[schema(value_type = Option<String>)]
     pub metrics: String,
 }
 
