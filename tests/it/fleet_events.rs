@@ -12,10 +12,11 @@ const EVENTS: &str = "/1.0/fleet/events";
 
 /// The names in the next event that has some; every event on the way adds to what was heard of the tokens.
 async fn next(events: &mut EventStream) -> (u64, Value) {
-    let block = events.next().await.expect("an event within the time of the test");
+    let block = events.next().await.unwrap();
     let field = |name: &str| {
-        let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        lines.last().unwrap_or_else(|| panic!("no {name} in {block:?}")).to_owned()
+        let mut lines =
+            block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        lines.next_back().unwrap_or_else(|| panic!("no {name} in {block:?}")).to_owned()
     };
     assert_eq!(field("event"), "fleet");
     (field("id").parse().unwrap(), serde_json::from_str(&field("data")).unwrap())
