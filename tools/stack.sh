@@ -135,6 +135,7 @@ make_settings() {
     OIDC_CLIENT_ID=mcm-web
     "OIDC_CLIENT_SECRET=$CLIENT_SECRET"
     "OIDC_CA_FILE=$STACK_DIR/tls/ca.crt"
+    SHUTDOWN_DRAIN_SECONDS=0
     SHUTDOWN_GRACE_SECONDS=5
     "LOG_LEVEL=${LOG_LEVEL:-info}"
   )

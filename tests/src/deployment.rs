@@ -107,6 +107,7 @@ impl Deployment {
             ("OIDC_CLIENT_SECRET", CLIENT_SECRET.into()),
             ("OIDC_CA_FILE", self.certificates.ca_file().display().to_string()),
             ("LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tokio_postgres=info".into()),
+            ("SHUTDOWN_DRAIN_SECONDS", "0".into()),
             ("SHUTDOWN_GRACE_SECONDS", "5".into()),
         ];
         // Tests ask more, and faster, than a fleet would from one address; those about the limits set their own.

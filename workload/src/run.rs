@@ -14,13 +14,14 @@ use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
+use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
 use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
-use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
+use crate::{cluster_connector, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
@@ -62,7 +63,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
     let unit = Unit::new(&config, &identity)?;
     let forward = unit.forward(&config)?;
-    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics, forward);
+    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
     let app = Arc::new(cluster_connector::App::new(
         &config,
         unit.pool.clone(),
@@ -80,7 +81,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
     unit.forget_idle_clients(&config, limits.tables());
-    unit.tasks.spawn(history::keep(unit.pool.clone(), config.history, unit.stop.clone()));
+    let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
+    unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
     unit.serve(&config, tls, cluster_connector::LIMITS, service).await
 }
@@ -104,9 +106,12 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         app.public_url.origin()
     );
     let presented = Presented::new(identity);
-    let follow =
-        Arc::clone(&presented).follow(path.to_owned(), unit.metrics.clone(), unit.stop.clone());
-    unit.tasks.spawn(follow);
+    let follow = Arc::clone(&presented).follow(
+        path.to_owned(),
+        unit.metrics.clone(),
+        unit.life.stop.clone(),
+    );
+    unit.life.tasks.spawn(follow);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
     unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
@@ -185,10 +190,7 @@ fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
 struct Unit {
     pool: Pool,
     metrics: Metrics,
-    /// Work that ends before the process does.
-    tasks: TaskTracker,
-    /// Cancelled when the process is asked to stop.
-    stop: CancellationToken,
+    life: Lifecycle,
 }
 
 impl Unit {
@@ -196,7 +198,7 @@ impl Unit {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
         metrics.certificate_ends(identity.not_after());
         let pool = Pool::new(&config.database)?;
-        Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop: CancellationToken::new() })
+        Ok(Self { pool, metrics, life: Lifecycle::default() })
     }
 
     /// Starts the way of the clusters' metrics to Prometheus, if there is one.
@@ -206,14 +208,15 @@ impl Unit {
             RemoteWrite::new(url, tls::client_config(None)?, remote_write::Options::default())
                 .map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
-        forward.run(self.stop.clone(), &self.tasks);
+        forward.run(self.life.stop.clone(), &self.life.tasks);
         Ok(Some(forward))
     }
 
     /// Keeps the tables of the rate limits small, and says whom those limits are about.
     fn forget_idle_clients(&self, config: &Config, tables: Vec<Arc<dyn Forget>>) {
         let interval = config.rate_limit.cleanup_interval;
-        self.tasks.spawn(rate_limit::forget_regularly(tables, interval, self.stop.clone()));
+        let forget = rate_limit::forget_regularly(tables, interval, self.life.stop.clone());
+        self.life.tasks.spawn(forget);
         tracing::info!("{}", Peers::new(&config.balancer));
     }
 
@@ -225,16 +228,16 @@ impl Unit {
         limits: Limits,
         service: Service,
     ) -> Result<(), StartError> {
-        let Self { pool, metrics, tasks, stop } = self;
+        let Self { pool, metrics, life } = self;
         let bind = |address, tls, limits| {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
-        let grace = config.shutdown_grace;
+        let (drain, grace) = (config.shutdown_drain, config.shutdown_grace);
         let api = bind(config.listen, Some(tls), limits)?.behind(&config.balancer);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
         let ready = CancellationToken::new();
         let probe_service =
-            status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
+            status_listener::service(pool.clone(), metrics, ready.clone(), life.draining.clone());
         // The probes stay until everything else has ended.
         let (probes_stop, probe_tasks) = (CancellationToken::new(), TaskTracker::new());
         let status_address =
@@ -242,13 +245,13 @@ impl Unit {
 
         tokio::select! {
             migrated = migrate_when_possible(&pool) => migrated?,
-            stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
+            stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
-        let address = api.serve(service, &tasks, stop.clone(), grace)?;
-        tasks.spawn(purge_regularly(pool, stop.clone()));
+        let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
+        life.tasks.spawn(purge_regularly(pool, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
-        lifecycle::until_stopped(stop, tasks, grace + Duration::from_secs(1)).await?;
+        life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
         probes_stop.cancel();
         Ok(())
     }

@@ -58,6 +58,9 @@ pub struct Config {
     /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
     /// and `warn` for commands.
     pub log_level: Option<String>,
+    /// How long a service that was asked to stop goes on while its readiness probe already says no, so that balancers send new
+    /// connections elsewhere: `SHUTDOWN_DRAIN_SECONDS`, 0 to 300, default 15.
+    pub shutdown_drain: Duration,
     /// How long a stopping service lets running requests finish: `SHUTDOWN_GRACE_SECONDS`, 0 to 300, default 20.
     pub shutdown_grace: Duration,
 }
@@ -132,6 +135,7 @@ impl Config {
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
             log_level: read.text("LOG_LEVEL"),
+            shutdown_drain: read.seconds("SHUTDOWN_DRAIN_SECONDS", 15, 0..=300),
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
         };
         read.finish(config)
