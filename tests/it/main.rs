@@ -7,6 +7,7 @@
     reason = "a test that meets something unexpected ends there"
 )]
 
+mod availability;
 mod command_line;
 mod crash;
 mod database;

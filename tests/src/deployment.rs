@@ -36,6 +36,8 @@ pub struct Deployment {
 
 /// A running service.
 pub struct Unit {
+    /// Which of the two it is.
+    pub service: Service,
     /// Its process.
     pub process: Process,
     /// Where its API listens.
@@ -165,21 +167,36 @@ impl Deployment {
     /// Starts a service without waiting for it.
     #[must_use]
     pub fn launch(&self, service: Service) -> Unit {
-        let n = self.running.fetch_add(1, Ordering::Relaxed);
-        let (name, public) = match service {
-            Service::ManagementApi => ("management-api", self.management_port),
-            Service::ClusterConnector => ("cluster-connector", self.connector_port),
+        let public = match service {
+            Service::ManagementApi => self.management_port,
+            Service::ClusterConnector => self.connector_port,
         };
         let port = if TcpListener::bind((self.address, public)).is_ok() {
             public
         } else {
             free_port(self.address)
         };
-        let status_port = free_port(self.address);
+        self.launch_at(service, port, free_port(self.address))
+    }
+
+    /// Starts a service again where a unit that has ended listened, and waits until it is ready.
+    pub async fn restart(&self, ended: &Unit) -> Unit {
+        let mut unit = self.launch_at(ended.service, ended.api.port(), ended.probes.port());
+        unit.until_ready().await;
+        unit
+    }
+
+    fn launch_at(&self, service: Service, port: u16, status_port: u16) -> Unit {
+        let n = self.running.fetch_add(1, Ordering::Relaxed);
+        let name = match service {
+            Service::ManagementApi => "management-api",
+            Service::ClusterConnector => "cluster-connector",
+        };
         let mut command = Command::new(program("microcloud-cluster-manager"));
         command.arg(name).envs(self.settings());
         command.env("SERVER_PORT", port.to_string()).env("STATUS_PORT", status_port.to_string());
         Unit {
+            service,
             process: Process::start(&command, &self.directory().join(format!("{name}-{n}.log"))),
             api: SocketAddr::new(self.address, port),
             probes: SocketAddr::new(self.address, status_port),
