@@ -4,48 +4,56 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster_simulator::{ClientError, ClientOptions, Member, STATUS_PATH};
-use end_to_end_tests::{Balancer, Deployment, Service, Unit};
+use cluster_simulator::{ClientError, ClientOptions, Member, Request, STATUS_PATH};
+use end_to_end_tests::{Balancer, DatabaseServer, Deployment, Service, Unit};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinSet;
 
 /// Clusters that send heartbeats without a pause, each like a member: two new connections per heartbeat, no second attempt.
 #[derive(Default)]
 struct Load {
-    members: JoinSet<()>,
+    members: JoinSet<(String, i64)>,
     failures: Arc<Mutex<Vec<String>>>,
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Load {
-    /// `of` clusters that reach their manager at `address`.
+    /// `of` clusters that reach their manager at `address`. The n-th heartbeat of each says that n bytes of memory are used.
     async fn start(deployment: &Deployment, of: usize, address: &str) -> Self {
         let mut load = Self::default();
         for n in 0..of {
-            let member = deployment.enrol(&format!("load-{n}")).await;
+            let name = format!("load-{n}");
+            let member = deployment.enrol(&name).await;
             let mut pin = member.pin().clone();
             pin.addresses = vec![address.to_owned()];
             // Far longer than any answer takes: a connection that hangs is a failure like any other.
-            let options = ClientOptions {
-                timeout: Some(Duration::from_secs(20)),
-                ..ClientOptions::default()
-            };
-            let member = Member::new(member.identity().clone(), pin).with_options(options);
-            let (failures, sent, stop) =
-                (Arc::clone(&load.failures), Arc::clone(&load.sent), Arc::clone(&load.stop));
+            let timeout = Some(Duration::from_secs(20));
+            let member = Member::new(member.identity().clone(), pin)
+                .with_options(ClientOptions { timeout, ..ClientOptions::default() });
+            let failures = Arc::clone(&load.failures);
+            let (sent, stop) = (Arc::clone(&load.sent), Arc::clone(&load.stop));
             load.members.spawn(async move {
+                let (mut acknowledged, mut n) = (0, 0);
                 while !stop.load(Ordering::SeqCst) {
-                    match member.request("POST", STATUS_PATH, b"{}".to_vec()).await {
+                    n += 1;
+                    let body = format!("{{\"memory_usage\":{n}}}").into_bytes();
+                    let failure = match member.request("POST", STATUS_PATH, body).await {
                         Ok(answer) if answer.status == 200 => {
+                            acknowledged = n;
                             sent.fetch_add(1, Ordering::SeqCst);
+                            continue;
                         }
-                        Ok(answer) => failures
-                            .lock()
-                            .unwrap()
-                            .push(format!("{}: {}", answer.status, answer.body)),
-                        Err(error) => failures.lock().unwrap().push(error.to_string()),
-                    }
+                        Ok(answer) => {
+                            let retry_after = answer.header("retry-after").unwrap_or("-");
+                            format!("{} {retry_after} {}", answer.status, answer.body)
+                        }
+                        Err(error) => error.to_string(),
+                    };
+                    failures.lock().unwrap().push(failure);
                 }
+                (name, acknowledged)
             });
         }
         load
@@ -56,20 +64,18 @@ impl Load {
         let until = self.sent.load(Ordering::SeqCst) + more;
         let deadline = Instant::now() + Duration::from_mins(1);
         while self.sent.load(Ordering::SeqCst) < until {
-            assert!(
-                Instant::now() < deadline,
-                "the load has come to a halt: {:?}",
-                self.failures.lock().unwrap().last()
-            );
+            let failures = || self.failures.lock().unwrap().last().cloned();
+            assert!(Instant::now() < deadline, "the load has come to a halt: {:?}", failures());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Ends the load. The answer has a line for each heartbeat that failed.
-    async fn finish(self) -> Vec<String> {
+    /// Ends the load. The answer has the last acknowledged heartbeat of each cluster and a line for each one that failed.
+    async fn finish(self) -> (Vec<(String, i64)>, Vec<String>) {
         self.stop.store(true, Ordering::SeqCst);
-        self.members.join_all().await;
-        std::mem::take(&mut *self.failures.lock().unwrap())
+        let acknowledged = self.members.join_all().await;
+        let failures = std::mem::take(&mut *self.failures.lock().unwrap());
+        (acknowledged, failures)
     }
 }
 
@@ -97,7 +103,7 @@ async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
             load.continue_for(60).await;
         }
     }
-    assert_eq!(load.finish().await, Vec::<String>::new());
+    assert_eq!(load.finish().await.1, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -120,4 +126,132 @@ async fn rel_08_a_draining_unit_is_not_ready_and_still_answers() {
     assert_eq!(connector.process.wait().await.code(), Some(0), "a second signal ends it");
     let gone = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
     assert!(matches!(gone, Err(ClientError::Connect { .. })), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowledged() {
+    let mut server = DatabaseServer::start().await;
+    let deployment = Deployment::on(server.database.clone());
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let address = deployment.connector_address().to_string();
+    let load = Load::start(&deployment, 4, &address).await;
+    let mut joined = Vec::new();
+    for round in 0..2 {
+        let tokens = [0, 1, 2].map(|n| deployment.token(&format!("join-{round}-{n}")));
+        let mut joins = JoinSet::new();
+        for token in tokens {
+            let member = deployment.member(&token);
+            joins.spawn(async move { (member.join(&token).await, token, member) });
+        }
+        load.continue_for(10 * round).await;
+        tokio::task::block_in_place(|| server.kill());
+        let mut lost = Vec::new();
+        while let Some(outcome) = joins.join_next().await {
+            let (result, token, member) = outcome.unwrap();
+            match result {
+                Ok(_) => joined.push(token),
+                Err(ClientError::Refused(answer)) => {
+                    assert_eq!(answer.status, 503, "{}", answer.body);
+                    lost.push((token, member));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        // Whatever comes in meanwhile gets an answer that says when to come back.
+        let refused = load.failures.lock().unwrap().len();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while load.failures.lock().unwrap().len() < refused + 4 {
+            assert!(Instant::now() < deadline, "nobody is refused while the database is away");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(connector.probe("/alive").await, Some(200));
+        assert_eq!(connector.probe("/ready").await, Some(500));
+        tokio::task::block_in_place(|| server.start_again());
+        let back = Instant::now();
+        load.continue_for(1).await;
+        println!("first heartbeat {:?} after the database was back", back.elapsed());
+        load.continue_for(20).await;
+        for (token, member) in lost {
+            member.join(&token).await.expect("the token is as it was, or the join was");
+            joined.push(token);
+        }
+    }
+    let (acknowledged, failures) = load.finish().await;
+    for failure in &failures {
+        assert!(failure.starts_with("503 5 "), "{failure}");
+    }
+    for (name, last) in acknowledged {
+        let stored = format!(
+            "SELECT memory_usage FROM remote_cluster_details JOIN remote_clusters ON id = remote_cluster_id
+              WHERE name = '{name}'"
+        );
+        assert!(server.database.count(&stored).await >= last, "{name}: {last} was acknowledged");
+    }
+    assert_eq!(server.database.count("SELECT count(*) FROM remote_clusters").await, 4 + 6);
+    assert_eq!(joined.len(), 6);
+}
+
+#[tokio::test]
+async fn rel_06_the_connector_follows_new_files_without_a_failed_request() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("CLUSTER_CONNECTOR_CERTIFICATE", "follow".into()));
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let address = deployment.connector_address();
+    let member = deployment.enrol("lyon").await;
+    let mut seen = vec![fingerprint(&deployment)];
+    // Four clients without a pin, as health checks and balancers are, and a connection that stays open all the time.
+    let (failed, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let mut clients = JoinSet::new();
+    for _ in 0..4 {
+        let (member, failed, stop) = (member.clone(), Arc::clone(&failed), Arc::clone(&stop));
+        clients.spawn(async move {
+            let heartbeat = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+            while !stop.load(Ordering::SeqCst) {
+                let answer = member.raw_request(&heartbeat, Some(member.identity())).await;
+                match answer {
+                    Ok(answer) if answer.status == 200 => {}
+                    other => failed.lock().unwrap().push(format!("{other:?}")),
+                }
+            }
+        });
+    }
+    for _ in 0..3 {
+        drop(deployment.certificates.issue("connector", address.ip()));
+        let new = fingerprint(&deployment);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while member.preflight().await.unwrap().fingerprint() != new {
+            assert!(Instant::now() < deadline, "{}", connector.process.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        seen.push(new);
+    }
+    stop.store(true, Ordering::SeqCst);
+    clients.join_all().await;
+    assert_eq!(*failed.lock().unwrap(), Vec::<String>::new());
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+    // Whoever pinned the first one notices.
+    let pinned = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
+    assert!(matches!(pinned, Err(ClientError::Fingerprint { .. })), "{pinned:?}");
+}
+
+#[tokio::test]
+async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificate() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    drop(deployment.certificates.issue("connector", deployment.connector_address().ip()));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !connector.process.log().contains("the certificate's files have changed") {
+        assert!(Instant::now() < deadline, "{}", connector.process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Of the certificate in the connector's files.
+fn fingerprint(deployment: &Deployment) -> String {
+    let file = deployment.directory().join("tls/connector/tls.crt");
+    cluster_simulator::fingerprint(&CertificateDer::from_pem_file(file).unwrap())
 }

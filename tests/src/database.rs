@@ -9,9 +9,14 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Creates an empty database.
+    /// Creates an empty database on the server that all tests share.
     pub async fn create() -> Self {
-        let this = Self { server: server(), name: format!("test_{}", Uuid::now_v7().simple()) };
+        Self::on(server()).await
+    }
+
+    /// Creates an empty database on a server.
+    pub(crate) async fn on(server: Config) -> Self {
+        let this = Self { server, name: format!("test_{}", Uuid::now_v7().simple()) };
         let admin = connect(&this.server).await;
         admin
             .batch_execute(&format!("CREATE DATABASE {}", this.name))

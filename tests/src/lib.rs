@@ -16,6 +16,7 @@
 mod balancer;
 mod certificates;
 mod database;
+mod database_server;
 mod deployment;
 mod operator;
 mod process;
@@ -23,6 +24,7 @@ mod process;
 pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
+pub use database_server::DatabaseServer;
 pub use deployment::{Deployment, Service, Unit};
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};

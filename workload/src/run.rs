@@ -1,5 +1,6 @@
 //! Wiring: from settings to running services. No logic of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
-use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
+use crate::tls::{self, ClientCertificates, Presented, Renewal, ServerIdentity, TlsError};
 use crate::{cluster_connector, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -77,8 +78,12 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         app.public_address,
         identity.fingerprint()
     );
-    // Clusters pin this certificate: it does not change while the service runs, whatever happens to the files.
-    let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
+    let presented = Presented::new(identity);
+    if let Some(path) = &config.connector.tls_path {
+        let follow = config.connector.follow_certificate;
+        unit.follow(&presented, path, if follow { Renewal::Present } else { Renewal::Report });
+    }
+    let tls = tls::server_config(presented, ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
     unit.forget_idle_clients(&config, limits.tables());
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
@@ -106,12 +111,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         app.public_url.origin()
     );
     let presented = Presented::new(identity);
-    let follow = Arc::clone(&presented).follow(
-        path.to_owned(),
-        unit.metrics.clone(),
-        unit.life.stop.clone(),
-    );
-    unit.life.tasks.spawn(follow);
+    unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
     unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
@@ -210,6 +210,13 @@ impl Unit {
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
         forward.run(self.life.stop.clone(), &self.life.tasks);
         Ok(Some(forward))
+    }
+
+    /// Looks after the files of the certificate.
+    fn follow(&self, presented: &Arc<Presented>, path: &Path, renewal: Renewal) {
+        let (metrics, stop) = (self.metrics.clone(), self.life.stop.clone());
+        let follow = Arc::clone(presented).follow(path.to_owned(), renewal, metrics, stop);
+        self.life.tasks.spawn(follow);
     }
 
     /// Keeps the tables of the rate limits small, and says whom those limits are about.

@@ -75,6 +75,9 @@ pub struct Connector {
     /// `CLUSTER_CONNECTOR_TLS_PATH`: directory with `tls.crt` and `tls.key`. Without it the service makes a long-lived pair
     /// once and keeps it in the data directory.
     pub tls_path: Option<PathBuf>,
+    /// `CLUSTER_CONNECTOR_CERTIFICATE`: `pinned`, the default, or `follow`: whether new files in `tls_path` are presented while
+    /// the service runs.
+    pub follow_certificate: bool,
     /// `HEARTBEAT_INTERVAL_SECONDS`, 1 to 86,400, default 60: what the answer to a heartbeat recommends.
     pub heartbeat_interval: Duration,
     /// `HEARTBEAT_MAX_BYTES`, default 64 MiB: the longest accepted heartbeat body.
@@ -111,6 +114,12 @@ impl Config {
             ),
             port: read.parsed("CLUSTER_CONNECTOR_PORT", 30_000, "a port, 1 to 65535"),
             tls_path: read.text("CLUSTER_CONNECTOR_TLS_PATH").map(PathBuf::from),
+            follow_certificate: read.checked(
+                "CLUSTER_CONNECTOR_CERTIFICATE",
+                "pinned",
+                |text| matches!(text, "pinned" | "follow"),
+                "pinned or follow",
+            ) == "follow",
             heartbeat_interval: read.seconds("HEARTBEAT_INTERVAL_SECONDS", 60, 1..=86_400),
             heartbeat_max_bytes: read.parsed("HEARTBEAT_MAX_BYTES", 64 << 20, "a number of bytes"),
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use client::client_config;
 pub use identity::ServerIdentity;
-pub use presented::Presented;
+pub use presented::{Presented, Renewal};
 pub use server::{ClientCertificates, server_config};
 
 use rustls::crypto::CryptoProvider;
