@@ -14,6 +14,7 @@ mod database;
 mod heartbeat;
 mod history;
 mod join;
+mod limits;
 mod login;
 mod management;
 mod metrics;

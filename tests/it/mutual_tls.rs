@@ -162,6 +162,39 @@ async fn mtls_06_the_first_heartbeat_after_a_restart_is_accepted() {
 }
 
 #[tokio::test]
+async fn mtls_07_authentication_looks_nothing_up_but_the_cluster_itself() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let db = deployment.database.connect().await;
+    db.batch_execute(
+        "INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
+              SELECT 'idle-' || n, '', sha256(n::text::bytea), now(), now() + interval '1 year'
+                FROM generate_series(1, 20000) AS n;
+         INSERT INTO remote_cluster_details (remote_cluster_id)
+              SELECT id FROM remote_clusters WHERE name LIKE 'idle-%';
+         ANALYZE",
+    )
+    .await
+    .unwrap();
+    let scanned = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'remote_cluster%'";
+    let found =
+        "SELECT sum(idx_scan)::bigint FROM pg_stat_user_tables WHERE relname = 'remote_clusters'";
+    let before = (deployment.database.count(scanned).await, deployment.database.count(found).await);
+    for _ in 0..30 {
+        assert_eq!(heartbeat(&member, Some(member.identity())).await, 200);
+    }
+    // The statistics arrive when the connector's connections have been idle for a moment.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while deployment.database.count(found).await < before.1 + 30 {
+        assert!(std::time::Instant::now() < deadline, "the index is not used");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert_eq!(heartbeat(&member, Some(member.identity())).await, 200);
+    }
+    assert_eq!(deployment.database.count(scanned).await, before.0, "no table was read through");
+}
+
+#[tokio::test]
 async fn mtls_08_a_certificate_out_of_its_validity_is_refused() {
     let deployment = Deployment::new().await;
     let _connector = deployment.start(Service::ClusterConnector).await;

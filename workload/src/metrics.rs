@@ -3,6 +3,7 @@
 //! Names and labels follow the Prometheus conventions: a unit in the name, `_total` for counters, labels with few values. No label
 //! names a person or a cluster. `docs/metrics.md` lists them all; a test holds the page against the program.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
@@ -12,6 +13,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::edge::rate_limit::{Limit, Refusals};
 use crate::remote_write::RemoteWrite;
 
 /// All metrics of one service. Cloning is cheap: the clones count together.
@@ -137,6 +139,20 @@ impl Metrics {
         self.registry.register(Box::new(Forwarding::new(forward.clone())?))
     }
 
+    /// Shows what the rate limits refuse.
+    ///
+    /// # Errors
+    ///
+    /// When it is shown already: a defect.
+    pub fn watch_limits(&self, limits: Vec<Arc<dyn Limit>>) -> Result<(), prometheus::Error> {
+        let refused = Opts::new(
+            "cluster_manager_rate_limit_refused_total",
+            "Requests that were answered with 429.",
+        );
+        let refused = IntCounterVec::new(refused, &["limit", "scope"])?;
+        self.registry.register(Box::new(Limits { limits, refused }))
+    }
+
     /// All metrics in the text exposition format, version 0.0.4.
     ///
     /// # Errors
@@ -146,6 +162,28 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+/// Reads the counts of the rate limits when Prometheus asks.
+struct Limits {
+    limits: Vec<Arc<dyn Limit>>,
+    refused: IntCounterVec,
+}
+
+impl Collector for Limits {
+    fn desc(&self) -> Vec<&Desc> {
+        self.refused.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        for Refusals { limit, scope, count } in
+            self.limits.iter().flat_map(|limit| limit.refusals())
+        {
+            let counter = self.refused.with_label_values(&[limit, scope]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.refused.collect()
     }
 }
 

@@ -13,7 +13,7 @@ use workload_config::{Config, PublicUrl};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
-use crate::edge::rate_limit::{self, Forget, Peers};
+use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -85,7 +85,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     }
     let tls = tls::server_config(presented, ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
-    unit.forget_idle_clients(&config, limits.tables());
+    unit.look_after(&config, limits.all())?;
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
     unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
@@ -114,7 +114,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
-    unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
+    unit.look_after(&config, vec![Arc::new(logins.clone())])?;
     let service = management_api::service(app, logins, &unit.metrics);
     unit.serve(&config, tls, management_api::LIMITS, service).await
 }
@@ -219,12 +219,14 @@ impl Unit {
         self.life.tasks.spawn(follow);
     }
 
-    /// Keeps the tables of the rate limits small, and says whom those limits are about.
-    fn forget_idle_clients(&self, config: &Config, tables: Vec<Arc<dyn Forget>>) {
+    /// Keeps the tables of the rate limits small, shows what they refuse, and says whom they are about.
+    fn look_after(&self, config: &Config, limits: Vec<Arc<dyn Limit>>) -> Result<(), StartError> {
+        self.metrics.watch_limits(limits.clone()).map_err(StartError::Metrics)?;
         let interval = config.rate_limit.cleanup_interval;
-        let forget = rate_limit::forget_regularly(tables, interval, self.life.stop.clone());
+        let forget = rate_limit::forget_regularly(limits, interval, self.life.stop.clone());
         self.life.tasks.spawn(forget);
         tracing::info!("{}", Peers::new(&config.balancer));
+        Ok(())
     }
 
     /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.

@@ -49,6 +49,9 @@ pub struct Config {
     pub grafana_base_url: String,
     /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
     pub prometheus_base_url: Option<Url>,
+    /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
+    /// and 64 MiB for the Management API.
+    pub bodies_max_bytes: Option<usize>,
     /// How long the history of clusters is kept.
     pub history: History,
     /// How much clients may ask for.
@@ -140,6 +143,7 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             prometheus_base_url: remote_write_url(&mut read),
+            bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
@@ -149,6 +153,16 @@ impl Config {
         };
         read.finish(config)
     }
+}
+
+fn bodies_max_bytes(read: &mut Reader<'_>) -> Option<usize> {
+    read.text("BODIES_MAX_BYTES")?;
+    let expected = "a number of bytes, at least 1048576";
+    let bytes = read.parsed("BODIES_MAX_BYTES", 0, expected);
+    if bytes < 1 << 20 {
+        read.refuse("BODIES_MAX_BYTES", expected);
+    }
+    Some(bytes)
 }
 
 /// `http://base` is what existing deployments write for "none".

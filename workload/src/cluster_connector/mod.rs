@@ -13,8 +13,8 @@ use salvo::{Router, Service, affix_state};
 use workload_config::Config;
 
 use crate::domain::heartbeat::HeartbeatWriter;
-use crate::edge::rate_limit::{Anonymous, Clusters, Forget, Joined, MonotonicClock, Peers};
-use crate::edge::{self, Limits};
+use crate::edge::rate_limit::{Anonymous, Clusters, Joined, Limit, MonotonicClock, Peers};
+use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
 use crate::seal::MasterKey;
 use crate::store::Pool;
@@ -28,6 +28,9 @@ pub const LIMITS: Limits = Limits {
     header_time: Duration::from_secs(5),
     idle: Duration::from_mins(1),
 };
+
+/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
+const BODIES_MAX_BYTES: usize = 256 << 20;
 
 /// How often clients may ask.
 #[derive(Clone)]
@@ -51,9 +54,9 @@ impl RateLimits {
         }
     }
 
-    /// What has clients to forget.
+    /// All of them.
     #[must_use]
-    pub fn tables(&self) -> Vec<Arc<dyn Forget>> {
+    pub fn all(&self) -> Vec<Arc<dyn Limit>> {
         let Self { preflight, joins, clusters } = self.clone();
         vec![Arc::new(preflight), Arc::new(joins), Arc::new(clusters)]
     }
@@ -74,6 +77,8 @@ pub struct App {
     pub heartbeat_interval: Duration,
     /// Longest heartbeat body in bytes.
     pub heartbeat_max_bytes: usize,
+    /// Most bytes of request bodies in memory at a time.
+    pub bodies_max_bytes: usize,
     /// Host names and addresses of the manager itself: no cluster may point its UI link at them.
     pub own_hosts: Vec<String>,
 }
@@ -99,6 +104,7 @@ impl App {
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
+            bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
             own_hosts,
         }
     }
@@ -108,6 +114,7 @@ impl App {
 #[must_use]
 pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
     let RateLimits { preflight, joins, clusters } = limits;
+    let bodies = BodyRoom::new(app.bodies_max_bytes);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
     let enrolled = Router::new()
         .hoop(clusters)
@@ -122,5 +129,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, metrics)
+    edge::service(router, bodies, metrics)
 }

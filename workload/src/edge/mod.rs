@@ -13,7 +13,7 @@ pub mod rate_limit;
 mod request_log;
 mod service;
 
-pub use body::{parse_json, read_body};
+pub use body::{Body, BodyRoom, parse_json, read_body};
 pub use client_certificate::presented_certificate;
 pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;

@@ -20,7 +20,7 @@ use workload_config::{Config, PublicUrl};
 
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
-use crate::edge::{self, ApiError, Limits, Redirect, Success};
+use crate::edge::{self, ApiError, BodyRoom, Limits, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
@@ -38,6 +38,8 @@ pub const LIMITS: Limits = Limits {
 
 /// Longest body of a request in bytes, and the time that it may take.
 const BODY_MAX_BYTES: usize = 256 << 10;
+/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
+const BODIES_MAX_BYTES: usize = 64 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
@@ -68,6 +70,7 @@ pub fn login_limit(config: &Config) -> Anonymous {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
+    let bodies = BodyRoom::new(app.config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES));
     let clusters =
         Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
             Router::with_path("{name}")
@@ -120,7 +123,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(api)
         .push(oidc)
         .push(ui);
-    edge::service(router, metrics)
+    edge::service(router, bodies, metrics)
 }
 
 /// `GET /` leads to the UI.
