@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster_simulator::{ClientError, ClientOptions, Member, Request, STATUS_PATH};
+use cluster_simulator::{
+    CertificateSpec, ClientError, ClientOptions, Identity, Member, Request, STATUS_PATH,
+};
 use end_to_end_tests::{Balancer, DatabaseServer, Deployment, Service, Unit};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -254,4 +256,55 @@ async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificat
 fn fingerprint(deployment: &Deployment) -> String {
     let file = deployment.directory().join("tls/connector/tls.crt");
     cluster_simulator::fingerprint(&CertificateDer::from_pem_file(file).unwrap())
+}
+
+/// Clusters that come back at once.
+const HERD: usize = 400;
+
+#[tokio::test]
+async fn rel_12_all_clusters_that_return_at_once_are_served_with_the_default_limits() {
+    let mut deployment = Deployment::new().await;
+    for (name, default) in [
+        ("RATE_LIMIT_REFILL_RATE", "1"),
+        ("RATE_LIMIT_BUCKET_SIZE", "30"),
+        ("RATE_LIMIT_UNKNOWN_PER_UNIT", "1000:5000"),
+        ("RATE_LIMIT_PREFLIGHT_PER_ADDRESS", "50:50"),
+        ("RATE_LIMIT_PREFLIGHT_PER_UNIT", "5000:5000"),
+    ] {
+        deployment.extra.push((name, default.into()));
+    }
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let pin = deployment.enrol("first").await.pin().clone();
+    // Certificates of their own on one key: making keys is what takes long.
+    let spec = CertificateSpec::lxd("herd");
+    let key = Identity::from_spec(&spec).unwrap();
+    let herd: Vec<Member> = (0..HERD)
+        .map(|n| CertificateSpec { common_name: format!("root@herd-{n}"), ..spec.clone() })
+        .map(|spec| Member::new(key.reissued(&spec).unwrap(), pin.clone()))
+        .collect();
+    let fingerprints: Vec<String> =
+        herd.iter().map(|member| member.identity().fingerprint()).collect();
+    let db = deployment.database.connect().await;
+    let enrol = "WITH cluster AS (
+            INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
+                 SELECT 'herd-' || n, '', decode(fingerprint, 'hex'), now(), now() + interval '1 year'
+                   FROM unnest($1::text[]) WITH ORDINALITY AS herd (fingerprint, n)
+              RETURNING id
+        ) INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
+    assert_eq!(db.execute(enrol, &[&fingerprints]).await.unwrap(), HERD as u64);
+
+    let mut returning = JoinSet::new();
+    for member in herd {
+        returning.spawn(async move { member.request("POST", STATUS_PATH, b"{}".to_vec()).await });
+    }
+    while let Some(answer) = returning.join_next().await {
+        let answer = answer.unwrap().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let written = connector.scrape().await;
+    let batches = written
+        .lines()
+        .find_map(|line| line.strip_prefix("cluster_manager_heartbeat_batch_size_count "))
+        .unwrap();
+    println!("{HERD} heartbeats in {batches} statements");
 }

@@ -24,6 +24,11 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
     let odd = Request::new("BREW", "/no/such/path");
     assert_eq!(member.raw_request(&odd, None).await.unwrap().status, 404);
 
+    let not_tls = tokio::net::TcpStream::connect(connector.api).await.unwrap();
+    not_tls.writable().await.unwrap();
+    assert_eq!(not_tls.try_write(b"GET / HTTP/1.1\r\n\r\n").unwrap(), 18);
+    while not_tls.readable().await.is_ok() && !matches!(not_tls.try_read(&mut [0; 64]), Ok(0)) {}
+
     let text = connector.scrape().await;
     for line in [
         r#"cluster_manager_heartbeats_total{result="stored"} 2"#,
@@ -35,6 +40,7 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
         r#"cluster_manager_clusters{state="online"} 1"#,
         r#"cluster_manager_clusters{state="offline"} 0"#,
         r"cluster_manager_heartbeat_queue_length 0",
+        r#"cluster_manager_tls_handshakes_total{result="failed"} 1"#,
         r"cluster_manager_heartbeat_batch_size_count 3",
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");

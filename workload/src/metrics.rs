@@ -24,6 +24,10 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Time from the complete head of a request to its answer, by route.
     pub request_seconds: HistogramVec,
+    /// TLS handshakes by result: `completed`, `failed`, `timed_out`.
+    pub handshakes: IntCounterVec,
+    /// Time from the acceptance of a connection to the end of its handshake.
+    pub handshake_seconds: Histogram,
     /// Heartbeats by result: `stored`, `unknown`, `invalid`, `overloaded`, `failed`.
     pub heartbeats: IntCounterVec,
     /// Heartbeats that were written together.
@@ -64,6 +68,17 @@ impl Metrics {
                 ))
                 .buckets(SECONDS.to_vec()),
                 &["route"],
+            )?,
+            handshakes: IntCounterVec::new(
+                opts("tls_handshakes_total", "TLS handshakes by result."),
+                &["result"],
+            )?,
+            handshake_seconds: Histogram::with_opts(
+                HistogramOpts::from(opts(
+                    "tls_handshake_duration_seconds",
+                    "Time from a connection to the end of its handshake.",
+                ))
+                .buckets(SECONDS.to_vec()),
             )?,
             heartbeats: IntCounterVec::new(
                 opts("heartbeats_total", "Heartbeats by result."),
@@ -108,6 +123,8 @@ impl Metrics {
         vec![
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
+            Box::new(self.handshakes.clone()),
+            Box::new(self.handshake_seconds.clone()),
             Box::new(self.heartbeats.clone()),
             Box::new(self.heartbeat_batch.clone()),
             Box::new(self.heartbeat_queue.clone()),
@@ -122,6 +139,12 @@ impl Metrics {
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a TLS handshake.
+    pub fn handshaken(&self, result: &str, took: Duration) {
+        self.handshakes.with_label_values(&[result]).inc();
+        self.handshake_seconds.observe(took.as_secs_f64());
     }
 
     /// Notes when the listener's certificate ends, in seconds since 1970.

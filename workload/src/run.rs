@@ -242,7 +242,8 @@ impl Unit {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
         let (drain, grace) = (config.shutdown_drain, config.shutdown_grace);
-        let api = bind(config.listen, Some(tls), limits)?.behind(&config.balancer);
+        let api =
+            bind(config.listen, Some((tls, metrics.clone())), limits)?.behind(&config.balancer);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
         let ready = CancellationToken::new();
         let probe_service =

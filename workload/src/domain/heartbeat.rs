@@ -23,8 +23,8 @@ use crate::store::{Pool, StoreError};
 const BATCH: usize = 256;
 /// Statements under way at a time: while one commits, the next one is prepared.
 const WRITERS: usize = 2;
-/// Most heartbeats that wait. Beyond it the service is overloaded and says so.
-const WAITING: usize = 4096;
+/// Most heartbeats that wait: as many as there may be connections. Beyond it the service is overloaded and says so.
+const WAITING: usize = 30_000;
 /// Longest time from the complete request to its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -5,6 +5,7 @@ pub mod browser;
 mod client_certificate;
 mod envelope;
 mod error;
+mod handshakes;
 mod headers;
 mod listener;
 mod path;
