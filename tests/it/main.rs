@@ -7,6 +7,7 @@
     reason = "a test that meets something unexpected ends there"
 )]
 
+mod access;
 mod command_line;
 mod crash;
 mod database;
@@ -20,6 +21,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod sessions;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

@@ -17,12 +17,14 @@ mod balancer;
 mod certificates;
 mod database;
 mod deployment;
+mod mock_provider;
 mod operator;
 mod process;
 
 pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
-pub use deployment::{Deployment, Service, Unit};
+pub use deployment::{CLIENT_SECRET, Deployment, Service, Unit};
+pub use mock_provider::{Call, MockKeys, MockProvider, Reply};
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};

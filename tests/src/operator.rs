@@ -108,6 +108,19 @@ impl Operator {
         self.send(Method::GET, path, None).await
     }
 
+    /// Whether a `GET` ends without any answer, as when the unit dies meanwhile.
+    pub async fn client_error(&mut self, path: &str) -> bool {
+        let origin = origin_of(&self.origin);
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|((of, _), _)| *of == origin)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect();
+        let request = self.client.get(format!("{origin}{path}")).header(COOKIE, cookies.join("; "));
+        request.header("sec-fetch-site", "same-origin").send().await.is_err()
+    }
+
     /// A request with exactly these headers, besides `Host` and the cookies.
     pub async fn raw(
         &mut self,
