@@ -8,10 +8,12 @@
 )]
 
 mod access;
+mod access_tokens;
 mod command_line;
 mod crash;
 mod database;
 mod heartbeat;
+mod hostile_provider;
 mod join;
 mod login;
 mod management;

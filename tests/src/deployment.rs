@@ -126,6 +126,12 @@ impl Deployment {
         self.issuer = Some(issuer.to_owned());
     }
 
+    /// The identity provider that services know.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.issuer.clone().expect("an identity provider was started")
+    }
+
     /// TLS settings for a server of a test, with the certificate of the given name.
     #[must_use]
     pub fn server_tls(&self, name: &str) -> rustls::ServerConfig {

@@ -240,13 +240,19 @@ impl MockProvider {
 
     /// Takes a person through a login and returns the answer of the callback.
     pub async fn log_in(&self, operator: &mut Operator) -> Answer {
+        self.log_in_from(operator, None).await
+    }
+
+    /// The same, with an answer that names an issuer (RFC 9207).
+    pub async fn log_in_from(&self, operator: &mut Operator, issuer: Option<&str>) -> Answer {
         let begun = operator.raw(Method::GET, "/oidc/login", HeaderMap::new(), String::new()).await;
         assert_eq!(begun.status, 302, "{}", begun.body);
         let target: url::Url = begun.header("location").unwrap().parse().unwrap();
         let parameter =
             |name: &str| target.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
         *self.shared.nonce.lock().unwrap() = parameter("nonce");
-        let callback = format!("/oidc/callback?code=a-code&state={}", parameter("state"));
+        let mut callback = format!("/oidc/callback?code=a-code&state={}", parameter("state"));
+        callback.extend(issuer.map(|issuer| format!("&iss={issuer}")));
         operator.raw(Method::GET, &callback, HeaderMap::new(), String::new()).await
     }
 }

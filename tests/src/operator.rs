@@ -184,7 +184,11 @@ impl Operator {
     pub async fn log_in_until_callback(&mut self, email: &str, path: &str) -> Url {
         let begun = self.raw(Method::GET, path, HeaderMap::new(), String::new()).await;
         assert_eq!(begun.status, 302, "{}", begun.body);
-        let mut url: Url = begun.header("location").unwrap().parse().unwrap();
+        self.answer_provider(begun.header("location").unwrap().parse().unwrap(), email).await
+    }
+
+    /// Answers the provider's form, beginning at `url`, until it redirects to our callback, which is the answer.
+    pub async fn answer_provider(&mut self, mut url: Url, email: &str) -> Url {
         for _ in 0..10 {
             let answer =
                 self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;

@@ -60,12 +60,19 @@ pub(super) struct Documents {
 /// The documents that are in use, and when they were last asked for.
 pub(super) struct DocumentCache {
     current: ArcSwapOption<Documents>,
-    last_attempt: Mutex<Option<Instant>>,
+    attempts: Mutex<Attempts>,
+}
+
+/// When the documents were last asked for: because there were none, and because those that are there lacked something.
+#[derive(Default)]
+struct Attempts {
+    first: Option<Instant>,
+    again: Option<Instant>,
 }
 
 impl DocumentCache {
     pub(super) fn new() -> Self {
-        Self { current: ArcSwapOption::empty(), last_attempt: Mutex::new(None) }
+        Self { current: ArcSwapOption::empty(), attempts: Mutex::default() }
     }
 
     /// The documents that are there already.
@@ -85,16 +92,19 @@ impl DocumentCache {
         if let Some(known) = self.known().filter(|known| !is_outdated(known)) {
             return Ok(known);
         }
-        let mut last_attempt = self.last_attempt.lock().await;
+        let mut attempts = self.attempts.lock().await;
         // Somebody else may have been here meanwhile.
         let known = self.known();
         let needed = known.as_ref().is_none_or(is_outdated);
-        match decide(needed, known.is_some(), last_attempt.map(|at| at.elapsed())) {
+        let last = if known.is_some() { &mut attempts.again } else { &mut attempts.first };
+        match decide(needed, known.is_some(), last.map(|at| at.elapsed())) {
             Decision::Fetch => {}
             Decision::Use => return known.ok_or_else(not_a_moment_ago),
         }
-        *last_attempt = Some(Instant::now());
-        match (fetch.await, known) {
+        *last = Some(Instant::now()); // also when the caller gives up meanwhile
+        let fetched = fetch.await;
+        *last = Some(Instant::now()); // an attempt may itself take as long as the pause after it
+        match (fetched, known) {
             (Ok(documents), _) => Ok(self.store(documents)),
             (Err(error), Some(known)) => {
                 tracing::warn!(error = %Chain(&error), "the identity provider's keys could not be fetched again");
@@ -113,11 +123,11 @@ impl DocumentCache {
         if !self.current.load().as_ref().is_some_and(old) {
             return;
         }
-        let mut last_attempt = self.last_attempt.lock().await;
-        if last_attempt.is_some_and(|at| at.elapsed() < KEY_REFRESH_TIME) {
+        let mut attempts = self.attempts.lock().await;
+        if attempts.again.is_some_and(|at| at.elapsed() < KEY_REFRESH_TIME) {
             return;
         }
-        *last_attempt = Some(Instant::now());
+        attempts.again = Some(Instant::now());
         match fetch.await {
             Ok(documents) => drop(self.store(documents)),
             Err(error) => {
@@ -128,7 +138,7 @@ impl DocumentCache {
 
     /// Lets the next call try at once: something changed that the last failure may have been due to.
     pub(super) async fn try_again(&self) {
-        *self.last_attempt.lock().await = None;
+        *self.attempts.lock().await = Attempts::default();
     }
 
     fn store(&self, documents: Documents) -> Arc<Documents> {
