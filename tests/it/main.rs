@@ -7,12 +7,15 @@
     reason = "a test that meets something unexpected ends there"
 )]
 
+mod access;
+mod access_tokens;
 mod availability;
 mod command_line;
 mod crash;
 mod database;
 mod heartbeat;
 mod history;
+mod hostile_provider;
 mod join;
 mod limits;
 mod login;
@@ -23,6 +26,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod sessions;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

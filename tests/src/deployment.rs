@@ -1,10 +1,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster_simulator::{Identity, JoinToken, Member, Pin};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use crate::{Certificates, Operator, Process, TestDatabase, program};
@@ -121,8 +124,39 @@ impl Deployment {
         settings
     }
 
+    /// Lets services that start later know another identity provider.
+    pub fn use_issuer(&mut self, issuer: &str) {
+        self.issuer = Some(issuer.to_owned());
+    }
+
+    /// The identity provider that services know.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.issuer.clone().expect("an identity provider was started")
+    }
+
+    /// TLS settings for a server of a test, with the certificate of the given name.
+    #[must_use]
+    pub fn server_tls(&self, name: &str) -> rustls::ServerConfig {
+        let directory = self.directory().join("tls").join(name);
+        let chain = CertificateDer::pem_file_iter(directory.join("tls.crt")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(directory.join("tls.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap()
+    }
+
     /// Starts the identity provider; services that start later know it.
     pub async fn start_identity_provider(&mut self) -> Process {
+        self.start_identity_provider_with(&[]).await
+    }
+
+    /// The same with further options on its command line.
+    pub async fn start_identity_provider_with(&mut self, options: &[&str]) -> Process {
         let log = self.directory().join("identity-provider.log");
         let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("identity-provider/server.mjs");
         let tls = self.directory().join("tls/identity-provider");
@@ -131,6 +165,7 @@ impl Deployment {
         command
             .arg(server)
             .args(["--host", &address, "--issuer-host", &address, "--client-secret", CLIENT_SECRET])
+            .args(options)
             .arg("--cert")
             .arg(tls.join("tls.crt"))
             .arg("--key")
@@ -290,7 +325,8 @@ impl Unit {
     }
 }
 
-const CLIENT_SECRET: &str = "secret-of-the-tests";
+/// Our secret at the identity provider.
+pub const CLIENT_SECRET: &str = "secret-of-the-tests";
 const RATE_LIMITS: [&str; 7] = [
     "RATE_LIMIT_UNKNOWN_PER_UNIT",
     "RATE_LIMIT_PREFLIGHT_PER_ADDRESS",

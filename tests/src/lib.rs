@@ -18,6 +18,7 @@ mod certificates;
 mod database;
 mod database_server;
 mod deployment;
+mod mock_provider;
 mod operator;
 mod process;
 
@@ -25,6 +26,7 @@ pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
 pub use database_server::DatabaseServer;
-pub use deployment::{Deployment, Service, Unit};
+pub use deployment::{CLIENT_SECRET, Deployment, Service, Unit};
+pub use mock_provider::{Call, MockKeys, MockProvider, Reply};
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};

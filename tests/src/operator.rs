@@ -108,6 +108,19 @@ impl Operator {
         self.send(Method::GET, path, None).await
     }
 
+    /// Whether a `GET` ends without any answer, as when the unit dies meanwhile.
+    pub async fn client_error(&mut self, path: &str) -> bool {
+        let origin = origin_of(&self.origin);
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|((of, _), _)| *of == origin)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect();
+        let request = self.client.get(format!("{origin}{path}")).header(COOKIE, cookies.join("; "));
+        request.header("sec-fetch-site", "same-origin").send().await.is_err()
+    }
+
     /// A request with exactly these headers, besides `Host` and the cookies.
     pub async fn raw(
         &mut self,
@@ -171,7 +184,11 @@ impl Operator {
     pub async fn log_in_until_callback(&mut self, email: &str, path: &str) -> Url {
         let begun = self.raw(Method::GET, path, HeaderMap::new(), String::new()).await;
         assert_eq!(begun.status, 302, "{}", begun.body);
-        let mut url: Url = begun.header("location").unwrap().parse().unwrap();
+        self.answer_provider(begun.header("location").unwrap().parse().unwrap(), email).await
+    }
+
+    /// Answers the provider's form, beginning at `url`, until it redirects to our callback, which is the answer.
+    pub async fn answer_provider(&mut self, mut url: Url, email: &str) -> Url {
         for _ in 0..10 {
             let answer =
                 self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;

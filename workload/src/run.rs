@@ -13,10 +13,12 @@ use workload_config::{Config, PublicUrl};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::model::RoleGroups;
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
@@ -104,7 +106,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
     let unit = Unit::new(&config, &identity)?;
-    let app = Arc::new(management_app(&config, &identity, unit.pool.clone())?);
+    let app = Arc::new(management_app(&config, &identity, &unit)?);
     tracing::info!(
         url = app.public_url.origin(),
         "operators reach the Management API at {}",
@@ -122,7 +124,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
 fn management_app(
     config: &Config,
     identity: &ServerIdentity,
-    pool: Pool,
+    unit: &Unit,
 ) -> Result<management_api::App, StartError> {
     let named_by_certificate = || {
         identity.dns_names().first().and_then(|name| PublicUrl::parse(&format!("https://{name}")))
@@ -136,10 +138,25 @@ fn management_app(
         "OIDC_ISSUER and OIDC_CLIENT_ID must be set: people log in there",
     ))?;
     let join_tokens = join_token_policy(config)?;
+    let roles = RoleGroups {
+        admin: oidc.admin_groups.clone(),
+        operator: oidc.operator_groups.clone(),
+        viewer: oidc.viewer_groups.clone(),
+    };
+    let provider = Arc::new(Provider::new(oidc, public_url.clone())?);
+    unit.life.tasks.spawn(Arc::clone(&provider).follow(unit.life.stop.clone()));
     Ok(management_api::App {
-        pool,
-        admin_groups: oidc.admin_groups.clone(),
-        provider: Provider::new(oidc, public_url.clone())?,
+        sessions: Sessions {
+            pool: unit.pool.clone(),
+            key: Arc::clone(&join_tokens.master_key),
+            provider: Arc::clone(&provider),
+            tasks: unit.life.tasks.clone(),
+            idle: config.management.session_idle,
+            lifetime: config.management.session_lifetime,
+        },
+        pool: unit.pool.clone(),
+        roles,
+        provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
         join_tokens,
@@ -175,7 +192,10 @@ fn master_key(config: &Config) -> Result<Arc<MasterKey>, MasterKeyError> {
         Some(path) => MasterKey::read(path)?,
         None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
     };
-    Ok(Arc::new(key))
+    Ok(Arc::new(match &config.management.master_key_previous_file {
+        Some(path) => key.with_previous(MasterKey::read(path)?),
+        None => key,
+    }))
 }
 
 fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
@@ -258,7 +278,8 @@ impl Unit {
             stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
         let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
-        life.tasks.spawn(purge_regularly(pool, life.stop.clone()));
+        let idle = config.management.session_idle;
+        life.tasks.spawn(purge_regularly(pool, idle, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
         life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
@@ -281,10 +302,10 @@ async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
     }
 }
 
-async fn purge_regularly(pool: Pool, stop: CancellationToken) {
+async fn purge_regularly(pool: Pool, session_idle: Duration, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
         let purged = match pool.get().await {
-            Ok(db) => store::purge::purge(&db).await,
+            Ok(db) => store::purge::purge(&db, session_idle).await,
             Err(error) => Err(error),
         };
         match purged {

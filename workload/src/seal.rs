@@ -19,9 +19,13 @@ const LABEL_SESSION_TOKENS: &str = "microcloud-cluster-manager session-tokens v1
 
 const LABEL_JOIN_SECRETS: &str = "microcloud-cluster-manager join-secrets v1";
 
-/// 32 random bytes that all units of a deployment share.
+/// 32 random bytes that all units of a deployment share, and those that they shared before. What the old key sealed still opens;
+/// nothing new is sealed with it.
 #[derive(Debug)]
-pub struct MasterKey(SecretBox<[u8; 32]>);
+pub struct MasterKey {
+    current: SecretBox<[u8; 32]>,
+    previous: Option<SecretBox<[u8; 32]>>,
+}
 
 /// Why there is no master key.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +52,13 @@ impl MasterKey {
         let mut bytes = [0_u8; 32];
         hex::decode_to_slice(text.expose_secret().trim(), &mut bytes)
             .map_err(|_| MasterKeyError::Malformed)?;
-        Ok(Self(SecretBox::new(Box::new(bytes))))
+        Ok(Self { current: SecretBox::new(Box::new(bytes)), previous: None })
+    }
+
+    /// The same key, which also opens what `previous` sealed: for a change of keys that logs nobody out.
+    #[must_use]
+    pub fn with_previous(self, previous: Self) -> Self {
+        Self { previous: Some(previous.current), ..self }
     }
 
     /// Reads the key, or makes it when there is none yet. Processes that start together end up with the same key.
@@ -87,20 +97,27 @@ impl MasterKey {
     }
 
     fn sealer(&self, more_key: &[u8], salt: &[u8], label: &str) -> Sealer {
-        let input = SecretBox::new(Box::new([self.0.expose_secret(), more_key].concat()));
-        let mut key = [0_u8; 32];
-        let derived = Salt::new(HKDF_SHA256, salt)
-            .extract(input.expose_secret())
-            .expand(&[label.as_bytes()], &AES_256_GCM)
-            .and_then(|okm| okm.fill(&mut key));
-        let key = derived.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key)).ok();
-        Sealer { key, context: hex::encode(salt) }
+        let derive = |master: &SecretBox<[u8; 32]>| {
+            let input = SecretBox::new(Box::new([master.expose_secret(), more_key].concat()));
+            let mut key = [0_u8; 32];
+            let derived = Salt::new(HKDF_SHA256, salt)
+                .extract(input.expose_secret())
+                .expand(&[label.as_bytes()], &AES_256_GCM)
+                .and_then(|okm| okm.fill(&mut key));
+            derived.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key)).ok()
+        };
+        Sealer {
+            key: derive(&self.current),
+            previous: self.previous.as_ref().and_then(derive),
+            context: hex::encode(salt),
+        }
     }
 }
 
 /// Seals and opens for one purpose.
 pub struct Sealer {
     key: Option<RandomizedNonceKey>,
+    previous: Option<RandomizedNonceKey>,
     context: String,
 }
 
@@ -117,10 +134,12 @@ impl Sealer {
     #[must_use]
     pub fn open(&self, kind: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = text.to_vec();
-        let plain = self.key.as_ref()?.open_in_place(nonce, self.aad(kind), &mut text).ok()?;
-        Some(plain.to_vec())
+        self.key.iter().chain(&self.previous).find_map(|key| {
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let mut text = text.to_vec();
+            let plain = key.open_in_place(nonce, self.aad(kind), &mut text).ok()?;
+            Some(plain.to_vec())
+        })
     }
 
     fn aad(&self, kind: &str) -> Aad<Vec<u8>> {
@@ -133,7 +152,32 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> MasterKey {
-        MasterKey(SecretBox::new(Box::new([byte; 32])))
+        MasterKey { current: SecretBox::new(Box::new([byte; 32])), previous: None }
+    }
+
+    #[test]
+    fn sess_06_the_previous_master_key_opens_and_never_seals() {
+        let id = SessionId::generate().unwrap();
+        let old = key(1).session_tokens(&id).seal("id", b"token").unwrap();
+        let attempt = key(1).login_attempts().seal("attempt", b"state").unwrap();
+        let rotated = key(2).with_previous(key(1));
+        assert_eq!(rotated.session_tokens(&id).open("id", &old).unwrap(), b"token");
+        assert_eq!(rotated.login_attempts().open("attempt", &attempt).unwrap(), b"state");
+        let new = rotated.session_tokens(&id).seal("id", b"token").unwrap();
+        assert_eq!(key(2).session_tokens(&id).open("id", &new).unwrap(), b"token");
+        assert_eq!(key(1).session_tokens(&id).open("id", &new), None);
+        let twice = key(3).with_previous(key(2));
+        assert_eq!(twice.session_tokens(&id).open("id", &old), None, "one predecessor, not two");
+    }
+
+    #[test]
+    fn store_02_each_purpose_has_a_label_of_its_own() {
+        let labels = [LABEL_LOGIN_ATTEMPT, LABEL_SESSION_TOKENS, LABEL_JOIN_SECRETS];
+        let different: std::collections::BTreeSet<_> = labels.iter().collect();
+        assert_eq!(different.len(), labels.len());
+        let master = key(1);
+        let sealed = master.login_attempts().seal("kind", b"text").unwrap();
+        assert_eq!(master.join_secrets().open("kind", &sealed), None, "keys differ by label alone");
     }
 
     #[test]
@@ -165,12 +209,12 @@ mod tests {
         let path = dir.join("master.key");
         let first = MasterKey::read_or_create(&path).unwrap();
         let second = MasterKey::read_or_create(&path).unwrap();
-        assert_eq!(first.0.expose_secret(), second.0.expose_secret());
+        assert_eq!(first.current.expose_secret(), second.current.expose_secret());
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap());
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(&path, "too short").unwrap();
         assert!(matches!(MasterKey::read(&path), Err(MasterKeyError::Malformed)));
-        assert!(!format!("{first:?}").contains(&hex::encode(first.0.expose_secret())));
+        assert!(!format!("{first:?}").contains(&hex::encode(first.current.expose_secret())));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

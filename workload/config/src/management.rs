@@ -18,6 +18,8 @@ pub struct Management {
     pub tls_path: Option<PathBuf>,
     /// `MASTER_KEY_FILE`: 32 bytes as 64 hexadecimal digits, shared by all units. Made in the data directory when unset.
     pub master_key_file: Option<PathBuf>,
+    /// `MASTER_KEY_PREVIOUS_FILE`: the key that was in force before, while what it sealed is still about.
+    pub master_key_previous_file: Option<PathBuf>,
     /// `SESSION_IDLE_SECONDS`, default 8 h: a session that is not used for so long ends.
     pub session_idle: Duration,
     /// `SESSION_LIFETIME_SECONDS`, default 7 days: no session lives longer.
@@ -97,6 +99,7 @@ impl Management {
                 .collect(),
             tls_path: read.text("MANAGEMENT_API_TLS_PATH").map(PathBuf::from),
             master_key_file: read.text("MASTER_KEY_FILE").map(PathBuf::from),
+            master_key_previous_file: read.text("MASTER_KEY_PREVIOUS_FILE").map(PathBuf::from),
             session_idle: read.seconds("SESSION_IDLE_SECONDS", 8 * 3600, 60..=7 * 86_400),
             session_lifetime: read.seconds("SESSION_LIFETIME_SECONDS", 7 * 86_400, 60..=7 * 86_400),
             join_token_max_life: Duration::from_secs(days * 86_400),

@@ -123,6 +123,7 @@ impl From<domain::Error> for ApiError {
                 Some(source.into()),
             ),
             domain::Error::Store(source) => Self::Internal(source.into()),
+            domain::Error::Unavailable(text) => Self::Unavailable(text, None),
             domain::Error::Overloaded(reason) => {
                 Self::Unavailable("the service is busy, try again later", Some(reason.into()))
             }

@@ -21,5 +21,5 @@ pub use error::ApiError;
 pub use headers::SecurityHeaders;
 pub use listener::{Limits, Listener};
 pub use path::{ExactPath, cluster_name, name_at};
-pub use request_log::RequestLog;
+pub use request_log::{RequestId, RequestLog, source};
 pub use service::{Reply, service};

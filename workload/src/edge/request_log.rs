@@ -13,6 +13,16 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub struct RequestLog(pub Metrics);
 
+/// The id of a request, as the answer and the log have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// The address of the connection's other end, or of the client that a balancer names with the PROXY protocol. Headers have no say.
+#[must_use]
+pub fn source(req: &Request) -> String {
+    req.remote_addr().ip().map(|ip| ip.to_canonical().to_string()).unwrap_or_default()
+}
+
 #[async_trait]
 impl Handler for RequestLog {
     async fn handle(
@@ -35,6 +45,7 @@ impl Handler for RequestLog {
             peer: req.remote_addr().to_string(),
             status: None,
         };
+        depot.insert_typed(RequestId(id.clone()));
         let span = tracing::info_span!("request", request.id = id);
         async {
             ctrl.call_next(req, depot, res).await;

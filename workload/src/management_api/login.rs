@@ -6,8 +6,8 @@ use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::caller::device;
 use super::{app, cookies};
-use crate::domain::sessions;
 use crate::edge::{ApiError, Reply, Success};
 use crate::error_chain::Chain;
 use crate::oidc::{LoginAttempt, OidcError, safe_next};
@@ -72,16 +72,14 @@ async fn try_finish(req: &mut Request, depot: &Depot, res: &mut Response) -> Res
         return Err(Failure::Refused);
     }
     let code = req.query::<String>("code").ok_or(Failure::Refused)?;
-    let login = app.provider.finish(&attempt, code, now).await?;
-    let lifetime = app.config.management.session_lifetime;
-    let id = sessions::start(&app.pool, &app.master_key, &login, lifetime)
-        .await
-        .map_err(ApiError::from)?;
+    let issuer = req.query::<String>("iss");
+    let login = app.provider.finish(&attempt, code, issuer.as_deref(), now).await?;
+    let id = app.sessions.start(&login, &device(req)).await.map_err(ApiError::from)?;
     // A session that was there before ends: its id may have been planted.
     if let Some(old) = cookies::session(req) {
-        sessions::end(&app.pool, &app.master_key, &old).await.map_err(ApiError::from)?;
+        app.sessions.end(&old).await.map_err(ApiError::from)?;
     }
-    cookies::set_session(res, &id, lifetime);
+    cookies::set_session(res, &id, app.sessions.lifetime);
     cookies::clear_foreign(req, res);
     tracing::info!(
         issuer = login.identity.issuer,
@@ -105,9 +103,9 @@ pub(super) async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Respo
     let app = app(depot)?;
     let mut target = LOGIN_PAGE.to_owned();
     if let Some(id) = cookies::session(req) {
-        let id_token = sessions::end(&app.pool, &app.master_key, &id).await?;
+        let id_token = app.sessions.end(&id).await?;
         if let Some(id_token) = id_token {
-            target = app.provider.logout_url(&id_token).await.unwrap_or(target);
+            target = app.provider.logout_url(&id_token).unwrap_or(target);
         }
     }
     cookies::clear_session(res);
@@ -174,7 +172,7 @@ impl From<OidcError> for Failure {
     fn from(error: OidcError) -> Self {
         match error {
             OidcError::Unavailable(_) => Self::ProviderUnavailable(error),
-            OidcError::Refused(_) | OidcError::IdToken(_) => Self::NotAcceptable(error),
+            OidcError::Refused(_) | OidcError::Token(_) => Self::NotAcceptable(error),
         }
     }
 }

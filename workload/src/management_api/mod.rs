@@ -1,8 +1,10 @@
 //! The Management API: what operators, their browsers and their scripts talk to.
 //!
-//! Invariants: a new route below `/1.0` is closed by default (the hoops stand on the router, not on the handlers); the `Host`
-//! header never ends up in an address or a cookie; secrets never leave.
+//! Invariants: a route is closed until the table in `access` says who may use it (the guard stands on the router, not on the
+//! handlers); the `Host` header never ends up in an address or a cookie; secrets never leave.
 
+pub mod access;
+mod caller;
 mod clusters;
 mod configuration;
 mod cookies;
@@ -11,6 +13,7 @@ mod history;
 mod join_tokens;
 mod login;
 mod server;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +22,11 @@ use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
 use crate::edge::{self, ApiError, BodyRoom, Limits, Redirect, Success};
 use crate::metrics::Metrics;
+use crate::model::RoleGroups;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
 use crate::store::Pool;
@@ -49,15 +54,17 @@ pub struct App {
     /// The database.
     pub pool: Pool,
     /// The identity provider.
-    pub provider: Provider,
+    pub provider: Arc<Provider>,
+    /// Who is logged in.
+    pub sessions: Sessions<Provider>,
     /// The key of cookies and stored tokens.
     pub master_key: Arc<MasterKey>,
     /// Our origin.
     pub public_url: PublicUrl,
     /// What is written into join tokens.
     pub join_tokens: JoinTokenPolicy,
-    /// Groups whose members administer.
-    pub admin_groups: Vec<String>,
+    /// Groups and what their members may do.
+    pub roles: RoleGroups,
 }
 
 /// How often people may begin and finish a login.
@@ -89,21 +96,30 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let fleet = Router::with_path("fleet").push(
         Router::with_path("history/{name}").get(history::of_cluster).head(history::of_cluster),
     );
-    let administration = Router::new()
-        .hoop(guards::admins)
+    let own_sessions = Router::with_path("sessions")
+        .get(sessions::list)
+        .head(sessions::list)
+        .delete(sessions::end_all)
+        .push(Router::with_path("{id}").delete(sessions::end_one));
+    let sessions_of = Router::with_path("{id}/sessions")
+        .get(sessions::list_of)
+        .head(sessions::list_of)
+        .delete(sessions::end_all_of)
+        .push(Router::with_path("{session}").delete(sessions::end_one_of));
+    let identities = Router::with_path("identities")
+        .get(sessions::identities)
+        .head(sessions::identities)
+        .push(sessions_of);
+    let api = Router::with_path("1.0")
+        .get(server::get)
+        .head(server::get)
+        .push(Router::with_path("status").get(server::status).head(server::status))
         .push(clusters)
         .push(join_tokens)
         .push(fleet)
-        .push(configuration);
-    let signed_in = Router::new()
-        .hoop(guards::people)
-        .hoop(guards::same_origin)
-        .get(server::get)
-        .head(server::get)
-        .push(administration);
-    let api = Router::with_path("1.0")
-        .push(Router::with_path("status").get(server::status).head(server::status))
-        .push(signed_in);
+        .push(configuration)
+        .push(own_sessions)
+        .push(identities);
     let oidc = Router::with_path("oidc")
         .push(Router::with_path("login").hoop(logins.clone()).get(login::begin))
         .push(Router::with_path("callback").hoop(logins).get(login::finish))
@@ -117,6 +133,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let router = Router::new()
         .hoop(affix_state::inject(app))
         .hoop(guards::own_host)
+        .hoop(guards::permitted)
         .get(to_ui)
         .head(to_ui)
         .goal(versions)

@@ -7,6 +7,7 @@ mod heartbeat;
 mod history;
 mod join_token;
 mod name;
+mod role;
 mod session;
 mod text;
 mod ui_url;
@@ -20,6 +21,7 @@ pub use join_token::{
     JoinSecret, JoinSignature, JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash,
 };
 pub use name::{ClusterName, InvalidName};
-pub use session::{Identity, Operator, Session, SessionId};
+pub use role::{Role, RoleGroups};
+pub use session::{Device, Identity, KnownIdentity, Operator, SessionId, SessionSummary};
 pub use text::{Description, InvalidDescription};
 pub use ui_url::UiUrl;

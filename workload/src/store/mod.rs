@@ -11,6 +11,7 @@ pub mod join_tokens;
 mod migrate;
 mod pool;
 pub mod purge;
+pub mod session_verification;
 pub mod sessions;
 mod statement;
 

@@ -1,26 +1,32 @@
 //! Rows whose time is over.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 
 use super::StoreError;
 
-/// Deletes ended sessions, consumed tokens whose life is over, tokens that expired a week ago, and certificates of clusters
+/// Deletes sessions whose life is over or that were not used for `session_idle`, consumed tokens whose life is over, tokens that expired a week ago, and certificates of clusters
 /// removed 30 days ago. The answer is the number of deleted rows.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.purge", skip_all)]
-pub async fn purge(db: &impl GenericClient) -> Result<u64, StoreError> {
-    const STATEMENTS: [&str; 3] = [
-        "DELETE FROM sessions WHERE expires_at <= now()",
+pub async fn purge(db: &impl GenericClient, session_idle: Duration) -> Result<u64, StoreError> {
+    const SESSIONS: &str = "
+        DELETE FROM sessions
+              WHERE expires_at <= now() OR last_used_at <= now() - make_interval(secs => $1)";
+    const STATEMENTS: [&str; 2] = [
         "DELETE FROM join_tokens
                WHERE expires_at <= now() AND (consumed_at IS NOT NULL OR expires_at <= now() - interval '7 days')",
         "DELETE FROM removed_clusters WHERE removed_at <= now() - interval '30 days'",
     ];
-    let mut deleted = 0;
+    let failed = || StoreError::query("deleting old rows");
+    let mut deleted =
+        db.execute(SESSIONS, &[&session_idle.as_secs_f64()]).await.map_err(failed())?;
     for sql in STATEMENTS {
-        deleted += db.execute(sql, &[]).await.map_err(StoreError::query("deleting old rows"))?;
+        deleted += db.execute(sql, &[]).await.map_err(failed())?;
     }
     Ok(deleted)
 }
