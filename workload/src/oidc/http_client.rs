@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use oauth2_http::{Request, Response};
+use http::{Request, Response};
 use reqwest::redirect::Policy;
 
 /// Longest answer that is read from the provider, in bytes.
@@ -21,7 +21,7 @@ pub(super) enum HttpError {
     #[error("the identity provider's address is not https")]
     NotHttps,
     #[error("the answer of the identity provider cannot be used")]
-    Malformed(#[from] oauth2_http::Error),
+    Malformed(#[from] http::Error),
 }
 
 type Pending = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, HttpError>> + Send>>;
