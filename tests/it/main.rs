@@ -20,6 +20,8 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod tunnel_lease;
+mod tunnel_open;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

@@ -1,5 +1,6 @@
 //! Wiring: from settings to running services. No logic of its own.
 
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, PublicUrl};
+use workload_config::{Config, DatabaseHost, PublicUrl};
 
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
 use crate::metrics::Metrics;
@@ -18,7 +20,8 @@ use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
-use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
+use crate::tls::{self, ClientCertificates, InterUnit, Presented, ServerIdentity, TlsError};
+use crate::tunnel::{Keeper, Tunnels};
 use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -62,11 +65,28 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let unit = Unit::new(&config, &identity)?;
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics, forward);
+    let key = master_key(&config)?;
+    let hop = Listener::bind(
+        SocketAddr::new(config.listen.ip(), config.tunnel.port),
+        Some(InterUnit::new(&key)?.server_config()?),
+        cluster_connector::hop::LIMITS,
+    )
+    .map_err(|error| StartError::Listen(config.listen, error))?;
+    let hop_address = reachable_address(&config, hop.address()?);
+    let addresses = key.unit_addresses().ok_or(TlsError::InterUnit)?;
+    let keeper = Keeper::new(
+        unit.pool.clone(),
+        tunnels::Unit::new(&addresses, hop_address),
+        Tunnels::new(&unit.metrics.tunnels),
+        unit.stop.clone(),
+    );
     let app = Arc::new(cluster_connector::App::new(
         &config,
         unit.pool.clone(),
-        master_key(&config)?,
+        key,
         heartbeats,
+        keeper.clone(),
+        unit.tasks.clone(),
     ));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
@@ -80,7 +100,16 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let limits = cluster_connector::RateLimits::new(&config);
     unit.forget_idle_clients(&config, limits.tables());
     let service = cluster_connector::service(app, limits, &unit.metrics);
-    unit.serve(&config, tls, cluster_connector::LIMITS, service).await
+    let hop_service = cluster_connector::hop::service(keeper.clone(), &unit.metrics);
+    let (stop, grace) = (unit.stop.clone(), config.shutdown_grace);
+    let with_tunnels = async |tasks: &TaskTracker| {
+        keeper.announce().await;
+        keeper.start(tasks);
+        hop.serve(hop_service, tasks, stop, grace)?;
+        tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
+        Ok(())
+    };
+    unit.serve(&config, tls, cluster_connector::LIMITS, service, with_tunnels).await
 }
 
 /// Runs the Management API until a signal.
@@ -109,7 +138,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     let logins = management_api::login_limit(&config);
     unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
     let service = management_api::service(app, logins, &unit.metrics);
-    unit.serve(&config, tls, management_api::LIMITS, service).await
+    unit.serve(&config, tls, management_api::LIMITS, service, async |_: &TaskTracker| Ok(())).await
 }
 
 fn management_app(
@@ -171,6 +200,33 @@ fn master_key(config: &Config) -> Result<Arc<MasterKey>, MasterKeyError> {
     Ok(Arc::new(key))
 }
 
+/// Where other units reach what listens on `bound`: as the settings say, or as the listener itself does, or, where that stands for
+/// all addresses of the machine, at the one that the machine uses towards the database.
+fn reachable_address(config: &Config, bound: SocketAddr) -> SocketAddr {
+    if let Some(address) = config.tunnel.address {
+        return SocketAddr::new(address, bound.port());
+    }
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    let own = match &config.database.host {
+        // Connecting a UDP socket sends nothing: the system only chooses the route.
+        DatabaseHost::Tcp(host) => UdpSocket::bind((bound.ip(), 0)).and_then(|socket| {
+            socket.connect((host.as_str(), config.database.port))?;
+            socket.local_addr()
+        }),
+        DatabaseHost::Socket(_) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
+    };
+    let own = own.map_or_else(
+        |error| {
+            tracing::warn!(%error, "this unit does not know its own address: set TUNNEL_ADDRESS, or requests through its tunnels fail");
+            Ipv4Addr::LOCALHOST.into()
+        },
+        |address| address.ip(),
+    );
+    SocketAddr::new(own, bound.port())
+}
+
 fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
     if let Some(path) = &config.connector.tls_path {
         return ServerIdentity::from_directory(path);
@@ -215,13 +271,15 @@ impl Unit {
         tracing::info!("{}", Peers::new(&config.balancer));
     }
 
-    /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.
+    /// Opens the probes at once and the API as soon as the schema is up to date and `start` has done its work, then waits for a
+    /// signal.
     async fn serve(
         self,
         config: &Config,
         tls: rustls::ServerConfig,
         limits: Limits,
         service: Service,
+        start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
         let Self { pool, metrics, tasks, stop } = self;
         let bind = |address, tls, limits| {
@@ -242,6 +300,7 @@ impl Unit {
             migrated = migrate_when_possible(&pool) => migrated?,
             stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
         }
+        start(&tasks).await?;
         let address = api.serve(service, &tasks, stop.clone(), grace)?;
         tasks.spawn(purge_regularly(pool, stop.clone()));
         ready.cancel();

@@ -8,6 +8,7 @@ pub mod heartbeat;
 pub mod join_tokens;
 pub mod leave;
 pub mod sessions;
+pub mod tunnels;
 pub mod warnings;
 
 pub use error::Error;

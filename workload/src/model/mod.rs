@@ -8,6 +8,7 @@ mod join_token;
 mod name;
 mod session;
 mod text;
+mod tunnel;
 mod ui_url;
 
 pub use certificate::{CertificateError, ClusterCertificate};
@@ -20,4 +21,5 @@ pub use join_token::{
 pub use name::{ClusterName, InvalidName};
 pub use session::{Identity, Operator, Session, SessionId};
 pub use text::{Description, InvalidDescription};
+pub use tunnel::Lease;
 pub use ui_url::UiUrl;

@@ -8,10 +8,12 @@ mod error;
 pub mod heartbeats;
 pub mod join_tokens;
 mod migrate;
+pub mod notifications;
 mod pool;
 pub mod purge;
 pub mod sessions;
 mod statement;
+pub mod tunnels;
 
 pub use error::StoreError;
 pub use migrate::migrate;
