@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Every route with a request for it, and what the answer is to nobody, to people without a role, and to a viewer, an operator and an
 /// admin. Where a request succeeds for somebody it asks for a thing that is not there, so that the order of requests does not matter.
-const EXPECTED: [(&str, &str, &str, [u16; 5]); 23] = [
+const EXPECTED: [(&str, &str, &str, [u16; 5]); 24] = [
     ("*", "/", "/", [308, 308, 308, 308, 308]),
     ("GET", "/ui/{**path}", "/ui/clusters", [200, 200, 200, 200, 200]),
     ("GET", "/oidc/login", "/oidc/login", [302, 302, 302, 302, 302]),

@@ -259,7 +259,7 @@ fn fingerprint(deployment: &Deployment) -> String {
 }
 
 /// Clusters that come back at once.
-const HERD: usize = 400;
+const HERD: usize = 150;
 
 #[tokio::test]
 async fn rel_12_all_clusters_that_return_at_once_are_served_with_the_default_limits() {

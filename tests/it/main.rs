@@ -27,6 +27,8 @@ mod rate_limit;
 mod remote_write;
 mod routing;
 mod sessions;
+mod tunnel_lease;
+mod tunnel_open;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

@@ -77,6 +77,19 @@ impl TestDatabase {
         self.administrate(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)).await;
     }
 
+    /// Waits until a statement gives this number.
+    pub async fn until_count(&self, sql: &str, number: i64) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        loop {
+            let found = self.count(sql).await;
+            if found == number {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{sql} gives {found}, not {number}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// One number out of this database.
     pub async fn count(&self, sql: &str) -> i64 {
         let row = self

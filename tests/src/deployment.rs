@@ -114,6 +114,7 @@ impl Deployment {
             ("LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tokio_postgres=info".into()),
             ("SHUTDOWN_DRAIN_SECONDS", "0".into()),
             ("SHUTDOWN_GRACE_SECONDS", "5".into()),
+            ("TUNNEL_PORT", "0".into()),
         ];
         // Tests ask more, and faster, than a fleet would from one address; those about the limits set their own.
         settings.extend(RATE_LIMITS.map(|name| (name, "100000:100000".into())));
@@ -286,6 +287,14 @@ impl Deployment {
         operator
     }
 
+    /// The same member, whose balancer now leads to another unit.
+    #[must_use]
+    pub fn member_at(&self, member: &Member, unit: &Unit) -> Member {
+        let addresses = vec![unit.api.to_string()];
+        let fingerprint = member.pin().fingerprint.clone();
+        Member::new(member.identity().clone(), Pin { addresses, fingerprint })
+    }
+
     /// A file of this deployment.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -300,6 +309,15 @@ impl Unit {
         while self.probe("/ready").await != Some(200) {
             let alive = self.process.ended().is_none() && Instant::now() < deadline;
             assert!(alive, "a service does not start: {}", self.process.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the log has this text.
+    pub async fn until_log(&self, text: &str) {
+        let deadline = Instant::now() + START_TIME;
+        while !self.process.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text} is missing in {}", self.process.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

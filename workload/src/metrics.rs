@@ -3,6 +3,8 @@
 //! Names and labels follow the Prometheus conventions: a unit in the name, `_total` for counters, labels with few values. No label
 //! names a person or a cluster. `docs/metrics.md` lists them all; a test holds the page against the program.
 
+mod tunnels;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use prometheus::{
 
 use crate::edge::rate_limit::{Limit, Refusals};
 use crate::remote_write::RemoteWrite;
+pub use tunnels::TunnelMetrics;
 
 /// All metrics of one service. Cloning is cheap: the clones count together.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct Metrics {
     pub clusters: IntGaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
+    /// Tunnels of clusters.
+    pub tunnels: TunnelMetrics,
     certificate_expiry: Gauge,
     build: GaugeVec,
 }
@@ -103,6 +108,7 @@ impl Metrics {
                 opts("database_connections", "Database connections of this process."),
                 &["state"],
             )?,
+            tunnels: TunnelMetrics::new()?,
             certificate_expiry: Gauge::with_opts(opts(
                 "certificate_expiry_timestamp_seconds",
                 "End of the listener's certificate, in seconds since 1970.",
@@ -120,7 +126,7 @@ impl Metrics {
     }
 
     fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        vec![
+        let mut all: Vec<Box<dyn Collector>> = vec![
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
             Box::new(self.handshakes.clone()),
@@ -132,7 +138,9 @@ impl Metrics {
             Box::new(self.database_connections.clone()),
             Box::new(self.certificate_expiry.clone()),
             Box::new(self.build.clone()),
-        ]
+        ];
+        all.extend(self.tunnels.collectors());
+        all
     }
 
     /// Counts an answered request. `route` is a pattern such as `/1.0/remote-cluster/{name}`, never a path.

@@ -1,5 +1,6 @@
 //! Wiring: from settings to running services. No logic of its own.
 
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, PublicUrl};
+use workload_config::{Config, DatabaseHost, PublicUrl};
 
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
+use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener};
 use crate::lifecycle::Lifecycle;
@@ -23,7 +25,10 @@ use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
-use crate::tls::{self, ClientCertificates, Presented, Renewal, ServerIdentity, TlsError};
+use crate::tls::{
+    self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
+};
+use crate::tunnel::{Keeper, Tunnels};
 use crate::{cluster_connector, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -67,11 +72,28 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let unit = Unit::new(&config, &identity)?;
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
+    let key = master_key(&config)?;
+    let hop = Listener::bind(
+        SocketAddr::new(config.listen.ip(), config.tunnel.port),
+        Some((InterUnit::new(&key)?.server_config()?, unit.metrics.clone())),
+        cluster_connector::hop::LIMITS,
+    )
+    .map_err(|error| StartError::Listen(config.listen, error))?;
+    let hop_address = reachable_address(&config, hop.address()?);
+    let addresses = key.unit_addresses().ok_or(TlsError::InterUnit)?;
+    let keeper = Keeper::new(
+        unit.pool.clone(),
+        tunnels::Unit::new(&addresses, hop_address),
+        Tunnels::new(&unit.metrics.tunnels),
+        unit.life.stop.clone(),
+    );
     let app = Arc::new(cluster_connector::App::new(
         &config,
         unit.pool.clone(),
-        master_key(&config)?,
+        key,
         heartbeats,
+        keeper.clone(),
+        unit.life.tasks.clone(),
     ));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
@@ -91,7 +113,16 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
     unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
-    unit.serve(&config, tls, cluster_connector::LIMITS, service).await
+    let hop_service = cluster_connector::hop::service(keeper.clone(), &unit.metrics);
+    let (stop, grace) = (unit.life.stop.clone(), config.shutdown_grace);
+    let with_tunnels = async |tasks: &TaskTracker| {
+        keeper.announce().await;
+        keeper.start(tasks);
+        hop.serve(hop_service, tasks, stop, grace)?;
+        tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
+        Ok(())
+    };
+    unit.serve(&config, tls, cluster_connector::LIMITS, service, with_tunnels).await
 }
 
 /// Runs the Management API until a signal.
@@ -118,7 +149,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     let logins = management_api::login_limit(&config);
     unit.look_after(&config, vec![Arc::new(logins.clone())])?;
     let service = management_api::service(app, logins, &unit.metrics);
-    unit.serve(&config, tls, management_api::LIMITS, service).await
+    unit.serve(&config, tls, management_api::LIMITS, service, async |_: &TaskTracker| Ok(())).await
 }
 
 fn management_app(
@@ -198,6 +229,33 @@ fn master_key(config: &Config) -> Result<Arc<MasterKey>, MasterKeyError> {
     }))
 }
 
+/// Where other units reach what listens on `bound`: as the settings say, or as the listener itself does, or, where that stands for
+/// all addresses of the machine, at the one that the machine uses towards the database.
+fn reachable_address(config: &Config, bound: SocketAddr) -> SocketAddr {
+    if let Some(address) = config.tunnel.address {
+        return SocketAddr::new(address, bound.port());
+    }
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    let own = match &config.database.host {
+        // Connecting a UDP socket sends nothing: the system only chooses the route.
+        DatabaseHost::Tcp(host) => UdpSocket::bind((bound.ip(), 0)).and_then(|socket| {
+            socket.connect((host.as_str(), config.database.port))?;
+            socket.local_addr()
+        }),
+        DatabaseHost::Socket(_) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
+    };
+    let own = own.map_or_else(
+        |error| {
+            tracing::warn!(%error, "this unit does not know its own address: set TUNNEL_ADDRESS, or requests through its tunnels fail");
+            Ipv4Addr::LOCALHOST.into()
+        },
+        |address| address.ip(),
+    );
+    SocketAddr::new(own, bound.port())
+}
+
 fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
     if let Some(path) = &config.connector.tls_path {
         return ServerIdentity::from_directory(path);
@@ -249,13 +307,15 @@ impl Unit {
         Ok(())
     }
 
-    /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.
+    /// Opens the probes at once and the API as soon as the schema is up to date and `start` has done its work, then waits for a
+    /// signal.
     async fn serve(
         self,
         config: &Config,
         tls: rustls::ServerConfig,
         limits: Limits,
         service: Service,
+        start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
         let Self { pool, metrics, life } = self;
         let bind = |address, tls, limits| {
@@ -277,6 +337,7 @@ impl Unit {
             migrated = migrate_when_possible(&pool) => migrated?,
             stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
+        start(&life.tasks).await?;
         let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
         let idle = config.management.session_idle;
         life.tasks.spawn(purge_regularly(pool, idle, life.stop.clone()));

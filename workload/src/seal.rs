@@ -4,12 +4,15 @@
 //! The master key has nothing to do with TLS: a renewed certificate logs nobody out.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
+use uuid::Uuid;
 
 use crate::model::SessionId;
 
@@ -18,6 +21,8 @@ const LABEL_LOGIN_ATTEMPT: &str = "microcloud-cluster-manager login-attempt v1";
 const LABEL_SESSION_TOKENS: &str = "microcloud-cluster-manager session-tokens v1";
 
 const LABEL_JOIN_SECRETS: &str = "microcloud-cluster-manager join-secrets v1";
+const LABEL_UNIT_IDENTITY: &str = "microcloud-cluster-manager inter-unit identity v1";
+const LABEL_UNIT_ADDRESSES: &str = "microcloud-cluster-manager inter-unit addresses v1";
 
 /// 32 random bytes that all units of a deployment share, and those that they shared before. What the old key sealed still opens;
 /// nothing new is sealed with it.
@@ -96,6 +101,29 @@ impl MasterKey {
         self.sealer(id.secret_bytes(), &id.hash(), LABEL_SESSION_TOKENS)
     }
 
+    /// The seed of the key pair by which units of one deployment know each other. `None` when the derivation fails.
+    #[must_use]
+    pub fn unit_identity_seed(&self) -> Option<SecretBox<[u8; 32]>> {
+        self.derive(LABEL_UNIT_IDENTITY)
+    }
+
+    /// What vouches for the addresses that units write into the database. `None` when the derivation fails.
+    #[must_use]
+    pub fn unit_addresses(&self) -> Option<UnitAddresses> {
+        let key = self.derive(LABEL_UNIT_ADDRESSES)?;
+        Some(UnitAddresses(hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret())))
+    }
+
+    fn derive(&self, label: &str) -> Option<SecretBox<[u8; 32]>> {
+        let mut key = SecretBox::new(Box::new([0_u8; 32]));
+        Salt::new(HKDF_SHA256, &[])
+            .extract(self.current.expose_secret())
+            .expand(&[label.as_bytes()], HKDF_SHA256)
+            .and_then(|okm| okm.fill(key.expose_secret_mut()))
+            .ok()?;
+        Some(key)
+    }
+
     fn sealer(&self, more_key: &[u8], salt: &[u8], label: &str) -> Sealer {
         let derive = |master: &SecretBox<[u8; 32]>| {
             let input = SecretBox::new(Box::new([master.expose_secret(), more_key].concat()));
@@ -112,6 +140,31 @@ impl MasterKey {
             context: hex::encode(salt),
         }
     }
+}
+
+/// Vouches for where units can be reached (HMAC-SHA-256, FIPS 198-1): who can only write to the database cannot make a unit
+/// connect to an address of their choice.
+#[derive(Debug, Clone)]
+pub struct UnitAddresses(hmac::Key);
+
+impl UnitAddresses {
+    /// The proof for a unit's address.
+    #[must_use]
+    pub fn proof(&self, unit: Uuid, address: SocketAddr) -> Vec<u8> {
+        hmac::sign(&self.0, message(unit, address).as_bytes()).as_ref().to_vec()
+    }
+
+    /// The address, if it is a literal one and a unit of this deployment wrote it; compared in constant time.
+    #[must_use]
+    pub fn open(&self, unit: Uuid, address: &str, proof: &[u8]) -> Option<SocketAddr> {
+        let address: SocketAddr = address.parse().ok()?;
+        hmac::verify(&self.0, message(unit, address).as_bytes(), proof).ok()?;
+        Some(address)
+    }
+}
+
+fn message(unit: Uuid, address: SocketAddr) -> String {
+    format!("{unit} {address}")
 }
 
 /// Seals and opens for one purpose.
@@ -201,6 +254,37 @@ mod tests {
             assert_eq!(master.session_tokens(&id).open("id", &changed), None, "byte {n}");
             assert_eq!(master.session_tokens(&id).open("id", &sealed[..n]), None, "cut at {n}");
         }
+    }
+
+    #[test]
+    fn tun_13_only_the_address_that_a_unit_wrote_is_believed() {
+        let (ours, unit) = (key(1).unit_addresses().unwrap(), Uuid::from_u128(7));
+        let address = "10.1.2.3:9001".parse().unwrap();
+        let proof = ours.proof(unit, address);
+        assert_eq!(ours.open(unit, "10.1.2.3:9001", &proof), Some(address));
+        for other in
+            ["10.1.2.3:9002", "169.254.169.254:9001", "127.0.0.1:9001", "evil.example:9001", ""]
+        {
+            assert_eq!(ours.open(unit, other, &proof), None, "{other}");
+        }
+        assert_eq!(ours.open(Uuid::from_u128(8), "10.1.2.3:9001", &proof), None);
+        assert_eq!(ours.open(unit, "10.1.2.3:9001", &proof[..31]), None);
+        let theirs = key(2).unit_addresses().unwrap();
+        assert_eq!(theirs.open(unit, "10.1.2.3:9001", &proof), None);
+    }
+
+    #[test]
+    fn store_02_every_purpose_has_a_key_of_its_own() {
+        let labels = [
+            LABEL_LOGIN_ATTEMPT,
+            LABEL_SESSION_TOKENS,
+            LABEL_JOIN_SECRETS,
+            LABEL_UNIT_IDENTITY,
+            LABEL_UNIT_ADDRESSES,
+        ];
+        let keys: std::collections::HashSet<[u8; 32]> =
+            labels.iter().map(|label| *key(1).derive(label).unwrap().expose_secret()).collect();
+        assert_eq!(keys.len(), labels.len());
     }
 
     #[test]

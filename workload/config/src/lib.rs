@@ -11,6 +11,7 @@ mod network;
 mod oidc;
 mod rate_limit;
 mod reader;
+mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use oidc::Oidc;
 pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use tunnel::Tunnel;
 pub use url::Url;
 
 /// Everything that a service or the command line needs to know before it starts.
@@ -58,6 +60,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// What stands between the clients and the services.
     pub balancer: Balancer,
+    /// The reverse tunnels.
+    pub tunnel: Tunnel,
     /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
     /// and `warn` for commands.
     pub log_level: Option<String>,
@@ -147,6 +151,7 @@ impl Config {
             history: History::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
+            tunnel: Tunnel::read(&mut read),
             log_level: read.text("LOG_LEVEL"),
             shutdown_drain: read.seconds("SHUTDOWN_DRAIN_SECONDS", 15, 0..=300),
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),

@@ -90,13 +90,13 @@ pub(super) async fn leave(req: &mut Request, depot: &mut Depot) -> Reply<Success
     Ok(Success::EMPTY)
 }
 
-fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
+pub(super) fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
     depot
         .get_typed::<Arc<App>>()
         .cloned()
         .map_err(|_| ApiError::Internal("the service has no state".into()))
 }
 
-fn required_certificate(req: &mut Request) -> Result<Fingerprint, ApiError> {
+pub(super) fn required_certificate(req: &mut Request) -> Result<Fingerprint, ApiError> {
     presented_certificate(req).ok_or(ApiError::Forbidden("Forbidden"))
 }

@@ -4,12 +4,15 @@
 //! database, because every member calls it before each operation, and its limit is a generous one of its own.
 
 mod handlers;
+pub mod hop;
+mod tunnel;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use salvo::{Router, Service, affix_state};
+use tokio_util::task::TaskTracker;
 use workload_config::Config;
 
 use crate::domain::heartbeat::HeartbeatWriter;
@@ -18,6 +21,7 @@ use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
 use crate::seal::MasterKey;
 use crate::store::Pool;
+use crate::tunnel::Keeper;
 
 /// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
 /// soon.
@@ -63,7 +67,6 @@ impl RateLimits {
 }
 
 /// What the handlers share.
-#[derive(Debug)]
 pub struct App {
     /// The database.
     pub pool: Pool,
@@ -71,6 +74,10 @@ pub struct App {
     pub master_key: Arc<MasterKey>,
     /// Where heartbeats go.
     pub heartbeats: HeartbeatWriter,
+    /// The tunnels of clusters.
+    pub tunnels: Keeper,
+    /// Work that ends before the process does.
+    pub tasks: TaskTracker,
     /// `host:port` that clusters use.
     pub public_address: String,
     /// What the answer to a heartbeat recommends.
@@ -91,6 +98,8 @@ impl App {
         pool: Pool,
         master_key: Arc<MasterKey>,
         heartbeats: HeartbeatWriter,
+        tunnels: Keeper,
+        tasks: TaskTracker,
     ) -> Self {
         let mut own_hosts = config.management.allowed_hosts.clone();
         own_hosts.extend(
@@ -101,6 +110,8 @@ impl App {
             pool,
             master_key,
             heartbeats,
+            tunnels,
+            tasks,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
@@ -119,7 +130,8 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
     let enrolled = Router::new()
         .hoop(clusters)
         .delete(handlers::leave)
-        .push(Router::with_path("status").post(handlers::heartbeat));
+        .push(Router::with_path("status").post(handlers::heartbeat))
+        .push(Router::with_path("ws").get(tunnel::open));
     let status = Router::with_path("status").hoop(preflight.clone());
     let router = Router::new()
         .hoop(affix_state::inject(app))

@@ -65,6 +65,15 @@ impl Listener {
         Ok(Self { tcp: socket.listen(4096)?, tls, limits, balancers: None })
     }
 
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers about the bound socket.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
     /// Reads PROXY headers when the settings require them.
     #[must_use]
     pub fn behind(mut self, balancer: &Balancer) -> Self {

@@ -10,6 +10,7 @@ mod name;
 mod role;
 mod session;
 mod text;
+mod tunnel;
 mod ui_url;
 
 pub use certificate::{CertificateError, ClusterCertificate};
@@ -24,4 +25,5 @@ pub use name::{ClusterName, InvalidName};
 pub use role::{Role, RoleGroups};
 pub use session::{Device, Identity, KnownIdentity, Operator, SessionId, SessionSummary};
 pub use text::{Description, InvalidDescription};
+pub use tunnel::Lease;
 pub use ui_url::UiUrl;

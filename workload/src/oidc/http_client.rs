@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use oauth2_http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use reqwest::redirect::Policy;
 
 /// Longest answer that is read from the provider, in bytes: of tokens, and of published documents such as the keys.
@@ -27,7 +27,7 @@ pub(super) enum HttpError {
     #[error("the identity provider answered {0}")]
     Status(StatusCode),
     #[error("the answer of the identity provider cannot be used")]
-    Malformed(#[from] oauth2_http::Error),
+    Malformed(#[from] http::Error),
 }
 
 type Pending = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, HttpError>> + Send>>;

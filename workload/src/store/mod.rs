@@ -9,11 +9,13 @@ pub mod heartbeats;
 pub mod history;
 pub mod join_tokens;
 mod migrate;
+pub mod notifications;
 mod pool;
 pub mod purge;
 pub mod session_verification;
 pub mod sessions;
 mod statement;
+pub mod tunnels;
 
 pub use error::StoreError;
 pub use migrate::migrate;

@@ -6,8 +6,9 @@ use deadpool_postgres::GenericClient;
 
 use super::StoreError;
 
-/// Deletes sessions whose life is over or that were not used for `session_idle`, consumed tokens whose life is over, tokens that expired a week ago, and certificates of clusters
-/// removed 30 days ago. The answer is the number of deleted rows.
+/// Deletes sessions whose life is over or that were not used for `session_idle`, consumed tokens whose life is over, tokens that
+/// expired a week ago, certificates of clusters removed 30 days ago, and units that were last heard of an hour ago. The answer is the
+/// number of deleted rows.
 ///
 /// # Errors
 ///
@@ -17,10 +18,11 @@ pub async fn purge(db: &impl GenericClient, session_idle: Duration) -> Result<u6
     const SESSIONS: &str = "
         DELETE FROM sessions
               WHERE expires_at <= now() OR last_used_at <= now() - make_interval(secs => $1)";
-    const STATEMENTS: [&str; 2] = [
+    const STATEMENTS: [&str; 3] = [
         "DELETE FROM join_tokens
                WHERE expires_at <= now() AND (consumed_at IS NOT NULL OR expires_at <= now() - interval '7 days')",
         "DELETE FROM removed_clusters WHERE removed_at <= now() - interval '30 days'",
+        "DELETE FROM units WHERE expires_at <= now() - interval '1 hour'",
     ];
     let failed = || StoreError::query("deleting old rows");
     let mut deleted =
