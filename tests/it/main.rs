@@ -9,6 +9,7 @@
 
 mod access;
 mod access_tokens;
+mod audit;
 mod command_line;
 mod crash;
 mod database;

@@ -9,16 +9,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Config, PublicUrl};
 
+use crate::domain::audit::{self, Sampler};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{self, Forget, Peers};
 use crate::edge::{Limits, Listener};
 use crate::metrics::Metrics;
-use crate::model::RoleGroups;
+use crate::model::{Event, RoleGroups};
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
+use crate::store::purge::PurgeAges;
 use crate::store::{Pool, StoreError};
 use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
 use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
@@ -82,7 +84,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let limits = cluster_connector::RateLimits::new(&config);
     unit.forget_idle_clients(&config, limits.tables());
     let service = cluster_connector::service(app, limits, &unit.metrics);
-    unit.serve(&config, tls, cluster_connector::LIMITS, service).await
+    unit.serve(&config, tls, cluster_connector::LIMITS, service, Vec::new()).await
 }
 
 /// Runs the Management API until a signal.
@@ -103,6 +105,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
+    let key_id = app.master_key.id();
     let presented = Presented::new(identity);
     let follow =
         Arc::clone(&presented).follow(path.to_owned(), unit.metrics.clone(), unit.stop.clone());
@@ -111,7 +114,12 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     let logins = management_api::login_limit(&config);
     unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
     let service = management_api::service(app, logins, &unit.metrics);
-    unit.serve(&config, tls, management_api::LIMITS, service).await
+    let settings = management_api::settings_digest(&config);
+    let notes = vec![
+        (Event::ConfigurationChanged, "management-api", settings),
+        (Event::MasterKeyChanged, "master-key", key_id),
+    ];
+    unit.serve(&config, tls, management_api::LIMITS, service, notes).await
 }
 
 fn management_app(
@@ -149,6 +157,7 @@ fn management_app(
         },
         pool: unit.pool.clone(),
         roles,
+        failed_logins: Sampler::default(),
         provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
@@ -242,6 +251,7 @@ impl Unit {
         tls: rustls::ServerConfig,
         limits: Limits,
         service: Service,
+        notes: Vec<(Event, &'static str, String)>,
     ) -> Result<(), StartError> {
         let Self { pool, metrics, tasks, stop } = self;
         let bind = |address, tls, limits| {
@@ -262,13 +272,27 @@ impl Unit {
             migrated = migrate_when_possible(&pool) => migrated?,
             stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
         }
+        note_changes(&pool, notes).await;
         let address = api.serve(service, &tasks, stop.clone(), grace)?;
-        tasks.spawn(purge_regularly(pool, config.management.session_idle, stop.clone()));
+        let ages = PurgeAges {
+            session_idle: config.management.session_idle,
+            audit: config.management.audit_retention,
+        };
+        tasks.spawn(purge_regularly(pool, ages, stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
         lifecycle::until_stopped(stop, tasks, grace + Duration::from_secs(1)).await?;
         probes_stop.cancel();
         Ok(())
+    }
+}
+
+/// Records which settings and keys differ from those of the last start. A service starts without that, too.
+async fn note_changes(pool: &Pool, notes: Vec<(Event, &'static str, String)>) {
+    for (event, object, digest) in notes {
+        if let Err(error) = audit::note_if_new(pool, event, object, &digest).await {
+            tracing::warn!(error = %crate::Chain(&error), "the audit log could not be written");
+        }
     }
 }
 
@@ -286,10 +310,10 @@ async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
     }
 }
 
-async fn purge_regularly(pool: Pool, session_idle: Duration, stop: CancellationToken) {
+async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
         let purged = match pool.get().await {
-            Ok(db) => store::purge::purge(&db, session_idle).await,
+            Ok(db) => store::purge::purge(&db, &ages).await,
             Err(error) => Err(error),
         };
         match purged {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use salvo::{Router, Service, affix_state};
 use workload_config::Config;
 
+use crate::domain::audit::Sampler;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::rate_limit::{Anonymous, Clusters, Forget, Joined, MonotonicClock, Peers};
 use crate::edge::{self, Limits};
@@ -66,6 +67,8 @@ pub struct App {
     pub pool: Pool,
     /// Opens the secrets of pending tokens.
     pub master_key: Arc<MasterKey>,
+    /// Which refused joins the audit log gets.
+    pub refused_joins: Sampler,
     /// Where heartbeats go.
     pub heartbeats: HeartbeatWriter,
     /// `host:port` that clusters use.
@@ -95,6 +98,7 @@ impl App {
         Self {
             pool,
             master_key,
+            refused_joins: Sampler::default(),
             heartbeats,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,

@@ -4,17 +4,21 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::domain::Error;
 use crate::error_chain::Chain;
-use crate::model::{Device, Identity, KnownIdentity, Operator, SessionId, SessionSummary};
+use crate::model::{
+    Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Operator, Origin, SessionId,
+    SessionSummary,
+};
 use crate::seal::MasterKey;
 use crate::store::session_verification::{self as verification, Lease};
-use crate::store::sessions::{Ages, FoundSession, NewSession, Verification};
-use crate::store::{Pool, sessions};
+use crate::store::sessions::{Ages, EndedSession, FoundSession, NewSession, Verification};
+use crate::store::{Pool, audit, sessions};
 
 /// Longest use of a session without asking the identity provider again.
 const VERIFIED_FOR: Duration = Duration::from_mins(15);
@@ -103,7 +107,12 @@ impl<P: IdentityProvider> Sessions<P> {
     ///
     /// [`Error::Store`] without an answer from the database, [`Error::Defect`] when the system's random generator fails.
     #[tracing::instrument(name = "domain.session.start", skip_all)]
-    pub async fn start(&self, login: &Login, device: &Device) -> Result<SessionId, Error> {
+    pub async fn start(
+        &self,
+        login: &Login,
+        device: &Device,
+        origin: &Origin,
+    ) -> Result<SessionId, Error> {
         let id = SessionId::generate().ok_or(Error::Defect("the random generator failed"))?;
         let (id_token_sealed, refresh_token_sealed) = self.seal(&id, login)?;
         let session = NewSession {
@@ -117,6 +126,9 @@ impl<P: IdentityProvider> Sessions<P> {
         let mut db = self.pool.get().await?;
         let transaction = db.transaction().await?;
         sessions::insert(&transaction, &login.identity, &session).await?;
+        let details = json!({"groups": login.groups, "user_agent": device.user_agent});
+        let entry = AuditEntry::done(Event::Login, &login.identity.subject, details);
+        audit::insert(&transaction, &origin.by(Actor::person(&login.identity)), &entry).await?;
         transaction.commit().await?;
         Ok(id)
     }
@@ -184,7 +196,8 @@ impl<P: IdentityProvider> Sessions<P> {
             Ok(login) => self.store_verified(id, &lease, login).await,
             Err(error @ RefreshError::Ended(_)) => {
                 tracing::info!(error = %Chain(&error), subject, "a session ended: its person must log in again");
-                sessions::end(&self.pool.get().await?, &hash).await?;
+                let details = json!({"reason": "the identity provider refuses"});
+                self.delete(id, &Origin::SYSTEM, Event::SessionEnded, details).await?;
                 Ok(())
             }
             Err(error @ RefreshError::Unavailable(_)) => {
@@ -256,17 +269,57 @@ impl<P: IdentityProvider> Sessions<P> {
         ))
     }
 
-    /// Ends a session, and revokes its refresh token in the background. The answer is its ID token, which a logout at the provider
-    /// takes as a hint.
+    /// Ends a session because its person logs out, and revokes its refresh token in the background. The answer is its ID token,
+    /// which a logout at the provider takes as a hint.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] without an answer from the database.
-    #[tracing::instrument(name = "domain.session.end", skip_all)]
-    pub async fn end(&self, id: &SessionId) -> Result<Option<String>, Error> {
-        let Some(ended) = sessions::end(&self.pool.get().await?, &id.hash()).await? else {
-            return Ok(None);
-        };
+    #[tracing::instrument(name = "domain.session.log_out", skip_all)]
+    pub async fn log_out(&self, id: &SessionId, origin: &Origin) -> Result<Option<String>, Error> {
+        let ended = self.delete(id, origin, Event::Logout, json!({})).await?;
+        Ok(ended.and_then(|ended| self.give_up(id, ended)))
+    }
+
+    /// Ends the session that a browser had before a login, which may have been planted there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] without an answer from the database.
+    #[tracing::instrument(name = "domain.session.replace", skip_all)]
+    pub async fn replace(&self, id: &SessionId, origin: &Origin) -> Result<(), Error> {
+        let details = json!({"reason": "another login in the same browser"});
+        if let Some(ended) = self.delete(id, origin, Event::SessionEnded, details).await? {
+            self.give_up(id, ended);
+        }
+        Ok(())
+    }
+
+    /// Deletes a session and records it. Who is not known yet is its person.
+    async fn delete(
+        &self,
+        id: &SessionId,
+        origin: &Origin,
+        event: Event,
+        details: Value,
+    ) -> Result<Option<EndedSession>, Error> {
+        let mut db = self.pool.get().await?;
+        let transaction = db.transaction().await?;
+        let ended = sessions::end(&transaction, &id.hash()).await?;
+        if let Some(ended) = &ended {
+            let entry = AuditEntry::done(event, &ended.identity.subject, details);
+            let origin = match origin.actor {
+                Actor::Anonymous => &origin.by(Actor::person(&ended.identity)),
+                _ => origin,
+            };
+            audit::insert(&transaction, origin, &entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(ended)
+    }
+
+    /// Revokes the refresh token in the background and returns the ID token.
+    fn give_up(&self, id: &SessionId, ended: EndedSession) -> Option<String> {
         let sealer = self.key.session_tokens(id);
         let open = |kind, sealed: &[u8]| {
             sealer.open(kind, sealed).and_then(|bytes| String::from_utf8(bytes).ok())
@@ -276,7 +329,7 @@ impl<P: IdentityProvider> Sessions<P> {
             let provider = Arc::clone(&self.provider);
             self.tasks.spawn(async move { provider.revoke(token).await });
         }
-        Ok(open("id", &ended.id_token_sealed))
+        open("id", &ended.id_token_sealed)
     }
 }
 
@@ -301,12 +354,17 @@ pub async fn list(
 ///
 /// [`Error::NotFound`] when the person has no such session, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.session.end_one", skip_all)]
-pub async fn end_one(pool: &Pool, of: &Identity, id: Uuid) -> Result<(), Error> {
-    if sessions::end_one(&pool.get().await?, of, id).await? {
-        Ok(())
-    } else {
-        Err(Error::NotFound("session not found".into()))
+pub async fn end_one(pool: &Pool, of: &Identity, id: Uuid, origin: &Origin) -> Result<(), Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    if !sessions::end_one(&transaction, of, id).await? {
+        return Err(Error::NotFound("session not found".into()));
     }
+    let details = json!({"session": id.to_string()});
+    let entry = AuditEntry::done(Event::SessionEnded, &of.subject, details);
+    audit::insert(&transaction, origin, &entry).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Ends all sessions of a person on all units; the answer is how many there were.
@@ -315,8 +373,14 @@ pub async fn end_one(pool: &Pool, of: &Identity, id: Uuid) -> Result<(), Error> 
 ///
 /// [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.session.end_all", skip_all)]
-pub async fn end_all(pool: &Pool, of: &Identity) -> Result<u64, Error> {
-    Ok(sessions::end_all(&pool.get().await?, of).await?)
+pub async fn end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u64, Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    let ended = sessions::end_all(&transaction, of).await?;
+    let entry = AuditEntry::done(Event::SessionEnded, &of.subject, json!({"ended": ended}));
+    audit::insert(&transaction, origin, &entry).await?;
+    transaction.commit().await?;
+    Ok(ended)
 }
 
 /// Everybody who has logged in, the last one first, at most 1,000.
