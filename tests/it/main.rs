@@ -24,6 +24,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod second_provider;
 mod sessions;
 
 /// An example of the published contract.
