@@ -26,6 +26,7 @@ mod remote_write;
 mod routing;
 mod second_provider;
 mod sessions;
+mod web;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

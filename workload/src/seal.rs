@@ -182,10 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn store_02_each_purpose_has_a_label_of_its_own() {
+    fn store_02_each_purpose_has_a_label_of_its_own_and_keys_are_derived_as_published() {
         let labels = [LABEL_LOGIN_ATTEMPT, LABEL_SESSION_TOKENS, LABEL_JOIN_SECRETS, LABEL_KEY_ID];
         let different: std::collections::BTreeSet<_> = labels.iter().collect();
         assert_eq!(different.len(), labels.len());
+        // Computed with an independent implementation of RFC 5869.
+        assert_eq!(key(1).id(), "65f8c31058916fb3");
+        assert_ne!(key(1).id(), key(2).id());
         let master = key(1);
         let sealed = master.login_attempts().seal("kind", b"text").unwrap();
         assert_eq!(master.join_secrets().open("kind", &sealed), None, "keys differ by label alone");
