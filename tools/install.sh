@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing and nothing else: Debian's packages and the npm modules of the repository's packages.
+# Installs what is missing and nothing else: Debian's packages, the npm modules of the repository's packages, and the second identity
+# provider of the tests.
 #
 #   tools/install.sh up|test
 #
@@ -31,6 +32,14 @@ need_node() {
   found=$(node --version)
   at_least "${found#v}" "$wanted" || die "Node.js $wanted or newer is needed, this is ${found#v}: install it from https://nodejs.org"
   command -v npm >/dev/null || die "npm is needed, it comes with Node.js: install it from https://nodejs.org"
+}
+
+need_go() {
+  local wanted found
+  wanted=$(sed -n 's/^go //p' "$ROOT/tests/second-identity-provider/go.mod")
+  command -v go >/dev/null || die "Go $wanted or newer is needed for the tests: install it from https://go.dev/dl"
+  found=$(GOTOOLCHAIN=local go env GOVERSION)
+  at_least "${found#go}" "$wanted" || die "Go $wanted or newer is needed for the tests, this is ${found#go}: install it from https://go.dev/dl"
 }
 
 # The packages that are missing for `up` or `test`, one per line.
@@ -73,14 +82,30 @@ npm_modules() {
   DONE+=("npm modules of $1")
 }
 
+# The second identity provider of the tests, of the versions in its go.sum, into target/tools; again when its source changed.
+second_identity_provider() {
+  local folder=$ROOT/tests/second-identity-provider program=$ROOT/target/tools/second-identity-provider hash
+  hash=$(cat -- "$folder/main.go" "$folder/go.mod" "$folder/go.sum" | sha256sum)
+  if [[ -x $program && -f $program.hash && $(<"$program.hash") == "$hash" ]]; then return; fi
+  mkdir -p -- "$ROOT/target/tools"
+  (cd -- "$folder" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -o "$program" .) ||
+    die "the second identity provider cannot be built: see whether this works: cd tests/second-identity-provider && go build"
+  printf '%s\n' "$hash" >"$program.hash"
+  DONE+=("second identity provider")
+}
+
 case ${1:-} in
   up | test) purpose=$1 ;;
   *) die "say what for: tools/install.sh up|test" ;;
 esac
 need_rust
 need_node
+if [[ $purpose == test ]]; then need_go; fi
 need_packages "$purpose"
 npm_modules ui
 npm_modules tests/identity-provider
-if [[ $purpose == test ]]; then npm_modules tests/browser; fi
+if [[ $purpose == test ]]; then
+  npm_modules tests/browser
+  second_identity_provider
+fi
 if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

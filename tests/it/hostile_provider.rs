@@ -8,6 +8,8 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
 type Edit = fn(&mut Value);
 type Sign = fn(&MockKeys, &Value) -> String;
 
@@ -184,7 +186,6 @@ async fn oidc_08_a_provider_that_describes_itself_wrongly_is_not_used() {
     let keys = move |count: usize| Reply::Json(200, json!({"keys": vec![key.clone(); count]}));
     let page = "content-type: text/html\r\n".to_owned();
     let moved = format!("location: {issuer}/elsewhere\r\n");
-    const DISCOVERY: &str = "/.well-known/openid-configuration";
     let answers = [
         ("another issuer", DISCOVERY, configuration("issuer", "https://evil.example".into())),
         ("a slash more", DISCOVERY, configuration("issuer", format!("{issuer}/").into())),

@@ -9,6 +9,7 @@
 
 mod access;
 mod access_tokens;
+mod audit;
 mod availability;
 mod command_line;
 mod crash;
@@ -26,9 +27,11 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod second_provider;
 mod sessions;
 mod tunnel_lease;
 mod tunnel_open;
+mod web;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

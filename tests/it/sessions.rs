@@ -167,7 +167,7 @@ async fn oidc_10_a_session_of_somebody_else_or_without_an_id_token_is_not_taken_
     for (edit, status) in [("subject", 401), ("issuer", 200), ("no token", 401)] {
         let Mocked { deployment, provider, unit: _unit, mut ada } = mocked().await;
         match edit {
-            "subject" => provider.edit_claims(|claims| claims["sub"] = "eve".into()),
+            "subject" => provider.edit_claims(|claims| claims["sub"] = "mallory".into()),
             "issuer" => provider.edit_claims(|claims| {
                 claims["iss"] = "https://evil.example".into();
                 claims["mcm-idp-groups"] = json!([]);
@@ -181,7 +181,7 @@ async fn oidc_10_a_session_of_somebody_else_or_without_an_id_token_is_not_taken_
         age(&deployment, "20 min").await;
         assert_eq!(ada.get(LIST).await.status, status, "{edit}");
         let stored = deployment.database.dump().await;
-        assert!(!stored.contains("eve"), "{edit}");
+        assert!(!stored.contains("mallory"), "{edit}");
     }
 }
 
@@ -340,8 +340,11 @@ async fn sess_04_sessions_that_ended_are_purged() {
     };
     let config = workload_config::Config::parse(find).unwrap();
     let pool = cluster_manager::store::Pool::new(&config.database).unwrap();
-    let idle = config.management.session_idle;
-    let purged = cluster_manager::store::purge::purge(&pool.get().await.unwrap(), idle).await;
+    let ages = cluster_manager::store::purge::PurgeAges {
+        session_idle: config.management.session_idle,
+        audit: config.management.audit_retention,
+    };
+    let purged = cluster_manager::store::purge::purge(&pool.get().await.unwrap(), &ages).await;
     assert_eq!(purged.unwrap(), 2);
     assert_eq!(deployment.database.count("SELECT count(*) FROM sessions").await, 1);
 }

@@ -172,7 +172,33 @@ impl Deployment {
             .arg("--key")
             .arg(tls.join("tls.key"))
             .env("PATH", search_path());
-        let mut process = Process::start(&command, &log);
+        self.until_issuer(Process::start(&command, &log)).await
+    }
+
+    /// Starts the second identity provider, which shares no code with the first; services that start later know it.
+    pub async fn start_second_identity_provider(&mut self) -> Process {
+        let program =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/second-identity-provider");
+        assert!(
+            program.exists(),
+            "{} is not built: run the tests with ./dev test",
+            program.display()
+        );
+        let tls = self.directory().join("tls/identity-provider");
+        let (address, origin) = (self.address.to_string(), self.origin());
+        let mut command = Command::new(program);
+        command
+            .args(["-host", &address, "-client-secret", CLIENT_SECRET, "-client-origin", &origin])
+            .arg("-cert")
+            .arg(tls.join("tls.crt"))
+            .arg("-key")
+            .arg(tls.join("tls.key"));
+        let process = Process::start(&command, &self.file("second-identity-provider.log"));
+        self.until_issuer(process).await
+    }
+
+    /// Waits until an identity provider says where it listens, and lets services that start later know it.
+    async fn until_issuer(&mut self, mut process: Process) -> Process {
         let deadline = Instant::now() + START_TIME;
         loop {
             let issuer = process.log().lines().find_map(|line| {

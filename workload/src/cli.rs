@@ -14,6 +14,7 @@ use workload_config::Config;
 
 use crate::domain::join_tokens::{self, JoinTokenRequest};
 use crate::error_chain::Chain;
+use crate::model::{Actor, Origin};
 use crate::run::{self, StartError};
 use crate::store::Pool;
 
@@ -153,7 +154,10 @@ struct Printed(String);
 async fn enroll(config: &Config, request: JoinTokenRequest) -> Result<(), Failure> {
     let policy = run::join_token_policy(config)?;
     let pool = Pool::new(&config.database).map_err(StartError::from)?;
-    let token = join_tokens::create(&pool, &policy, request).await?;
+    // The kernel knows the host's name, which is the unit's on Kubernetes.
+    let unit = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let origin = Origin::SYSTEM.by(Actor::Action { unit: unit.trim().to_owned() });
+    let token = join_tokens::create(&pool, &policy, request, &origin).await?;
     println!("{}", token.expose());
     Ok(())
 }

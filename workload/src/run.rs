@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Config, DatabaseHost, PublicUrl};
 
+use crate::domain::audit::{self, Sampler};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
@@ -20,10 +21,11 @@ use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::model::RoleGroups;
+use crate::model::{Event, RoleGroups};
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
+use crate::store::purge::PurgeAges;
 use crate::store::{Pool, StoreError};
 use crate::tls::{
     self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
@@ -143,13 +145,24 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
+    let key_id = app.master_key.id();
     let presented = Presented::new(identity);
     unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
     unit.look_after(&config, vec![Arc::new(logins.clone())])?;
     let service = management_api::service(app, logins, &unit.metrics);
-    unit.serve(&config, tls, management_api::LIMITS, service, async |_: &TaskTracker| Ok(())).await
+    let settings = management_api::settings_digest(&config);
+    let notes = vec![
+        (Event::ConfigurationChanged, "management-api", settings),
+        (Event::MasterKeyChanged, "master-key", key_id),
+    ];
+    let pool = unit.pool.clone();
+    let with_notes = async |_: &TaskTracker| {
+        note_changes(&pool, notes).await;
+        Ok(())
+    };
+    unit.serve(&config, tls, management_api::LIMITS, service, with_notes).await
 }
 
 fn management_app(
@@ -187,6 +200,7 @@ fn management_app(
         },
         pool: unit.pool.clone(),
         roles,
+        failed_logins: Sampler::default(),
         provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
@@ -339,13 +353,25 @@ impl Unit {
         }
         start(&life.tasks).await?;
         let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
-        let idle = config.management.session_idle;
-        life.tasks.spawn(purge_regularly(pool, idle, life.stop.clone()));
+        let ages = PurgeAges {
+            session_idle: config.management.session_idle,
+            audit: config.management.audit_retention,
+        };
+        life.tasks.spawn(purge_regularly(pool, ages, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
         life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
         probes_stop.cancel();
         Ok(())
+    }
+}
+
+/// Records which settings and keys differ from those of the last start. A service starts without that, too.
+async fn note_changes(pool: &Pool, notes: Vec<(Event, &'static str, String)>) {
+    for (event, object, digest) in notes {
+        if let Err(error) = audit::note_if_new(pool, event, object, &digest).await {
+            tracing::warn!(error = %crate::Chain(&error), "the audit log could not be written");
+        }
     }
 }
 
@@ -363,10 +389,10 @@ async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
     }
 }
 
-async fn purge_regularly(pool: Pool, session_idle: Duration, stop: CancellationToken) {
+async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
         let purged = match pool.get().await {
-            Ok(db) => store::purge::purge(&db, session_idle).await,
+            Ok(db) => store::purge::purge(&db, &ages).await,
             Err(error) => Err(error),
         };
         match purged {

@@ -19,10 +19,10 @@ use crate::model::SessionId;
 /// The labels: each purpose has keys of its own.
 const LABEL_LOGIN_ATTEMPT: &str = "microcloud-cluster-manager login-attempt v1";
 const LABEL_SESSION_TOKENS: &str = "microcloud-cluster-manager session-tokens v1";
-
 const LABEL_JOIN_SECRETS: &str = "microcloud-cluster-manager join-secrets v1";
 const LABEL_UNIT_IDENTITY: &str = "microcloud-cluster-manager inter-unit identity v1";
 const LABEL_UNIT_ADDRESSES: &str = "microcloud-cluster-manager inter-unit addresses v1";
+const LABEL_KEY_ID: &str = "microcloud-cluster-manager key-id v1";
 
 /// 32 random bytes that all units of a deployment share, and those that they shared before. What the old key sealed still opens;
 /// nothing new is sealed with it.
@@ -81,6 +81,17 @@ impl MasterKey {
             })?;
         }
         Self::read(path)
+    }
+
+    /// Tells whether two keys are the same, and nothing else about them: 16 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut id = [0_u8; 32];
+        let derived = Salt::new(HKDF_SHA256, &[])
+            .extract(self.current.expose_secret())
+            .expand(&[LABEL_KEY_ID.as_bytes()], &AES_256_GCM)
+            .and_then(|okm| okm.fill(&mut id));
+        derived.map_or_else(|_| String::new(), |()| hex::encode(id.get(..8).unwrap_or_default()))
     }
 
     /// Seals the state of a login that is under way.
@@ -224,10 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn store_02_each_purpose_has_a_label_of_its_own() {
-        let labels = [LABEL_LOGIN_ATTEMPT, LABEL_SESSION_TOKENS, LABEL_JOIN_SECRETS];
+    fn store_02_each_purpose_has_a_label_of_its_own_and_keys_are_derived_as_published() {
+        let labels = [LABEL_LOGIN_ATTEMPT, LABEL_SESSION_TOKENS, LABEL_JOIN_SECRETS, LABEL_KEY_ID];
         let different: std::collections::BTreeSet<_> = labels.iter().collect();
         assert_eq!(different.len(), labels.len());
+        // Computed with an independent implementation of RFC 5869.
+        assert_eq!(key(1).id(), "65f8c31058916fb3");
+        assert_ne!(key(1).id(), key(2).id());
         let master = key(1);
         let sealed = master.login_attempts().seal("kind", b"text").unwrap();
         assert_eq!(master.join_secrets().open("kind", &sealed), None, "keys differ by label alone");

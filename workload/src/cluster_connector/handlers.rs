@@ -10,7 +10,7 @@ use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
 use crate::edge::{
-    ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
+    self, ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
 };
 use crate::model::{ClusterCertificate, Fingerprint, JoinSignature, JoinTokenText};
 
@@ -63,8 +63,12 @@ pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<
         ),
     };
     let request = JoinRequest { cluster_name, certificate, token, signature, presented };
-    enrol::join(&app.pool, &app.master_key, &request).await?;
-    Ok(Success::EMPTY)
+    let origin = edge::origin(req, depot);
+    let joined = enrol::join(&app.pool, &app.master_key, &request, &origin).await;
+    if let Err(error) = &joined {
+        enrol::note_refusal(&app.pool, &app.refused_joins, &request, error, &origin).await;
+    }
+    Ok(joined.map(|()| Success::EMPTY)?)
 }
 
 /// `POST /1.0/remote-cluster/status`: a heartbeat of an enrolled cluster.
@@ -86,7 +90,8 @@ pub(super) async fn heartbeat(
 /// `DELETE /1.0/remote-cluster`: the cluster that owns the certificate leaves.
 #[handler]
 pub(super) async fn leave(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    domain::leave::leave(&app(depot)?.pool, required_certificate(req)?).await?;
+    domain::leave::leave(&app(depot)?.pool, required_certificate(req)?, &edge::origin(req, depot))
+        .await?;
     Ok(Success::EMPTY)
 }
 

@@ -15,6 +15,7 @@ use salvo::{Router, Service, affix_state};
 use tokio_util::task::TaskTracker;
 use workload_config::Config;
 
+use crate::domain::audit::Sampler;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::rate_limit::{Anonymous, Clusters, Joined, Limit, MonotonicClock, Peers};
 use crate::edge::{self, BodyRoom, Limits};
@@ -72,6 +73,8 @@ pub struct App {
     pub pool: Pool,
     /// Opens the secrets of pending tokens.
     pub master_key: Arc<MasterKey>,
+    /// Which refused joins the audit log gets.
+    pub refused_joins: Sampler,
     /// Where heartbeats go.
     pub heartbeats: HeartbeatWriter,
     /// The tunnels of clusters.
@@ -109,6 +112,7 @@ impl App {
         Self {
             pool,
             master_key,
+            refused_joins: Sampler::default(),
             heartbeats,
             tunnels,
             tasks,

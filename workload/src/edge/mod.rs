@@ -20,6 +20,6 @@ pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;
 pub use listener::{Limits, Listener};
-pub use path::{ExactPath, cluster_name, name_at};
-pub use request_log::{RequestId, RequestLog, source};
+pub use path::{ExactPath, cluster_name, name_at, path_for_log};
+pub use request_log::{RequestLog, origin, source};
 pub use service::{Reply, service};

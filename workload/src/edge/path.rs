@@ -77,7 +77,12 @@ fn has_bad_escape(path: &str) -> bool {
     })
 }
 
-/// A path for a log line: at most 1 KiB, other than printable ASCII escaped.
+/// The path of a request for a record: at most 1 KiB, other than printable ASCII escaped.
+pub fn path_for_log(req: &Request) -> String {
+    for_log(req.uri().path())
+}
+
+/// The same for a line of the log.
 pub(super) fn for_log(path: &str) -> String {
     path.get(..1024).unwrap_or(path).escape_default().to_string()
 }

@@ -7,6 +7,7 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use tracing::Instrument;
 
 use crate::metrics::Metrics;
+use crate::model::{Actor, Origin};
 
 /// Gives each request an id, which the answer carries as `X-Request-Id` and every log line of the request as a field, and
 /// logs and counts the request once, also when the client hung up before its answer. Queries are never logged.
@@ -15,7 +16,14 @@ pub struct RequestLog(pub Metrics);
 
 /// The id of a request, as the answer and the log have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+struct RequestId(String);
+
+/// Where a request comes from, for the audit log. Who it was is not known here.
+#[must_use]
+pub fn origin(req: &Request, depot: &Depot) -> Origin {
+    let request_id = depot.get_typed::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    Origin { actor: Actor::Anonymous, source: source(req), request_id }
+}
 
 /// The address of the connection's other end, or of the client that a balancer names with the PROXY protocol. Headers have no say.
 #[must_use]

@@ -20,7 +20,7 @@ const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
 
 /// Method, pattern as the router has it, and who may. `HEAD` is `GET`; `*` is any method.
-pub const ROUTES: [(&str, &str, Access); 24] = [
+pub const ROUTES: [(&str, &str, Access); 26] = [
     ("*", "/", Access::Anyone),
     ("GET", "/ui/{**path}", Access::Anyone),
     ("GET", "/oidc/login", Access::Anyone),
@@ -45,6 +45,8 @@ pub const ROUTES: [(&str, &str, Access); 24] = [
     ("GET", "/1.0/identities/{id}/sessions", ADMIN),
     ("DELETE", "/1.0/identities/{id}/sessions", ADMIN),
     ("DELETE", "/1.0/identities/{id}/sessions/{session}", ADMIN),
+    ("GET", "/1.0/audit", ADMIN),
+    ("GET", "/1.0/audit/export", ADMIN),
 ];
 
 /// Who may use the route; `None` when it is not in the table.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use salvo::{Depot, Request};
 
 use crate::edge::ApiError;
-use crate::model::{Device, Operator, Role, RoleGroups, SessionId};
+use crate::model::{Actor, Device, Operator, Origin, Role, RoleGroups, SessionId};
 
 /// Who makes a request.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub(super) struct Caller {
     pub(super) role: Option<Role>,
     /// The session; scripts with an access token have none.
     pub(super) session: Option<Arc<SessionId>>,
+    /// The person and the place, for the audit log.
+    pub(super) origin: Origin,
 }
 
 impl Caller {
@@ -21,8 +23,10 @@ impl Caller {
         operator: Operator,
         session: Option<Arc<SessionId>>,
         roles: &RoleGroups,
+        origin: &Origin,
     ) -> Self {
-        Self { role: roles.role(&operator.groups), operator, session }
+        let origin = origin.by(Actor::person(&operator.identity));
+        Self { role: roles.role(&operator.groups), operator, session, origin }
     }
 }
 

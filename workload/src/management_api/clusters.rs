@@ -4,6 +4,7 @@ use salvo::{Depot, Request, handler};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::clusters::{self, AssessedCluster};
 use crate::domain::freshness::Freshness;
@@ -141,14 +142,14 @@ pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Succes
     let app = app(depot)?;
     let name = cluster_name(req)?;
     let body: ChangeBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
-    clusters::change(&app.pool, &name, &body.into_changes()?).await?;
+    clusters::change(&app.pool, &name, &body.into_changes()?, &caller(depot)?.origin).await?;
     Ok(Success::EMPTY)
 }
 
 /// `DELETE /1.0/remote-cluster/{name}`: removes the cluster from the manager; the cluster itself goes on.
 #[handler]
 pub(super) async fn remove(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    clusters::remove(&app(depot)?.pool, &cluster_name(req)?).await?;
+    clusters::remove(&app(depot)?.pool, &cluster_name(req)?, &caller(depot)?.origin).await?;
     Ok(Success::EMPTY)
 }
 

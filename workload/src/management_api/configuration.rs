@@ -2,6 +2,7 @@
 
 use salvo::{Depot, handler};
 use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use workload_config::{Config, ExposeSecret, Url};
 
 use super::app;
@@ -153,6 +154,12 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         if balancer.proxy_protocol { "required".into() } else { "off".into() },
         balancer.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     ]
+}
+
+/// Stands for the settings that operators see: when it changes, they did.
+#[must_use]
+pub fn settings_digest(config: &Config) -> String {
+    hex::encode(Sha256::digest(values(config).join("\0").as_bytes()))
 }
 
 /// An address without the password that it may hold.

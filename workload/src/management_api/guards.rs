@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use salvo::http::header::{AUTHORIZATION, HOST, HeaderValue, WWW_AUTHENTICATE};
 use salvo::{Depot, FlowCtrl, Request, Response, handler};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::access::{self, Access};
 use super::caller::Caller;
 use super::{App, app, cookies};
-use crate::edge::{ApiError, browser};
+use crate::domain::audit;
+use crate::edge::{self, ApiError, browser};
 use crate::error_chain::Chain;
+use crate::model::{AuditEntry, Event, Origin, Outcome};
 use crate::oidc::OidcError;
 
 /// Refuses requests for a host that is not ours: a foreign name that points here must not get at anything.
@@ -62,10 +65,17 @@ async fn permit(req: &Request, depot: &mut Depot) -> Result<(), ApiError> {
         return Ok(());
     }
     let app = app(depot)?;
-    let caller = authenticate(req, &app).await?;
+    let caller = authenticate(req, &app, edge::origin(req, depot)).await?;
     if let Access::Role(role) = needed
         && caller.role < Some(role)
     {
+        if !req.method().is_safe() {
+            let object = format!("{} {}", req.method(), edge::path_for_log(req));
+            let (event, outcome) = (Event::PermissionDenied, Outcome::Refused);
+            let details = json!({"role": caller.role, "needed": role});
+            let entry = AuditEntry { event, object: &object, outcome, details };
+            audit::note(&app.pool, &caller.origin, &entry).await;
+        }
         return Err(ApiError::Forbidden("Permission denied"));
     }
     depot.insert_typed(caller);
@@ -74,7 +84,7 @@ async fn permit(req: &Request, depot: &mut Depot) -> Result<(), ApiError> {
 
 /// An access token speaks for itself; otherwise the session counts, and the request must come from our own pages. A browser adds the
 /// cookie to whatever another site makes it send, but never an access token, so that only requests with a cookie are checked.
-async fn authenticate(req: &Request, app: &App) -> Result<Caller, ApiError> {
+async fn authenticate(req: &Request, app: &App, origin: Origin) -> Result<Caller, ApiError> {
     let cookie = cookies::session(req);
     let token = bearer_token(req);
     if cookie.is_none() && token.is_none() {
@@ -85,7 +95,7 @@ async fn authenticate(req: &Request, app: &App) -> Result<Caller, ApiError> {
             browser::check(req, &app.public_url.origin())?;
         }
         return match app.provider.bearer(token, OffsetDateTime::now_utc()).await {
-            Ok(operator) => Ok(Caller::new(operator, None, &app.roles)),
+            Ok(operator) => Ok(Caller::new(operator, None, &app.roles, &origin)),
             Err(error @ OidcError::Unavailable(_)) => Err(ApiError::Unavailable(
                 "the identity provider is not available, try again later",
                 Some(error.into()),
@@ -99,7 +109,7 @@ async fn authenticate(req: &Request, app: &App) -> Result<Caller, ApiError> {
     let id = Arc::new(cookie.ok_or(ApiError::Unauthorized)?);
     let operator = app.sessions.find(&id).await?.ok_or(ApiError::Unauthorized)?;
     browser::check(req, &app.public_url.origin())?;
-    Ok(Caller::new(operator, Some(id), &app.roles))
+    Ok(Caller::new(operator, Some(id), &app.roles, &origin))
 }
 
 /// The token in `Authorization: Bearer …` (RFC 6750, section 2.1).

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::join_tokens::{self, JoinTokenRequest};
 use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
@@ -75,13 +76,15 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>
 pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
     let app = app(depot)?;
     let body: NewTokenBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
-    let token = join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?).await?;
+    let token =
+        join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?, &caller(depot)?.origin)
+            .await?;
     Ok(Success(NewTokenView { token: token.expose().to_owned() }))
 }
 
 /// `DELETE /1.0/remote-cluster-join-token/{name}`: revokes the pending token of a cluster.
 #[handler]
 pub(super) async fn revoke(req: &mut Request, depot: &mut Depot) -> Reply<Success<Option<()>>> {
-    join_tokens::revoke(&app(depot)?.pool, &cluster_name(req)?).await?;
+    join_tokens::revoke(&app(depot)?.pool, &cluster_name(req)?, &caller(depot)?.origin).await?;
     Ok(Success::NULL)
 }

@@ -4,6 +4,7 @@
 //! handlers); the `Host` header never ends up in an address or a cookie; secrets never leave.
 
 pub mod access;
+mod audit;
 mod caller;
 mod clusters;
 mod configuration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
+use crate::domain::audit::Sampler;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
@@ -31,6 +33,8 @@ use crate::oidc::Provider;
 use crate::seal::MasterKey;
 use crate::store::Pool;
 use crate::ui_assets;
+
+pub use configuration::settings_digest;
 
 /// Limits of the Management API's listener.
 pub const LIMITS: Limits = Limits {
@@ -65,6 +69,8 @@ pub struct App {
     pub join_tokens: JoinTokenPolicy,
     /// Groups and what their members may do.
     pub roles: RoleGroups,
+    /// Which failed logins the audit log gets.
+    pub failed_logins: Sampler,
 }
 
 /// How often people may begin and finish a login.
@@ -110,6 +116,10 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .get(sessions::identities)
         .head(sessions::identities)
         .push(sessions_of);
+    let audit = Router::with_path("audit")
+        .get(audit::list)
+        .head(audit::list)
+        .push(Router::with_path("export").get(audit::export));
     let api = Router::with_path("1.0")
         .get(server::get)
         .head(server::get)
@@ -119,7 +129,8 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(fleet)
         .push(configuration)
         .push(own_sessions)
-        .push(identities);
+        .push(identities)
+        .push(audit);
     let oidc = Router::with_path("oidc")
         .push(Router::with_path("login").hoop(logins.clone()).get(login::begin))
         .push(Router::with_path("callback").hoop(logins).get(login::finish))

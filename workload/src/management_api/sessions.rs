@@ -93,7 +93,7 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<SessionView>>> 
 #[handler]
 pub(super) async fn end_all(depot: &mut Depot, res: &mut Response) -> Reply<Success<EndedView>> {
     let (app, caller) = (app(depot)?, caller(depot)?);
-    let ended = sessions::end_all(&app.pool, &caller.operator.identity).await?;
+    let ended = sessions::end_all(&app.pool, &caller.operator.identity, &caller.origin).await?;
     if caller.session.is_some() {
         cookies::clear_session(res);
     }
@@ -104,7 +104,8 @@ pub(super) async fn end_all(depot: &mut Depot, res: &mut Response) -> Reply<Succ
 #[handler]
 pub(super) async fn end_one(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let (app, caller) = (app(depot)?, caller(depot)?);
-    sessions::end_one(&app.pool, &caller.operator.identity, session_id(req, "id")?).await?;
+    let (of, id) = (&caller.operator.identity, session_id(req, "id")?);
+    sessions::end_one(&app.pool, of, id, &caller.origin).await?;
     Ok(Success::EMPTY)
 }
 
@@ -132,9 +133,10 @@ pub(super) async fn list_of(
 /// `DELETE /1.0/identities/{id}/sessions`: ends all sessions of a person.
 #[handler]
 pub(super) async fn end_all_of(req: &mut Request, depot: &mut Depot) -> Reply<Success<EndedView>> {
-    let app = app(depot)?;
+    let (app, caller) = (app(depot)?, caller(depot)?);
     let of = sessions::identity(&app.pool, identity_id(req)?).await?;
-    Ok(Success(EndedView { ended: sessions::end_all(&app.pool, &of).await? }))
+    let ended = sessions::end_all(&app.pool, &of, &caller.origin).await?;
+    Ok(Success(EndedView { ended }))
 }
 
 /// `DELETE /1.0/identities/{id}/sessions/{session}`: ends one session of a person.
@@ -143,9 +145,9 @@ pub(super) async fn end_one_of(
     req: &mut Request,
     depot: &mut Depot,
 ) -> Reply<Success<EmptyObject>> {
-    let app = app(depot)?;
+    let (app, caller) = (app(depot)?, caller(depot)?);
     let of = sessions::identity(&app.pool, identity_id(req)?).await?;
-    sessions::end_one(&app.pool, &of, session_id(req, "session")?).await?;
+    sessions::end_one(&app.pool, &of, session_id(req, "session")?, &caller.origin).await?;
     Ok(Success::EMPTY)
 }
 

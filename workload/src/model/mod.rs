@@ -1,5 +1,6 @@
 //! Plain types that cannot hold a wrong value. They know neither HTTP nor SQL.
 
+mod audit;
 mod certificate;
 mod cluster;
 mod fingerprint;
@@ -13,6 +14,7 @@ mod text;
 mod tunnel;
 mod ui_url;
 
+pub use audit::{Actor, AuditEntry, AuditFilter, AuditRecord, Event, Origin, Outcome};
 pub use certificate::{CertificateError, ClusterCertificate};
 pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;

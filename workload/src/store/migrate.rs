@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use tokio_postgres::types::Json;
+
 use super::{Pool, StoreError};
+use crate::model::Event;
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
@@ -23,6 +26,9 @@ const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 /// edited, when the schema is newer than this program, or when another process migrates for more than a minute.
 #[tracing::instrument(name = "store.migrate", skip_all)]
 pub async fn migrate(pool: &Pool) -> Result<usize, StoreError> {
+    const RECORD: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+             VALUES ('system', '', '', '', $1, '', 'success', '', $2)";
     let failed = |error: tokio_postgres::Error| StoreError::Migrate(error.into());
     let mut db = pool.dedicated().await?;
     db.batch_execute("SET statement_timeout = 0").await.map_err(failed)?;
@@ -52,6 +58,13 @@ pub async fn migrate(pool: &Pool) -> Result<usize, StoreError> {
     let applied = report.applied_migrations();
     for migration in applied {
         tracing::info!(migration = %migration, "applied {migration}");
+    }
+    if !applied.is_empty() {
+        let versions: Vec<String> = applied.iter().map(ToString::to_string).collect();
+        let details = serde_json::json!({"migrations": versions});
+        let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+            &[&Event::SchemaMigrated.as_str(), &Json(&details)];
+        db.execute(RECORD, values).await.map_err(failed)?;
     }
     Ok(applied.len())
 }

@@ -158,8 +158,10 @@ pub async fn find(
     }))
 }
 
-/// The tokens of a session that ended.
+/// A session that ended.
 pub struct EndedSession {
+    /// Whose it was.
+    pub identity: Identity,
     /// The ID token, sealed.
     pub id_token_sealed: Vec<u8>,
     /// The refresh token, sealed.
@@ -176,11 +178,14 @@ pub async fn end(
     db: &impl GenericClient,
     id_hash: &[u8; 32],
 ) -> Result<Option<EndedSession>, StoreError> {
-    const SQL: &str =
-        "DELETE FROM sessions WHERE id_hash = $1 RETURNING id_token_sealed, refresh_token_sealed";
+    const SQL: &str = "
+        DELETE FROM sessions USING identities AS identity
+              WHERE id_hash = $1 AND identity.id = identity_id
+          RETURNING issuer, subject, name, email, id_token_sealed, refresh_token_sealed";
     let row = query_opt(db, "ending a session", SQL, &[&id_hash.as_slice()]).await?;
     row.map(|row| {
         Ok(EndedSession {
+            identity: identity_of(&row)?,
             id_token_sealed: column(&row, "id_token_sealed")?,
             refresh_token_sealed: column(&row, "refresh_token_sealed")?,
         })
