@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::seal::MasterKey;
 use crate::store::Pool;
 
-/// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
-/// soon.
+/// Limits of the connector's listener. Members open two connections per operation and leave both open: they are closed after
+/// the answer, and those that were asked to stay as soon as they are idle.
 pub const LIMITS: Limits = Limits {
     connections: 30_000,
     header_bytes: 16 << 10,
@@ -122,5 +122,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, metrics)
+    edge::service(router, metrics).hoop(edge::CloseAfterAnswer)
 }

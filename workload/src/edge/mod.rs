@@ -3,6 +3,7 @@
 mod body;
 pub mod browser;
 mod client_certificate;
+mod connection;
 mod envelope;
 mod error;
 mod headers;
@@ -15,6 +16,7 @@ mod service;
 
 pub use body::{parse_json, read_body};
 pub use client_certificate::presented_certificate;
+pub use connection::CloseAfterAnswer;
 pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;
