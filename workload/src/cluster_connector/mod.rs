@@ -19,6 +19,8 @@ use crate::metrics::Metrics;
 use crate::seal::MasterKey;
 use crate::store::Pool;
 
+pub use self::wire::JoinBody;
+
 /// Limits of the connector's listener. Members open two connections per operation and leave both open: they are closed after
 /// the answer, and those that were asked to stay as soon as they are idle.
 pub const LIMITS: Limits = Limits {

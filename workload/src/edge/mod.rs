@@ -9,7 +9,7 @@ mod error;
 mod headers;
 mod listener;
 mod path;
-mod proxy_protocol;
+pub mod proxy_protocol;
 pub mod rate_limit;
 mod request_log;
 mod service;
