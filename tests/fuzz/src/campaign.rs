@@ -12,6 +12,8 @@ use crate::{Target, Verdict};
 
 /// Longer than this for one input is a finding. Only long runs look at the clock.
 const LONGEST: Duration = Duration::from_millis(100);
+/// Most attempts to make one input shorter.
+const MOST_ATTEMPTS: u32 = 400;
 /// Inputs of the corpus are changed as they are as often as those that the run has found.
 const MOST_KEPT: usize = 4096;
 
@@ -117,7 +119,7 @@ impl<'t> Campaign<'t> {
         &self.behaviours
     }
 
-    /// Inputs that showed a behaviour first, as short as they can be while they show it.
+    /// Inputs that showed a behaviour first, shortened as long as they show it.
     #[must_use]
     pub fn found(mut self) -> Vec<Vec<u8>> {
         let fresh = std::mem::take(&mut self.fresh);
@@ -144,10 +146,11 @@ impl<'t> Campaign<'t> {
     /// Leaves out pieces, ever smaller ones, while the behaviour stays.
     fn shorten(&mut self, mut input: Vec<u8>) -> Vec<u8> {
         let Ok(behaviour) = self.verdict(&input) else { return input };
-        let mut piece = input.len() / 2;
+        let (mut piece, mut attempts) = (input.len() / 2, 0);
         while piece > 0 {
             let mut at = 0;
-            while at < input.len() {
+            while at < input.len() && attempts < MOST_ATTEMPTS {
+                attempts += 1;
                 let mut shorter = input.clone();
                 drop(shorter.drain(at..(at + piece).min(input.len())));
                 if self.verdict(&shorter).as_ref() == Ok(&behaviour) {
