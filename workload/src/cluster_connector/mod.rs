@@ -24,8 +24,10 @@ use crate::seal::MasterKey;
 use crate::store::Pool;
 use crate::tunnel::Keeper;
 
-/// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
-/// soon.
+pub use self::wire::JoinBody;
+
+/// Limits of the connector's listener. Members open two connections per operation and leave both open: they are closed after
+/// the answer, and those that were asked to stay as soon as they are idle.
 pub const LIMITS: Limits = Limits {
     connections: 30_000,
     header_bytes: 16 << 10,
@@ -145,5 +147,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, bodies, metrics)
+    edge::service(router, bodies, metrics).hoop(edge::CloseAfterAnswer)
 }

@@ -193,7 +193,10 @@ async fn discard(body: &mut ReqBody, mut most: usize) {
     }
 }
 
-/// Parses a JSON body: UTF-8, one object, no key twice.
+/// Deepest nesting of objects and lists in a JSON body.
+const MOST_DEPTH: usize = 16;
+
+/// Parses a JSON body: UTF-8, one object, no key twice, at most 16 levels of objects and lists.
 ///
 /// # Errors
 ///
@@ -205,6 +208,68 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(ApiError::BadRequest("invalid JSON: expected an object".into()));
     }
+    if is_too_deep(body) {
+        let text = format!("invalid JSON: more than {MOST_DEPTH} levels of objects and lists");
+        return Err(ApiError::BadRequest(text));
+    }
     serde_json::from_slice(body)
         .map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))
+}
+
+/// Whether more objects and lists are open at some place than are allowed. Of bytes that are no JSON it need not be true: those
+/// are refused anyway.
+fn is_too_deep(body: &[u8]) -> bool {
+    let (mut depth, mut rest) = (0_usize, body);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => rest = after_text(after),
+            _ => {}
+        }
+        if depth > MOST_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+/// What follows the text whose first quote was taken. Most of a heartbeat is inside one, so that this hurries.
+fn after_text(mut rest: &[u8]) -> &[u8] {
+    while let Some(place) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest.get(place) == Some(&b'"');
+        let next = if is_end { place + 1 } else { place + 2 }; // the escaped character is passed over
+        rest = rest.get(next..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parses(text: &str) -> bool {
+        parse_json::<serde_json::Value>(text.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn lim_05_sixteen_levels_of_json_are_accepted_and_seventeen_are_not() {
+        let nested = |levels: usize| {
+            format!("{{\"a\":{}1{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1))
+        };
+        for (levels, fits) in [(1, true), (16, true), (17, false), (1600, false)] {
+            assert_eq!(parses(&nested(levels)), fits, "{levels}");
+        }
+        // Neither brackets within texts nor lists beside each other are levels.
+        let text =
+            format!(r#"{{"a":"\\\"{}","b":[{}]}}"#, "[{".repeat(50), vec!["[]"; 50].join(","));
+        assert!(parses(&text), "{text}");
+        for text in [r#"{"a":""#, r#"{"a":"\"#, r#"{"a":"\""#] {
+            assert!(!parses(text), "{text}");
+        }
+    }
 }

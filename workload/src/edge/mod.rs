@@ -3,19 +3,21 @@
 mod body;
 pub mod browser;
 mod client_certificate;
+mod connection;
 mod envelope;
 mod error;
 mod handshakes;
 mod headers;
 mod listener;
 mod path;
-mod proxy_protocol;
+pub mod proxy_protocol;
 pub mod rate_limit;
 mod request_log;
 mod service;
 
 pub use body::{Body, BodyRoom, parse_json, read_body};
 pub use client_certificate::presented_certificate;
+pub use connection::CloseAfterAnswer;
 pub use envelope::{EmptyObject, Redirect, Success};
 pub use error::ApiError;
 pub use headers::SecurityHeaders;

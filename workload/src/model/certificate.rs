@@ -1,4 +1,5 @@
 use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
@@ -39,6 +40,11 @@ pub enum CertificateError {
         "invalid certificate: the key must be RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519"
     )]
     Key,
+    /// The TLS library cannot read it, so that no connection with it could ever come about.
+    #[error(
+        "invalid certificate: TLS cannot use it, because it has an unknown critical extension or an unusual encoding"
+    )]
+    NotForTls,
     /// Not within its validity.
     #[error("invalid certificate: it has expired or is not valid yet")]
     NotValidNow,
@@ -56,13 +62,20 @@ impl ClusterCertificate {
             return Err(CertificateError::TooLong);
         }
         let text = text.trim_ascii();
-        let one_block = text.starts_with("-----BEGIN CERTIFICATE-----")
+        // White space beyond ASCII is none (RFC 7468, section 3), but the library would pass over it.
+        let one_block = text.is_ascii()
+            && text.starts_with("-----BEGIN CERTIFICATE-----")
             && text.ends_with("-----END CERTIFICATE-----")
-            && text.matches("-----BEGIN").count() == 1;
+            && text.matches("-----BEGIN").count() == 1
+            && text.matches("-----END").count() == 1;
         if !one_block {
             return Err(CertificateError::NotOnePemBlock);
         }
         let block = pem::parse(text).map_err(|_| CertificateError::NotOnePemBlock)?;
+        // Older kinds of PEM had headers within the block (RFC 7468, section 2).
+        if block.headers().iter().next().is_some() {
+            return Err(CertificateError::NotOnePemBlock);
+        }
         let certificate = Self::from_der(block.contents())?;
         if now + time::Duration::minutes(5) < certificate.not_before || now > certificate.not_after
         {
@@ -100,6 +113,8 @@ impl ClusterCertificate {
         if !strong {
             return Err(CertificateError::Key);
         }
+        let tls = CertificateDer::from(der);
+        ParsedCertificate::try_from(&tls).map_err(|_| CertificateError::NotForTls)?;
         Ok(Self {
             fingerprint: Fingerprint::of(der),
             not_before: parsed.validity().not_before.to_datetime(),
@@ -148,6 +163,13 @@ mod tests {
         params.self_signed(&key).unwrap().pem()
     }
 
+    /// RFC 5280, section 4.2: who does not know a critical extension must not use the certificate.
+    fn unknown_critical() -> rcgen::CustomExtension {
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        extension
+    }
+
     fn parse(text: &str) -> Result<ClusterCertificate, CertificateError> {
         ClusterCertificate::from_pem(text, OffsetDateTime::now_utc())
     }
@@ -175,8 +197,12 @@ mod tests {
             (format!("{good}{good}"), E::NotOnePemBlock),
             (format!("leading text\n{good}"), E::NotOnePemBlock),
             (good.replace("CERTIFICATE", "PUBLIC KEY"), E::NotOnePemBlock),
+            (format!("{good}trailing text\n-----END CERTIFICATE-----\n"), E::NotOnePemBlock),
+            (good.replacen('\n', "\nA: b\n\n", 1), E::NotOnePemBlock),
+            (good.replacen('\n', "\n\u{2003}", 1), E::NotOnePemBlock),
             (pem::encode(&pem::Pem::new("CERTIFICATE", vec![1, 2, 3])), E::NotX509),
             (format!("{good}{}", " ".repeat(MAX_PEM_BYTES)), E::TooLong),
+            (pem_with(|p| p.custom_extensions.push(unknown_critical())), E::NotForTls),
             (pem_with(|p| p.not_after = now - Duration::days(1)), E::NotValidNow),
             (pem_with(|p| p.not_before = now + Duration::hours(1)), E::NotValidNow),
         ];
