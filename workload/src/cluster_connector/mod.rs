@@ -87,11 +87,6 @@ impl App {
         master_key: Arc<MasterKey>,
         heartbeats: HeartbeatWriter,
     ) -> Self {
-        let mut own_hosts = config.management.allowed_hosts.clone();
-        own_hosts.extend(
-            config.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()),
-        );
-        own_hosts.push(config.connector.domain.to_ascii_lowercase());
         Self {
             pool,
             master_key,
@@ -99,7 +94,7 @@ impl App {
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
-            own_hosts,
+            own_hosts: config.own_hosts(),
         }
     }
 }

@@ -13,7 +13,8 @@ mod pool;
 pub mod purge;
 pub mod sessions;
 mod statement;
+pub mod takeover;
 
 pub use error::StoreError;
-pub use migrate::migrate;
+pub use migrate::{MigrationLock, newest_version};
 pub use pool::{Connection, Pool};
