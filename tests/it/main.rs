@@ -21,6 +21,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod takeover;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

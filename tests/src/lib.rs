@@ -17,6 +17,7 @@ mod balancer;
 mod certificates;
 mod database;
 mod deployment;
+mod earlier;
 mod operator;
 mod process;
 
@@ -24,5 +25,6 @@ pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
 pub use deployment::{Deployment, Service, Unit};
+pub use earlier::Earlier;
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};

@@ -9,6 +9,7 @@ pub mod history;
 pub mod join_tokens;
 pub mod leave;
 pub mod sessions;
+pub mod status;
 pub mod takeover;
 pub mod warnings;
 

@@ -13,6 +13,7 @@ mod pool;
 pub mod purge;
 pub mod sessions;
 mod statement;
+pub mod status;
 pub mod takeover;
 
 pub use error::StoreError;

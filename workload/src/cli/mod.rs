@@ -1,6 +1,13 @@
 //! The command line. `SERVICE` in the environment selects what runs, for charms and existing deployments; people use the
 //! subcommands of the same names.
 
+mod clusters;
+mod output;
+mod status;
+mod table;
+mod takeover;
+mod tokens;
+
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -9,9 +16,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 use tracing_subscriber::EnvFilter;
 use workload_config::Config;
 
+use self::clusters::ClustersCommand;
+use self::output::{Ending, Format};
+use self::takeover::TakeoverArguments;
+use self::tokens::TokensCommand;
 use crate::domain::join_tokens::{self, JoinTokenRequest};
 use crate::error_chain::Chain;
 use crate::run::{self, StartError};
@@ -31,7 +43,14 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 success, 1 failure (one line on standard error says why), 2 wrong usage, 78 wrong settings.
+Exit status:
+  0   success
+  1   failure, the database being away included; one line on standard error says why (`status` prints it as its result)
+  2   wrong usage
+  3   done, and what was printed says what needs attention (`status`, `takeover`)
+  4   the earlier Cluster Manager's database cannot be taken over as it is; nothing was changed (`takeover`)
+  78  wrong settings
+
 SERVICE=management-api, cluster-connector or cli in the environment selects what runs when no subcommand is given.";
 
 #[derive(Debug, Subcommand)]
@@ -51,8 +70,38 @@ enum Command {
         #[arg(short, long, value_parser = parse_time)]
         expire: Option<OffsetDateTime>,
     },
+    /// List, show or remove enrolled clusters
+    Clusters {
+        #[command(subcommand)]
+        command: Option<ClustersCommand>,
+        /// Form of the result
+        #[arg(long, global = true, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// List or revoke join tokens that nobody used yet
+    Tokens {
+        #[command(subcommand)]
+        command: Option<TokensCommand>,
+        /// Form of the result
+        #[arg(long, global = true, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show the services, the database, its schema, and how many clusters are in which state
+    Status {
+        /// Form of the result
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Create or update the database schema
     Migrate,
+    /// Take over the clusters and join tokens of the earlier Cluster Manager's database
+    Takeover {
+        #[command(flatten)]
+        arguments: TakeoverArguments,
+        /// Form of the result
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
 }
 
 fn parse_time(text: &str) -> Result<OffsetDateTime, &'static str> {
@@ -106,66 +155,88 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
     };
     let default_level = match cli.command {
         Command::ManagementApi | Command::ClusterConnector => "info",
-        Command::Enroll { .. } | Command::Migrate => "warn",
+        _ => "warn",
     };
     if let Err(error) = start_log(config.log_level.as_deref().unwrap_or(default_level)) {
         return refuse(&*error, EXIT_CONFIG);
     }
-    let done = match cli.command {
-        Command::ManagementApi => run::management_api(config).await.map_err(Failure::from),
-        Command::ClusterConnector => run::cluster_connector(config).await.map_err(Failure::from),
-        Command::Enroll { name, description, expire } => {
-            enroll(&config, JoinTokenRequest { cluster_name: name, description, expiry: expire })
-                .await
-        }
-        Command::Migrate => migrate(&config).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match execute(cli.command, config).await {
+        Ok(ending) => ending.into(),
         Err(Failure::Start(error @ StartError::Setting(_))) => refuse(&error, EXIT_CONFIG),
-        Err(Failure::Start(error)) => refuse(&Printed(Chain(&error).to_string()), 1),
-        Err(Failure::Domain(error)) => refuse(&Printed(Chain(&error).to_string()), 1),
+        Err(failure) => refuse(&failure, 1),
     }
 }
 
-enum Failure {
-    Start(StartError),
-    Domain(crate::domain::Error),
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        Self::Start(error)
+async fn execute(command: Command, config: Config) -> Result<Ending, Failure> {
+    match command {
+        Command::ManagementApi => run::management_api(config).await?,
+        Command::ClusterConnector => run::cluster_connector(config).await?,
+        Command::Enroll { name, description, expire } => {
+            let request = JoinTokenRequest { cluster_name: name, description, expiry: expire };
+            enroll(&config, request).await?;
+        }
+        Command::Clusters { command, format } => {
+            let command = command.unwrap_or(ClustersCommand::List);
+            return clusters::run(&config, command, format).await;
+        }
+        Command::Tokens { command, format } => {
+            let command = command.unwrap_or(TokensCommand::List);
+            return tokens::run(&config, command, format).await;
+        }
+        Command::Status { format } => return status::run(&config, format).await,
+        Command::Migrate => migrate(&config).await?,
+        Command::Takeover { arguments, format } => {
+            return takeover::run(&config, arguments, format).await;
+        }
     }
+    Ok(Ending::Well)
 }
 
-impl From<crate::domain::Error> for Failure {
-    fn from(error: crate::domain::Error) -> Self {
-        Self::Domain(error)
-    }
-}
-
+/// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Printed(String);
+enum Failure {
+    #[error("{}", Chain(.0))]
+    Start(#[from] StartError),
+    #[error("{}", explained(.0))]
+    Domain(#[from] crate::domain::Error),
+    #[error("the result could not be written: {0}")]
+    Output(std::io::Error),
+}
 
-#[expect(clippy::print_stdout, reason = "the token is this command's result")]
+/// The error with its causes; what only means that no service ever started here is said so.
+fn explained(error: &crate::domain::Error) -> String {
+    match error {
+        crate::domain::Error::Store(error) if error.is_missing_schema() => {
+            "the database has no schema yet, or an older one: start a service or run `migrate`"
+                .into()
+        }
+        error => Chain(error).to_string(),
+    }
+}
+
+fn pool(config: &Config) -> Result<Pool, Failure> {
+    Ok(Pool::new(&config.database).map_err(StartError::from)?)
+}
+
+/// A time for people: UTC, to the second.
+fn short_time(time: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    time.to_offset(time::UtcOffset::UTC).format(&form).unwrap_or_default()
+}
+
 async fn enroll(config: &Config, request: JoinTokenRequest) -> Result<(), Failure> {
     let policy = run::join_token_policy(config)?;
-    let pool = Pool::new(&config.database).map_err(StartError::from)?;
-    let token = join_tokens::create(&pool, &policy, request).await?;
-    println!("{}", token.expose());
-    Ok(())
+    let token = join_tokens::create(&pool(config)?, &policy, request).await?;
+    output::print(format_args!("{}\n", token.expose()))
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's result")]
 async fn migrate(config: &Config) -> Result<(), Failure> {
-    match run::migrate(config).await? {
-        0 => println!("The database is up to date."),
-        1 => println!("Applied 1 migration."),
-        applied => println!("Applied {applied} migrations."),
-    }
-    Ok(())
+    let applied = run::migrate(config).await?;
+    output::print(match applied {
+        0 => "The database is up to date.\n".to_owned(),
+        1 => "Applied 1 migration.\n".to_owned(),
+        applied => format!("Applied {applied} migrations.\n"),
+    })
 }
 
 /// JSON lines on standard error; plain text where a person looks on.
