@@ -92,6 +92,36 @@ async fn tables_that_this_role_may_not_read_are_refused_with_what_to_grant() {
 }
 
 #[tokio::test]
+async fn tables_that_somebody_else_made_enrol_nobody_and_stop_nothing() {
+    let mut deployment = Deployment::new().await;
+    let earlier = Earlier::new(&deployment).await;
+    earlier.enrolled("intruder").await;
+    let name = deployment.database.name().to_owned();
+    let (ours, theirs) = (format!("ours_{name}"), format!("theirs_{name}"));
+    earlier
+        .execute(&format!(
+            "CREATE ROLE {ours} LOGIN; CREATE ROLE {theirs} LOGIN; GRANT CREATE ON DATABASE {name} TO {ours};
+             ALTER TABLE remote_clusters OWNER TO {theirs}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ours}"
+        ))
+        .await;
+    deployment.extra = vec![("DB_USER", ours.clone())];
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    let log = connector.process.log();
+    assert!(log.contains("are left alone") && log.contains(&theirs), "{log}");
+    assert_eq!(clusters(&deployment).len(), 0);
+    for action in ["--check", "--apply"] {
+        let (code, report) = run(&deployment, &["takeover", action]);
+        assert_eq!(code, Some(4), "{action}");
+        assert!(report["refused"].as_str().unwrap().contains(&format!("grant {theirs} to it")));
+    }
+    assert_eq!(clusters(&deployment).len(), 0);
+    earlier.execute(&format!("GRANT {theirs} TO {ours}")).await;
+    connector.process.kill();
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    assert_eq!(clusters(&deployment).len(), 1);
+}
+
+#[tokio::test]
 async fn takeover_off_starts_without_the_earlier_clusters_until_told_otherwise() {
     let mut deployment = Deployment::new().await;
     let earlier = Earlier::new(&deployment).await;

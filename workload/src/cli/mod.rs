@@ -268,6 +268,34 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_the_command_line_names_every_command_and_exit_status() {
+        let page = include_str!("../../../docs/cli.md");
+        let mut command = Cli::command();
+        command.build();
+        for subcommand in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            let name = subcommand.get_name();
+            assert!(page.contains(&format!("`{name}")), "{name} is missing");
+            for inner in subcommand.get_subcommands().filter(|c| c.get_name() != "help") {
+                let name = format!("`{name} {}", inner.get_name());
+                assert!(page.contains(&name), "{name} is missing");
+            }
+            for option in subcommand.get_arguments().filter_map(clap::Arg::get_long) {
+                let short = option.chars().next().unwrap_or_default();
+                let named = page.contains(&format!("--{option}"))
+                    || page.contains(&format!("[-{short}"))
+                    || matches!(option, "help" | "version");
+                assert!(named, "--{option} of {name} is missing");
+            }
+        }
+        let statuses = AFTER_HELP.lines().filter_map(|line| {
+            line.strip_prefix("  ")?.split(' ').next().filter(|word| !word.is_empty())
+        });
+        for status in statuses {
+            assert!(page.contains(&format!("| {status} |")), "exit status {status} is missing");
+        }
+    }
+
+    #[test]
     fn service_selects_what_runs_unless_a_subcommand_does() {
         let selected = |service, args: &[&str]| arguments(service, given(args)).unwrap();
         assert_eq!(selected(Some("management-api"), &["mcm"]), given(&["mcm", "management-api"]));

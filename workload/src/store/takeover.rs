@@ -19,12 +19,22 @@ use crate::model::{Fingerprint, TokenHash};
 /// Names of tables with the names of their columns.
 pub type Tables = BTreeMap<String, BTreeSet<String>>;
 
+/// Tables that exist, and who else but us may have made them.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The tables with their columns.
+    pub tables: Tables,
+    /// A role that owns one of them and that this program does not act for: neither its own role, nor one that it is a
+    /// member of, nor the database's owner, nor a superuser.
+    pub foreign_owner: Option<String>,
+}
+
 /// The tables of the earlier product that exist, whatever this role may do with them.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
-pub async fn source_tables(db: &Transaction<'_>) -> Result<Tables, StoreError> {
+pub async fn source_tables(db: &Transaction<'_>) -> Result<Found, StoreError> {
     const NAMES: [&str; 7] = [
         "goose_db_version",
         "identities",
@@ -43,28 +53,35 @@ pub async fn source_tables(db: &Transaction<'_>) -> Result<Tables, StoreError> {
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 pub async fn own_tables(db: &Transaction<'_>) -> Result<Tables, StoreError> {
-    tables(db, "cluster_manager", &["join_tokens", "remote_clusters", "takeover_rows"]).await
+    const NAMES: [&str; 3] = ["join_tokens", "remote_clusters", "takeover_rows"];
+    Ok(tables(db, "cluster_manager", &NAMES).await?.tables)
 }
 
 async fn tables(
     db: &Transaction<'_>,
     schema: &'static str,
     names: &[&str],
-) -> Result<Tables, StoreError> {
+) -> Result<Found, StoreError> {
     // The catalogue can be read without any right on the tables.
     const SQL: &str = "
-        SELECT class.relname::text AS name, attribute.attname::text AS attname
+        SELECT class.relname::text AS name, attribute.attname::text AS attname, role.rolname::text AS owner,
+               role.rolsuper OR role.oid = database.datdba OR pg_has_role(role.oid, 'USAGE') AS trusted
           FROM pg_catalog.pg_namespace AS namespace
           JOIN pg_catalog.pg_class AS class ON class.relnamespace = namespace.oid
+          JOIN pg_catalog.pg_roles AS role ON role.oid = class.relowner
+          JOIN pg_catalog.pg_database AS database ON database.datname = current_database()
           JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid
          WHERE namespace.nspname::text = $1 AND class.relkind IN ('r', 'p') AND class.relname::text = ANY ($2)
            AND attribute.attnum > 0 AND NOT attribute.attisdropped";
-    let mut tables = Tables::new();
+    let mut found = Found::default();
     for row in query(db, "looking for tables", SQL, &[&schema, &names]).await? {
-        let columns = tables.entry(column(&row, "name")?).or_default();
+        let columns = found.tables.entry(column(&row, "name")?).or_default();
         columns.insert(column(&row, "attname")?);
+        if !column::<bool>(&row, "trusted")? {
+            found.foreign_owner = Some(column(&row, "owner")?);
+        }
     }
-    Ok(tables)
+    Ok(found)
 }
 
 /// The schema version that the earlier product recorded; `None` if it recorded none.

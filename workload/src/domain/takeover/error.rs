@@ -28,6 +28,12 @@ pub enum Error {
         /// The column that every known version has.
         column: &'static str,
     },
+    /// Somebody made the tables whom this program does not act for.
+    #[error(
+        "the earlier Cluster Manager's tables belong to the database role {0}, for which this program's role does not act: \
+         grant {0} to it, or give it the tables"
+    )]
+    Foreign(String),
     /// The database role may not read it.
     #[error(
         "this database role may not read the earlier Cluster Manager's tables in the schema public: grant SELECT on them to it, \
@@ -47,7 +53,9 @@ impl Error {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Newer(_) | Self::Unfamiliar { .. } | Self::Unreadable(_) => true,
+            Self::Newer(_) | Self::Unfamiliar { .. } | Self::Foreign(_) | Self::Unreadable(_) => {
+                true
+            }
             Self::Store(_) | Self::Defect(_) => false,
         }
     }

@@ -125,8 +125,15 @@ pub async fn apply(
 /// Whether there is anything to take over that was not looked at yet; a deployment that never had another product says no
 /// after one look into the catalogue.
 async fn has_new_rows(db: &Transaction<'_>) -> Result<bool, Error> {
-    let tables = takeover::source_tables(db).await?;
+    let found = takeover::source_tables(db).await?;
+    let tables = found.tables;
     if !is_source(&tables) {
+        return Ok(false);
+    }
+    // Anybody who may make tables in this database could enrol clusters otherwise, or keep services from starting.
+    if let Some(owner) = found.foreign_owner {
+        let reason = Error::Foreign(owner).to_string();
+        tracing::warn!(reason, "the tables in the schema public are left alone: {reason}");
         return Ok(false);
     }
     Ok(!takeover::has_record(db).await?
@@ -147,9 +154,13 @@ async fn survey(
     circumstances: &Circumstances,
     newer: NewerSchema,
 ) -> Result<Option<Plan>, Error> {
-    let tables = takeover::source_tables(db).await?;
+    let found = takeover::source_tables(db).await?;
+    let tables = found.tables;
     if !is_source(&tables) {
         return Ok(None);
+    }
+    if let Some(owner) = found.foreign_owner {
+        return Err(Error::Foreign(owner));
     }
     let version = if tables.contains_key("goose_db_version") {
         takeover::source_version(db).await?
