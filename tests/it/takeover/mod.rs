@@ -73,7 +73,7 @@ async fn every_schema_version_is_taken_over_with_all_that_it_holds() {
         assert_eq!((code, checked["clusters"]["copied"].as_i64()), (Some(0), Some(2)), "{schema}");
         let connector = deployment.start(Service::ClusterConnector).await;
         assert!(
-            connector.process.log().contains("took over 2 clusters"),
+            connector.process.log().contains("left (clusters: 2, join tokens: "),
             "{schema}: {}",
             connector.process.log()
         );
@@ -105,6 +105,8 @@ async fn every_schema_version_is_taken_over_with_all_that_it_holds() {
         for identity in [&lyon, &quito] {
             assert_eq!(heartbeat(&member(&deployment, identity)).await, 200, "{schema}");
         }
+        let recorded = "SELECT count(DISTINCT remote_cluster_id) FROM remote_cluster_history";
+        assert_eq!(deployment.database.count(recorded).await, 2, "{schema}: history begins");
         let stranger = Identity::generate("stranger").unwrap();
         assert_eq!(heartbeat(&member(&deployment, &stranger)).await, 403);
         if let Some(token) = token {

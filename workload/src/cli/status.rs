@@ -74,7 +74,7 @@ fn problems(status: &Status, config: &Config, waiting: &Waiting) -> Vec<String> 
             Takeover::Off => "run `takeover --apply`",
         };
         problems.push(format!(
-            "the earlier Cluster Manager's tables hold {} clusters and {} join tokens that were not taken over: {how}",
+            "the earlier Cluster Manager's tables hold more than was taken over (clusters: {}, join tokens: {}): {how}",
             waiting.clusters, waiting.tokens
         ));
     }
@@ -140,8 +140,10 @@ fn text(status: &Status, config: &Config, problems: &[String]) -> String {
         table.row(["Sessions", &content.sessions.to_string()]);
         if let Some(last) = &content.last_takeover {
             let (clusters, tokens) = (last.clusters, last.tokens);
-            let text =
-                format!("{clusters} clusters, {tokens} tokens, last on {}", short_time(last.at));
+            let text = format!(
+                "clusters: {clusters}, join tokens: {tokens}, last on {}",
+                short_time(last.at)
+            );
             table.row(["Taken over", &text]);
         }
     }

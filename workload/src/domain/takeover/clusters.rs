@@ -145,8 +145,8 @@ impl Parts<'_> {
         if now > certificate.not_after() {
             item.notes.push("its certificate has expired: it cannot report".into());
         }
-        if let Err(error) = ClusterName::parse(&self.row.name) {
-            item.notes.push(format!("it keeps its name, although by today's rule the {error}"));
+        if ClusterName::parse(&self.row.name).is_err() {
+            item.notes.push("it keeps a name that would not be accepted today".into());
         }
         let detail_time = |key| self.detail.and_then(|detail| time(detail, key));
         let (created, updated) = (detail_time("created_at"), detail_time("updated_at"));

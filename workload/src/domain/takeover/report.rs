@@ -191,7 +191,7 @@ impl Report {
             tokens,
             clusters_refused = self.clusters.refused,
             tokens_refused = self.tokens.refused,
-            "took over {clusters} clusters and {tokens} join tokens of the earlier Cluster Manager"
+            "took over what the earlier Cluster Manager left (clusters: {clusters}, join tokens: {tokens})"
         );
     }
 
