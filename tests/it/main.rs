@@ -29,6 +29,7 @@ mod remote_write;
 mod routing;
 mod second_provider;
 mod sessions;
+mod takeover;
 mod tunnel_lease;
 mod tunnel_open;
 mod web;

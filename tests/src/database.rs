@@ -103,15 +103,21 @@ impl TestDatabase {
 
     /// Every value of every row of every table, as text.
     pub async fn dump(&self) -> String {
+        self.dump_of("cluster_manager", "").await
+    }
+
+    /// The same for any schema, with further columns after a comma.
+    pub(crate) async fn dump_of(&self, schema: &str, more: &str) -> String {
         const TABLES: &str =
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'cluster_manager' ORDER BY 1";
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY 1";
         let db = self.connect().await;
         let mut text = String::new();
-        for table in db.query(TABLES, &[]).await.unwrap() {
+        for table in db.query(TABLES, &[&schema]).await.unwrap() {
             let table: String = table.try_get(0).unwrap();
-            for row in
-                db.query(&format!("SELECT to_jsonb(t)::text FROM {table} AS t"), &[]).await.unwrap()
-            {
+            let sql = format!(
+                "SELECT concat_ws(' ', to_jsonb(t)::text{more}) FROM {schema}.{table} AS t"
+            );
+            for row in db.query(&sql, &[]).await.unwrap() {
                 let row: String = row.try_get(0).unwrap();
                 text.extend([&table, ": ", &row, "\n"]);
             }

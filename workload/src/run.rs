@@ -9,13 +9,14 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, DatabaseHost, PublicUrl};
+use workload_config::{Config, DatabaseHost, PublicUrl, Takeover};
 
 use crate::domain::audit::{self, Sampler};
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
+use crate::domain::takeover::{self, NewerSchema};
 use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener};
@@ -26,7 +27,7 @@ use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::purge::PurgeAges;
-use crate::store::{Pool, StoreError};
+use crate::store::{MigrationLock, Pool, StoreError};
 use crate::tls::{
     self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
 };
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The earlier product's database cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] takeover::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
@@ -71,7 +75,7 @@ pub enum StartError {
 /// [`StartError`] when it cannot start.
 pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
-    let unit = Unit::new(&config, &identity)?;
+    let unit = Unit::new(&config, "cluster-connector", &identity)?;
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
     let key = master_key(&config)?;
@@ -138,7 +142,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "MANAGEMENT_API_TLS_PATH must be set: a directory with tls.crt and tls.key",
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
-    let unit = Unit::new(&config, &identity)?;
+    let unit = Unit::new(&config, "management-api", &identity)?;
     let app = Arc::new(management_app(&config, &identity, &unit)?);
     tracing::info!(
         url = app.public_url.origin(),
@@ -215,7 +219,62 @@ fn management_app(
 ///
 /// [`StartError`] when there is no database or a migration fails.
 pub async fn migrate(config: &Config) -> Result<usize, StartError> {
-    Ok(store::migrate(&Pool::new(&config.database)?).await?)
+    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
+    Ok(lock.migrate().await?)
+}
+
+/// What a service would take over at its next start.
+///
+/// # Errors
+///
+/// [`StartError`] without an answer from the database.
+pub async fn waiting_takeover(config: &Config) -> Result<takeover::Report, StartError> {
+    let pool = Pool::new(&config.database)?;
+    Ok(takeover::check(&pool, &circumstances(config)?, NewerSchema::Refused).await?)
+}
+
+/// What a takeover of the earlier product's database would do.
+///
+/// # Errors
+///
+/// [`StartError`] without an answer from the database.
+pub async fn check_takeover(
+    config: &Config,
+    newer: NewerSchema,
+) -> Result<takeover::Report, StartError> {
+    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
+    Ok(takeover::check(&Pool::new(&config.database)?, &circumstances, newer).await?)
+}
+
+/// Brings the schema up to date and takes over the earlier product's database, rows included that were refused before.
+///
+/// # Errors
+///
+/// [`StartError`]; then nothing was taken over.
+pub async fn apply_takeover(
+    config: &Config,
+    newer: NewerSchema,
+) -> Result<takeover::Report, StartError> {
+    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
+    let key = master_key(config)?;
+    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
+    lock.migrate().await?;
+    Ok(takeover::apply(&mut lock, &circumstances, newer, &key).await?)
+}
+
+/// What a takeover needs to know. Looking makes no certificate.
+fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
+    let own = config.data_dir.join("connector.pem");
+    let identity = match &config.connector.tls_path {
+        Some(path) => Some(ServerIdentity::from_directory(path)?),
+        None if own.exists() => Some(connector_identity(config)?),
+        None => None,
+    };
+    Ok(takeover::Circumstances {
+        own_hosts: config.own_hosts(),
+        connector_pin: identity.map(|identity| identity.fingerprint()),
+        retry: false,
+    })
 }
 
 /// What join tokens of this deployment say.
@@ -286,10 +345,10 @@ struct Unit {
 }
 
 impl Unit {
-    fn new(config: &Config, identity: &ServerIdentity) -> Result<Self, StartError> {
+    fn new(config: &Config, service: &str, identity: &ServerIdentity) -> Result<Self, StartError> {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
         metrics.certificate_ends(identity.not_after());
-        let pool = Pool::new(&config.database)?;
+        let pool = Pool::for_service(&config.database, service)?;
         Ok(Self { pool, metrics, life: Lifecycle::default() })
     }
 
@@ -348,7 +407,7 @@ impl Unit {
             probes.serve(probe_service, &probe_tasks, probes_stop.clone(), Duration::ZERO)?;
 
         tokio::select! {
-            migrated = migrate_when_possible(&pool) => migrated?,
+            prepared = prepare_when_possible(&pool, config) => prepared?,
             stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
         start(&life.tasks).await?;
@@ -375,18 +434,40 @@ async fn note_changes(pool: &Pool, notes: Vec<(Event, &'static str, String)>) {
     }
 }
 
-/// A database that is away at start is waited for; one that refuses the migration is not.
-async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
+/// A database that is away at start is waited for; one that refuses the migration or the takeover is not.
+async fn prepare_when_possible(pool: &Pool, config: &Config) -> Result<(), StartError> {
     loop {
-        match store::migrate(pool).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::Connect(error)) => {
-                tracing::warn!(error = %crate::Chain(&*error), "the database is not available yet");
+        match prepare(pool, config).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_worth_waiting(&error) => {
+                tracing::warn!(error = %crate::Chain(&error), "the database is not available yet");
                 tokio::time::sleep(DATABASE_RETRY).await;
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+fn is_worth_waiting(error: &StartError) -> bool {
+    match error {
+        StartError::Store(error) => matches!(error, StoreError::Connect(_)),
+        StartError::Takeover(error) => error.is_transient(),
+        _ => false,
+    }
+}
+
+/// Brings the schema up to date, and takes over what an earlier product left in the database.
+async fn prepare(pool: &Pool, config: &Config) -> Result<(), StartError> {
+    let mut lock = MigrationLock::acquire(pool).await?;
+    lock.migrate().await?;
+    if config.takeover == Takeover::Off {
+        return Ok(());
+    }
+    let key = master_key(config)?;
+    let circumstances = circumstances(config)?;
+    let report = takeover::apply(&mut lock, &circumstances, NewerSchema::Refused, &key).await?;
+    report.log();
+    Ok(())
 }
 
 async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {

@@ -56,6 +56,8 @@ pub struct Config {
     pub bodies_max_bytes: Option<usize>,
     /// How long the history of clusters is kept.
     pub history: History,
+    /// Whether the data of the earlier product is taken over at start.
+    pub takeover: Takeover,
     /// How much clients may ask for.
     pub rate_limit: RateLimit,
     /// What stands between the clients and the services.
@@ -70,6 +72,29 @@ pub struct Config {
     pub shutdown_drain: Duration,
     /// How long a stopping service lets running requests finish: `SHUTDOWN_GRACE_SECONDS`, 0 to 300, default 20.
     pub shutdown_grace: Duration,
+}
+
+/// What a service does at start with a database of the earlier Cluster Manager: `TAKEOVER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Takeover {
+    /// `automatic`: takes its clusters and pending tokens over. The default.
+    #[default]
+    Automatic,
+    /// `off`: starts without them; `takeover --apply` does it when an operator says so.
+    Off,
+}
+
+impl Takeover {
+    fn read(read: &mut Reader<'_>) -> Self {
+        match read.text("TAKEOVER").as_deref() {
+            None | Some("automatic") => Self::Automatic,
+            Some("off") => Self::Off,
+            Some(_) => {
+                read.refuse("TAKEOVER", "automatic or off");
+                Self::Off
+            }
+        }
+    }
 }
 
 /// The Cluster Connector as clusters see it.
@@ -149,6 +174,7 @@ impl Config {
             prometheus_base_url: remote_write_url(&mut read),
             bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
+            takeover: Takeover::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
             tunnel: Tunnel::read(&mut read),
@@ -157,6 +183,16 @@ impl Config {
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
         };
         read.finish(config)
+    }
+
+    /// Host names of the manager itself, in lower case: where no link of a cluster may lead.
+    #[must_use]
+    pub fn own_hosts(&self) -> Vec<String> {
+        let mut hosts = self.management.allowed_hosts.clone();
+        hosts
+            .extend(self.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
+        hosts.push(self.connector.domain.to_ascii_lowercase());
+        hosts
     }
 }
 
@@ -223,6 +259,7 @@ mod tests {
             ("OIDC_ISSUER", "secret-not-a-url"),
             ("MANAGEMENT_API_URL", "http://secret.example.com"),
             ("PROMETHEUS_BASE_URL", "secret"),
+            ("TAKEOVER", "secret"),
         ])
         .unwrap_err()
         .to_string();
@@ -234,6 +271,7 @@ mod tests {
             "OIDC_CLIENT_ID",
             "MANAGEMENT_API_URL",
             "PROMETHEUS_BASE_URL",
+            "TAKEOVER",
         ] {
             assert!(error.contains(name), "{name} is missing from: {error}");
         }
@@ -275,6 +313,13 @@ mod tests {
         assert!(matches!(config.database.tls, DatabaseTls::VerifyFull { ca_file: None }));
         let socket = parse(&[("DB_HOST", "/run/postgresql")]).unwrap();
         assert!(matches!(socket.database.tls, DatabaseTls::Disabled));
+    }
+
+    #[test]
+    fn takeover_is_automatic_unless_switched_off() {
+        assert_eq!(parse(&[]).unwrap().takeover, Takeover::Automatic);
+        assert_eq!(parse(&[("TAKEOVER", "automatic")]).unwrap().takeover, Takeover::Automatic);
+        assert_eq!(parse(&[("TAKEOVER", "off")]).unwrap().takeover, Takeover::Off);
     }
 
     #[test]

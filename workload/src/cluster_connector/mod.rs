@@ -106,11 +106,6 @@ impl App {
         tunnels: Keeper,
         tasks: TaskTracker,
     ) -> Self {
-        let mut own_hosts = config.management.allowed_hosts.clone();
-        own_hosts.extend(
-            config.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()),
-        );
-        own_hosts.push(config.connector.domain.to_ascii_lowercase());
         Self {
             pool,
             master_key,
@@ -122,7 +117,7 @@ impl App {
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
             bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
-            own_hosts,
+            own_hosts: config.own_hosts(),
         }
     }
 }

@@ -10,6 +10,8 @@ pub mod history;
 pub mod join_tokens;
 pub mod leave;
 pub mod sessions;
+pub mod status;
+pub mod takeover;
 pub mod tunnels;
 pub mod warnings;
 

@@ -14,7 +14,7 @@ use crate::model::{ClusterChanges, Description, StatusCount, StoragePoolUsage, T
 
 /// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
 #[derive(Serialize)]
-pub(super) struct ClusterView {
+pub(crate) struct ClusterView {
     name: String,
     description: String,
     cluster_certificate: String,

@@ -9,10 +9,11 @@ use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::join_tokens::{self, JoinTokenRequest};
 use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
+use crate::model::PendingJoinToken;
 
 /// A pending token as listed. `expired` is ours, the other keys are those of the contract.
 #[derive(Serialize)]
-pub(super) struct JoinTokenView {
+pub(crate) struct JoinTokenView {
     #[serde(with = "time::serde::rfc3339")]
     expiry: OffsetDateTime,
     cluster_name: String,
@@ -20,6 +21,18 @@ pub(super) struct JoinTokenView {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     expired: bool,
+}
+
+impl From<PendingJoinToken> for JoinTokenView {
+    fn from(token: PendingJoinToken) -> Self {
+        Self {
+            expiry: token.expires_at,
+            cluster_name: token.cluster_name,
+            description: token.description,
+            created_at: token.created_at,
+            expired: token.expired,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -61,14 +74,7 @@ impl TryFrom<NewTokenBody> for JoinTokenRequest {
 #[handler]
 pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>> {
     let tokens = join_tokens::list(&app(depot)?.pool).await?;
-    let views = tokens.into_iter().map(|token| JoinTokenView {
-        expiry: token.expires_at,
-        cluster_name: token.cluster_name,
-        description: token.description,
-        created_at: token.created_at,
-        expired: token.expired,
-    });
-    Ok(Success(views.collect()))
+    Ok(Success(tokens.into_iter().map(JoinTokenView::from).collect()))
 }
 
 /// `POST /1.0/remote-cluster-join-token`: creates a token; its text is in this answer and nowhere else.

@@ -19,6 +19,8 @@ mod sessions;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use clusters::ClusterView;
+pub(crate) use join_tokens::JoinTokenView;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 

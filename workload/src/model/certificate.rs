@@ -29,6 +29,9 @@ pub enum CertificateError {
         "invalid certificate: expected exactly one PEM block of type CERTIFICATE and nothing else"
     )]
     NotOnePemBlock,
+    /// No PEM block at all, where one and anything around it would do.
+    #[error("invalid certificate: there is no PEM block in it")]
+    NoPemBlock,
     /// The block does not hold an X.509 certificate.
     #[error("invalid certificate: the PEM block does not hold an X.509 certificate")]
     NotX509,
@@ -82,6 +85,18 @@ impl ClusterCertificate {
             return Err(CertificateError::NotValidNow);
         }
         Ok(certificate)
+    }
+
+    /// Parses the text of a certificate that another product accepted: the first PEM block counts, whatever its label and whatever
+    /// stands around it, and it may have expired. The certificate itself must be one that a TLS handshake can prove.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] says which rule the text breaks.
+    pub fn from_imported_pem(text: &str) -> Result<Self, CertificateError> {
+        let blocks = pem::parse_many(text).map_err(|_| CertificateError::NoPemBlock)?;
+        let block = blocks.first().ok_or(CertificateError::NoPemBlock)?;
+        Self::from_der(block.contents())
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
@@ -184,6 +199,36 @@ mod tests {
         let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let params = CertificateParams::new(vec![]).unwrap();
         assert!(parse(&params.self_signed(&ed25519).unwrap().pem()).is_ok());
+    }
+
+    #[test]
+    fn an_imported_certificate_may_stand_among_other_text_and_may_have_expired() {
+        let now = OffsetDateTime::now_utc();
+        let good = pem_with(|p| p.not_after = now - Duration::days(1));
+        let canonical = ClusterCertificate::from_imported_pem(&good).unwrap();
+        let other = pem_with(|_| ());
+        for text in [
+            format!("subject=CN = x\n\n{good}{other}"),
+            good.replace("CERTIFICATE", "X509 CERTIFICATE"),
+            good.replace('\n', "\r\n"),
+        ] {
+            let imported = ClusterCertificate::from_imported_pem(&text).unwrap();
+            assert_eq!(imported.to_pem(), canonical.to_pem(), "{text}");
+            assert_eq!(imported.fingerprint(), canonical.fingerprint());
+        }
+        let empty = pem::encode(&pem::Pem::new("CERTIFICATE", vec![1, 2, 3]));
+        for (text, expected) in [
+            ("", CertificateError::NoPemBlock),
+            ("cert-01", CertificateError::NoPemBlock),
+            (&good[..good.len() - 40], CertificateError::NoPemBlock),
+            (&empty, CertificateError::NotX509),
+        ] {
+            assert_eq!(
+                ClusterCertificate::from_imported_pem(text).unwrap_err(),
+                expected,
+                "{text}"
+            );
+        }
     }
 
     #[test]

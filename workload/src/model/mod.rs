@@ -6,6 +6,7 @@ mod cluster;
 mod fingerprint;
 mod heartbeat;
 mod history;
+mod imported_token;
 mod join_token;
 mod name;
 mod role;
@@ -20,6 +21,7 @@ pub use cluster::{ClusterChanges, Pulse, RemoteCluster, Threshold};
 pub use fingerprint::Fingerprint;
 pub use heartbeat::{Heartbeat, HeartbeatError, MemberMetrics, StatusCount, StoragePoolUsage};
 pub use history::{HistoryPoint, HistorySeries};
+pub use imported_token::{ImportedToken, InvalidToken};
 pub use join_token::{
     JoinSecret, JoinSignature, JoinTokenText, NewJoinToken, PendingJoinToken, TokenHash,
 };

@@ -16,8 +16,10 @@ pub mod purge;
 pub mod session_verification;
 pub mod sessions;
 mod statement;
+pub mod status;
+pub mod takeover;
 pub mod tunnels;
 
 pub use error::StoreError;
-pub use migrate::migrate;
+pub use migrate::{MigrationLock, newest_version};
 pub use pool::{Connection, Pool};

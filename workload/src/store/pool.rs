@@ -23,6 +23,9 @@ const SESSION_OPTIONS: &str = "-c search_path=cluster_manager -c timezone=utc -c
 /// How long a caller waits for a connection, and how long opening one may take.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What the name of every service's connections begins with, as the database shows it; the service's name follows.
+pub(super) const SERVICE_PREFIX: &str = "microcloud-cluster-manager/";
+
 /// A bounded pool of connections. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Pool {
@@ -32,12 +35,25 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Prepares a pool; connections are opened when they are needed, so PostgreSQL may be away.
+    /// Prepares a pool for a command; connections are opened when they are needed, so PostgreSQL may be away.
     ///
     /// # Errors
     ///
     /// [`TlsError`] when the file with authorities cannot be used.
     pub fn new(database: &Database) -> Result<Self, TlsError> {
+        Self::named(database, "microcloud-cluster-manager")
+    }
+
+    /// Prepares a pool for a service, which the database lists under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when the file with authorities cannot be used.
+    pub fn for_service(database: &Database, service: &str) -> Result<Self, TlsError> {
+        Self::named(database, &format!("{SERVICE_PREFIX}{service}"))
+    }
+
+    fn named(database: &Database, name: &str) -> Result<Self, TlsError> {
         let mut config = tokio_postgres::Config::new();
         match &database.host {
             DatabaseHost::Tcp(host) => config.host(host),
@@ -48,7 +64,7 @@ impl Pool {
             .user(&database.user)
             .password(database.password.expose_secret())
             .dbname(&database.name)
-            .application_name("microcloud-cluster-manager")
+            .application_name(name)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .keepalives_idle(Duration::from_secs(15))
             .tcp_user_timeout(Duration::from_mins(1))
