@@ -70,6 +70,7 @@ main() {
 
   step "Packages and modules" "$LOGS/steps/install.log" "$ROOT/tools/install.sh" up
   step "Programs" "$LOGS/programs.log" build_bench
+  # shellcheck disable=SC2119 # its options are for tests
   start_postgres
   programs=${CARGO_TARGET_DIR:-$ROOT/target}/$PROFILE
   if [[ $PROFILE == dev ]]; then programs=${programs%/*}/debug; fi

@@ -13,7 +13,7 @@ use crate::{Target, Verdict};
 /// Longer than this for one input is a finding. Only long runs look at the clock.
 const LONGEST: Duration = Duration::from_millis(100);
 /// Most attempts to make one input shorter.
-const MOST_ATTEMPTS: u32 = 400;
+const MOST_ATTEMPTS: u32 = 100;
 /// Inputs of the corpus are changed as they are as often as those that the run has found.
 const MOST_KEPT: usize = 4096;
 

@@ -212,7 +212,10 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let text = format!("invalid JSON: more than {MOST_DEPTH} levels of objects and lists");
         return Err(ApiError::BadRequest(text));
     }
-    serde_json::from_slice(body)
+    // All of it: what is passed over by the parser, such as unknown keys, is not looked at there.
+    let body = str::from_utf8(body)
+        .map_err(|_| ApiError::BadRequest("invalid JSON: expected UTF-8".into()))?;
+    serde_json::from_str(body)
         .map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))
 }
 
@@ -264,6 +267,8 @@ mod tests {
         for (levels, fits) in [(1, true), (16, true), (17, false), (1600, false)] {
             assert_eq!(parses(&nested(levels)), fits, "{levels}");
         }
+        let unknown = b"{\"unknown\":\"\xff\"}";
+        assert!(parse_json::<crate::model::Heartbeat>(unknown).is_err(), "not UTF-8");
         // Neither brackets within texts nor lists beside each other are levels.
         let text =
             format!(r#"{{"a":"\\\"{}","b":[{}]}}"#, "[{".repeat(50), vec!["[]"; 50].join(","));

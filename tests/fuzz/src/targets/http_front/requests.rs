@@ -11,8 +11,10 @@ pub(super) struct Requests {
 enum End {
     /// Nothing follows.
     Clean,
-    /// A request that is not complete yet.
+    /// A request whose head is not complete yet.
     Unfinished,
+    /// A request whose body is not complete yet. Its answer need not wait for it.
+    UnfinishedBody,
     /// Something that is no request in the strict sense; servers differ in what they make of it.
     Odd,
     /// A request whose end could be seen at two places (RFC 9112, section 6.3): the shape of request smuggling.
@@ -50,7 +52,12 @@ impl Requests {
 
     /// Whether everything was read in the strict sense: then it is known how many answers there may be.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.end, End::Clean | End::Unfinished)
+        matches!(self.end, End::Clean | End::Unfinished | End::UnfinishedBody)
+    }
+
+    /// Whether the head of one more request is complete.
+    pub(super) fn has_one_more_head(&self) -> bool {
+        self.end == End::UnfinishedBody
     }
 
     /// The place of the first request with two possible ends.
@@ -107,8 +114,11 @@ fn request(bytes: &[u8]) -> Result<(bool, &[u8]), End> {
         return Err(End::Odd);
     }
     let rest = match framing {
-        Framing::Length(length) => rest.get(length..).ok_or(End::Unfinished)?,
-        Framing::Chunked => chunks(rest)?,
+        Framing::Length(length) => rest.get(length..).ok_or(End::UnfinishedBody)?,
+        Framing::Chunked => chunks(rest).map_err(|end| match end {
+            End::Unfinished => End::UnfinishedBody,
+            end => end,
+        })?,
     };
     Ok((*method == "HEAD", rest))
 }
