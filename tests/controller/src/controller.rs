@@ -85,6 +85,25 @@ impl Controller {
         self.add_unit();
     }
 
+    /// The same with a container of the caller's, see [`Controller::add_unit_with`].
+    pub fn deploy_with(
+        &mut self,
+        options: &[(&str, Value)],
+        start: impl FnOnce(&std::path::Path) -> (String, String),
+    ) {
+        for (name, value) in options {
+            self.model.config.insert((*name).to_owned(), value.clone());
+        }
+        self.add_peers();
+        self.add_unit_with(start);
+    }
+
+    /// Folder of the containers' sockets of a unit.
+    #[must_use]
+    pub fn containers(&self, number: u32) -> std::path::PathBuf {
+        self.place(number).containers
+    }
+
     fn add_peers(&mut self) {
         let id = RelationId::new(Endpoint::new("peers"), self.relation_number());
         self.model.relations.push(Relation {

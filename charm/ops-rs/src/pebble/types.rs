@@ -23,6 +23,9 @@ pub struct ServiceInfo {
     pub startup: String,
     /// `active`, `inactive`, `backoff` or `error`.
     pub current: String,
+    /// Since when it is so, RFC 3339; `None` if it was never started.
+    #[serde(default, rename = "current-since")]
+    pub current_since: Option<String>,
 }
 
 impl ServiceInfo {
