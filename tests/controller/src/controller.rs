@@ -2,26 +2,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ops::dispatch::{RelationEvent, SecretEvent, WorkloadEvent};
+use ops::dispatch::{RelationEvent, WorkloadEvent};
 use ops::status::ReportedStatus;
 use ops::testing::{FakePebble, SecretState};
 use ops::tools::calls::Bag;
-use ops::{AppName, Endpoint, Event, RelationId, SecretId, UnitName};
+use ops::{Endpoint, Event, RelationId, UnitName};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::model::{Changes, Model, Relation, Unit};
-use crate::remotes::{Remote, RemoteData};
-use crate::runner::{Place, Run, Runner};
+use crate::events::relation;
+use crate::model::{Model, Relation, Unit};
+use crate::remotes::Remote;
+use crate::runner::{Place, Runner};
 
 /// Name of the application.
-const APP: &str = "microcloud-cluster-manager-k8s";
+pub(crate) const APP: &str = "microcloud-cluster-manager-k8s";
 
 /// Name of the workload container.
 const CONTAINER: &str = "microcloud-cluster-manager";
-
-/// Most events that one change of the model may cause before everything is at rest.
-const MOST_EVENTS: usize = 300;
 
 /// What an action came to.
 #[derive(Debug)]
@@ -36,14 +34,14 @@ pub struct ActionOutcome {
 
 /// A model with one application.
 pub struct Controller {
-    runner: Runner,
-    model: Model,
+    pub(crate) runner: Runner,
+    pub(crate) model: Model,
     containers: BTreeMap<u32, FakePebble>,
     /// Units whose container is somebody else's, with the root of its files and its address.
     foreign: BTreeMap<u32, (String, String)>,
     /// After the containers, whose sockets are in it.
     folder: TempDir,
-    queue: VecDeque<(u32, Event)>,
+    pub(crate) queue: VecDeque<(u32, Event)>,
     next_relation: u32,
     next_unit: u32,
     /// Hook tools of each event: name of the event and number of calls.
@@ -374,7 +372,7 @@ impl Controller {
         own.collect()
     }
 
-    fn unit_numbers(&self) -> Vec<u32> {
+    pub(crate) fn unit_numbers(&self) -> Vec<u32> {
         self.model.units.keys().copied().collect()
     }
 
@@ -382,94 +380,10 @@ impl Controller {
         self.model.relations.iter().map(|r| (r.id.clone(), r.remote_app.clone())).collect()
     }
 
-    fn place(&self, number: u32) -> Place {
+    pub(crate) fn place(&self, number: u32) -> Place {
         let folder = self.folder.path().join(number.to_string());
         let (root, listen) = self.foreign.get(&number).cloned().unwrap_or_default();
         let listen = if listen.is_empty() { "0.0.0.0".to_owned() } else { listen };
         Place { containers: folder.join("c"), folder, root, listen }
     }
-
-    fn event(&mut self, number: u32, event: Event) {
-        self.queue.push_back((number, event));
-    }
-
-    /// Brings events until nothing is left to bring: a charm that never comes to rest fails here.
-    fn settle(&mut self) {
-        let mut count = 0;
-        while let Some((number, event)) = self.queue.pop_front() {
-            if !self.model.units.contains_key(&number) {
-                continue;
-            }
-            count += 1;
-            assert!(count < MOST_EVENTS, "the charm does not come to rest");
-            let broken = match &event {
-                Event::Relation { id, kind: RelationEvent::Broken, .. } => Some(id.clone()),
-                _ => None,
-            };
-            let state = self.model.view(APP, number, broken.as_ref());
-            let Run { state, good, calls, stderr } =
-                self.runner.run(&self.place(number), &event, state);
-            assert!(good, "{event:?} on unit {number} failed: {stderr}");
-            self.calls.push((format!("{event:?}"), calls));
-            let changes = self.model.merge(number, state);
-            self.follow(number, &changes);
-        }
-    }
-
-    /// What Juju and the other charms do after a hook.
-    fn follow(&mut self, number: u32, changes: &Changes) {
-        let others: Vec<u32> = self.unit_numbers().into_iter().filter(|n| *n != number).collect();
-        for id in &changes.relations {
-            if *id.endpoint() == Endpoint::new("peers") {
-                for other in &others {
-                    let kind = RelationEvent::Changed(None);
-                    self.event(*other, relation(id, APP, kind));
-                }
-            }
-        }
-        for id in &changes.secrets {
-            for other in &others {
-                let kind = SecretEvent::Changed;
-                self.event(*other, Event::Secret { id: SecretId::new(id), label: None, kind });
-            }
-        }
-        self.remotes();
-    }
-
-    /// Lets the other charms read and answer; what they change is told to all units.
-    fn remotes(&mut self) {
-        let mut told = Vec::new();
-        for relation in &mut self.model.relations {
-            let Some(remote) = &mut relation.remote else { continue };
-            let RemoteData { app, unit, secrets } = (remote.react)(&relation.app, &relation.units);
-            for secret in secrets {
-                match self.model.secrets.iter_mut().find(|(_, s)| s.id == secret.id) {
-                    Some((_, known)) if *known != secret => {
-                        let id = SecretId::new(&secret.id);
-                        *known = secret;
-                        told.push(Event::Secret { id, label: None, kind: SecretEvent::Changed });
-                    }
-                    Some(_) => {}
-                    None => self.model.secrets.push((None, secret)),
-                }
-            }
-            let present = relation.remote_units.values_mut().next().unwrap();
-            if relation.remote_app_data != app || *present != unit {
-                relation.remote_app_data = app;
-                *present = unit;
-                let app = AppName::parse(&relation.remote_app).unwrap();
-                let kind = RelationEvent::Changed(None);
-                told.push(Event::Relation { id: relation.id.clone(), app, kind });
-            }
-        }
-        for event in told {
-            for number in self.unit_numbers() {
-                self.event(number, event.clone());
-            }
-        }
-    }
-}
-
-fn relation(id: &RelationId, app: &str, kind: RelationEvent) -> Event {
-    Event::Relation { id: id.clone(), app: AppName::parse(app).unwrap(), kind }
 }

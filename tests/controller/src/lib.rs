@@ -15,6 +15,7 @@
 )]
 
 mod controller;
+mod events;
 mod model;
 mod remotes;
 mod runner;
