@@ -10,7 +10,7 @@ use ops::{
 };
 use relations::certificate_transfer;
 use relations::postgresql_client::{DatabaseAnswer, TlsSecret, UserSecret};
-use relations::prometheus_remote_write::{RemoteWriteEvent, RemoteWriteUnit};
+use relations::prometheus_remote_write::RemoteWriteUnit;
 use relations::{BagError, Databag, SecretUri, oauth, peers};
 
 pub use container::ContainerState;
@@ -51,6 +51,10 @@ pub fn observe(model: &Model<'_>, surroundings: &Surroundings) -> Result<Inputs,
     } else {
         model.bind_address(&endpoints::METRICS_ENDPOINT)?
     };
+    let dashboards = read.all(&endpoints::GRAFANA_DASHBOARD)?;
+    let receivers = read.receivers()?;
+    let offers = metrics.iter().chain(&dashboards).chain(receivers.iter().map(|r| &r.own));
+    let refused = read.refused(offers)?;
     let credentials = config.as_ref().ok().and_then(|c| c.oidc_client_credentials.clone());
     Ok(Inputs {
         app: model.app().to_string(),
@@ -65,8 +69,9 @@ pub fn observe(model: &Model<'_>, surroundings: &Surroundings) -> Result<Inputs,
         trust: read.trust()?,
         route: read.offer(&endpoints::TRAEFIK_ROUTE)?,
         ingress,
-        receivers: read.receivers()?,
-        dashboards: read.all(&endpoints::GRAFANA_DASHBOARD)?,
+        receivers,
+        dashboards,
+        refused,
         grafana: read.offer(&endpoints::GRAFANA_METADATA)?,
         metrics,
         loki: read.loki()?,
@@ -174,12 +179,32 @@ impl Reader<'_> {
             let units = self.model.remote_unit_data(&own.id)?;
             let urls: Result<Vec<_>, BagError> =
                 units.iter().map(|(_, bag)| RemoteWriteUnit::decode(bag)).collect();
-            let event = RemoteWriteEvent::decode(&self.model.remote_app_data(&own.id)?);
-            let refused = matches!(event, Ok(Some(event)) if event.0.valid == Some(false));
             let urls = urls.map(|units| units.into_iter().flatten().map(|unit| unit.url).collect());
-            receivers.push(Receiver { own, urls, refused });
+            receivers.push(Receiver { own, urls });
         }
         Ok(receivers)
+    }
+
+    /// Those of `offers` whose other side says that what we offer is wrong: the interfaces for rules and
+    /// for dashboards all say it with `errors` in the key `event`.
+    fn refused<'a>(
+        &self,
+        offers: impl Iterator<Item = &'a Own>,
+    ) -> Result<Vec<RelationId>, ToolError> {
+        let mut refused = Vec::new();
+        for own in offers {
+            let bag = self.model.remote_app_data(&own.id)?;
+            let event = bag.get("event").map(String::as_str).unwrap_or_default();
+            let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
+            let errors = event.get("errors").unwrap_or(&serde_json::Value::Null);
+            let none = errors.is_null()
+                || errors.as_array().is_some_and(Vec::is_empty)
+                || errors.as_str() == Some("");
+            if !none || event.get("valid") == Some(&false.into()) {
+                refused.push(own.id.clone());
+            }
+        }
+        Ok(refused)
     }
 
     fn loki(&self) -> Result<Vec<Loki>, ToolError> {

@@ -153,7 +153,6 @@ fn route_conflict(inputs: &Inputs) -> Option<Status> {
 /// What is worth knowing although everything works.
 fn notes(inputs: &Inputs) -> Vec<String> {
     let mut notes = Vec::new();
-    let app = &inputs.app;
     let Ok(config) = &inputs.config else { return notes };
     notes.extend(connector_notes(inputs));
     if inputs.login.relation.is_some() && config.oidc_issuer.is_some() {
@@ -181,8 +180,10 @@ fn notes(inputs: &Inputs) -> Vec<String> {
     for id in malformed(inputs) {
         notes.push(format!("unusable data in relation {id}"));
     }
-    if inputs.receivers.iter().any(|receiver| receiver.refused) {
-        notes.push(format!("a receiver refused alert rules: run: juju debug-log --include {app}"));
+    for id in &inputs.refused {
+        notes.push(format!(
+            "the other side of relation {id} cannot use our alert rules or dashboards"
+        ));
     }
     notes
 }

@@ -54,6 +54,8 @@ pub struct Inputs {
     pub grafana: Option<Offer<GrafanaMetadata>>,
     /// The relations `metrics-endpoint`.
     pub metrics: Vec<Own>,
+    /// Relations whose other side cannot use our alert rules or dashboards.
+    pub refused: Vec<RelationId>,
     /// The relations `logging`.
     pub loki: Vec<Loki>,
     /// The relations `charm-tracing` and `workload-tracing`.
@@ -150,8 +152,6 @@ pub struct Receiver {
     pub own: Own,
     /// Where to send metrics to.
     pub urls: Result<Vec<String>, BagError>,
-    /// The other side has refused our alert rules.
-    pub refused: bool,
 }
 
 /// A relation `logging`.

@@ -123,3 +123,18 @@ fn a_new_key_for_the_management_certificate_leaves_the_pinned_one_alone() {
     assert_eq!(super::file(&juju, 0, "connector/tls.crt"), pinned);
     assert_eq!(juju.container(0).starts()["management-api"], 1, "it follows its own files");
 }
+
+#[test]
+fn a_refusal_of_rules_or_dashboards_is_a_note_and_no_more() {
+    let mut juju = deployed(Runner::InProcess);
+    let quiet = [("event", r#"{"errors": "", "valid": true}"#)];
+    juju.integrate("metrics-endpoint", Remote::app_saying("prometheus", &quiet));
+    assert_eq!(juju.status(0), "active: ");
+    let event = r#"{"errors": [{"dashboard_id": "canary", "error": "canary"}]}"#;
+    let id =
+        juju.integrate("grafana-dashboard", Remote::app_saying("grafana", &[("event", event)]));
+    assert_eq!(
+        juju.status(0),
+        format!("active: the other side of relation {id} cannot use our alert rules or dashboards")
+    );
+}

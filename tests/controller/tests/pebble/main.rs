@@ -154,6 +154,12 @@ fn the_services_run_and_outlive_credentials_certificates_and_their_pod() {
     let again = all.juju.run_action(0, "enroll-cluster", &[("cluster", json!("lyon-edge"))]);
     assert_eq!(again.failure.unwrap(), "this cluster name has a pending join token");
 
+    // A hook with nothing to change does not touch the plan.
+    let pushed = all.container.log().matches("POST /v1/layers").count();
+    assert!(pushed > 0, "{}", all.container.log());
+    all.juju.dispatch(0, Event::UpdateStatus);
+    assert_eq!(all.container.log().matches("POST /v1/layers").count(), pushed);
+
     // Other credentials: both services start anew with them, and the old ones are void.
     all.role("two", "second password");
     let (one, two) = (all.user("one"), all.user("two"));
