@@ -81,8 +81,8 @@ impl Pebble {
         self.get("/v1/checks")
     }
 
-    /// The plan: all layers together. Pebble writes YAML; `parse` turns that into JSON's values, so
-    /// that this crate need not choose a YAML library.
+    /// The plan: all layers together, in YAML. Reading it is left to the caller, so that this crate need
+    /// not choose a YAML library.
     ///
     /// # Errors
     ///

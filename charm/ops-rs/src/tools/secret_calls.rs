@@ -85,8 +85,8 @@ pub fn secret_remove(tools: &dyn HookTools, id: &SecretId) -> Result<(), ToolErr
     tools.call(Tool::SecretRemove, &[id.as_str()], None).map(drop)
 }
 
-/// `secret-get --label` of a secret that we own, together with its id through `secret-info-get`, is
-/// two calls; `secret-remove` takes an id only. This finds the id of an owned secret by label.
+/// `secret-info-get`: the identifier of a secret that we own, by its label; `secret-remove` takes an
+/// identifier only.
 ///
 /// # Errors
 ///
