@@ -87,3 +87,16 @@ fn a_command_gives_its_output_and_its_exit_code() {
     let context = Exec { service_context: Some("none".into()), ..exec };
     assert!(matches!(pebble.exec(&context), Err(PebbleError::Api { status: 400, .. })));
 }
+
+#[test]
+fn a_service_is_restarted_by_name_and_a_notice_is_posted() {
+    let (_folder, fake, pebble) = container();
+    pebble.add_layer("web", &layer("/bin/web")).unwrap();
+    pebble.replan(TIME).unwrap();
+    pebble.restart(&["web"], TIME).unwrap();
+    assert_eq!(fake.starts()["web"], 2);
+    assert!(matches!(pebble.restart(&["none"], TIME), Err(PebbleError::Api { status: 400, .. })));
+    pebble.notify("example.com/changed").unwrap();
+    fake.set_down(true);
+    assert!(pebble.notify("example.com/changed").unwrap_err().is_not_ready());
+}

@@ -119,3 +119,17 @@ fn records_of_one_level_share_a_call_and_long_ones_are_cut() {
     model.flush_log();
     assert_eq!(tools.calls(), 2);
 }
+
+#[test]
+fn the_version_and_the_progress_of_an_action_are_told_at_once() {
+    use ops::tools::unit_calls;
+    let tools = MemoryTools::new(State::default().in_action(&[("cluster", "lyon".into())]));
+    unit_calls::application_version_set(&tools, "-1.2").unwrap();
+    unit_calls::action_log(&tools, "--half way").unwrap();
+    let params: std::collections::BTreeMap<String, String> =
+        unit_calls::action_get(&tools).unwrap();
+    assert_eq!(params["cluster"], "lyon");
+    let state = tools.discard();
+    assert_eq!(state.workload_version.as_deref(), Some("-1.2"));
+    assert_eq!(state.action_log, ["--half way"]);
+}
