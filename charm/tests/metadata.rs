@@ -224,6 +224,8 @@ fn the_charm_packs_the_program_that_cargo_builds() {
     let charm = load("charmcraft.yaml");
     let build = charm["parts"]["charm"]["override-build"].as_str().unwrap();
     assert!(build.contains(concat!("--package ", env!("CARGO_PKG_NAME"), " ")));
-    assert!(build.contains("release/dispatch\""));
+    assert!(build.contains("--profile charm ") && build.contains("charm/dispatch\""));
+    let workspace = include_str!("../../Cargo.toml");
+    assert!(workspace.contains("[profile.charm]"));
     assert!(Path::new(env!("CARGO_BIN_EXE_dispatch")).ends_with("dispatch"));
 }
