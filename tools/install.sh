@@ -4,7 +4,7 @@
 #
 #   tools/install.sh up|test
 #
-# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one. A run that finds everything
+# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one, and Pebble. A run that finds everything
 # takes a fraction of a second.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -94,6 +94,19 @@ second_identity_provider() {
   DONE+=("second identity provider")
 }
 
+# Pebble for the tests of the charm, in the version and with the checksums of tools/pebble.
+pebble() {
+  local folder=$ROOT/tools/pebble program=$ROOT/target/tools/pebble stamp=$ROOT/target/tools/.pebble-hash hash
+  hash=$(sha256sum <"$folder/go.sum")
+  if [[ -x $program && -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
+  command -v go >/dev/null || die "Go 1.21 or newer is needed to build Pebble for the tests: install it from https://go.dev/dl"
+  mkdir -p -- "$ROOT/target/tools"
+  (cd -- "$folder" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$program" github.com/canonical/pebble/cmd/pebble) ||
+    die "Pebble cannot be built: see whether this works: cd tools/pebble && go build github.com/canonical/pebble/cmd/pebble"
+  printf '%s\n' "$hash" >"$stamp"
+  DONE+=("Pebble")
+}
+
 case ${1:-} in
   up | test) purpose=$1 ;;
   *) die "say what for: tools/install.sh up|test" ;;
@@ -107,5 +120,6 @@ npm_modules tests/identity-provider
 if [[ $purpose == test ]]; then
   npm_modules tests/browser
   second_identity_provider
+  pebble
 fi
 if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

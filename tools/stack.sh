@@ -41,7 +41,7 @@ build_ui() {
 }
 
 build_programs() {
-  (cd -- "$ROOT" && cargo build "$@" -p microcloud-cluster-manager -p cluster-simulator)
+  (cd -- "$ROOT" && cargo build "$@" -p microcloud-cluster-manager -p cluster-simulator -p microcloud-cluster-manager-charm)
 }
 
 # --- What runs ------------------------------------------------------------------------------------------------------
