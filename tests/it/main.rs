@@ -20,8 +20,11 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod routing;
+mod tunnel_answer;
+mod tunnel_hop;
 mod tunnel_lease;
 mod tunnel_open;
+mod tunnel_request;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

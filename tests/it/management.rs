@@ -222,7 +222,7 @@ async fn a_name_is_one_encoded_segment() {
 }
 
 /// Every route below `/1.0` with what nobody, a person without a group and an administrator get.
-const ROUTES: [(&str, &str, u16, u16, u16); 10] = [
+const ROUTES: [(&str, &str, u16, u16, u16); 15] = [
     ("GET", "/1.0", 401, 200, 200),
     ("GET", "/1.0/status", 200, 200, 200),
     ("GET", "/1.0/configuration", 401, 403, 200),
@@ -230,6 +230,11 @@ const ROUTES: [(&str, &str, u16, u16, u16); 10] = [
     ("GET", "/1.0/remote-cluster/nobody", 401, 403, 404),
     ("PATCH", "/1.0/remote-cluster/nobody", 401, 403, 404),
     ("DELETE", "/1.0/remote-cluster/nobody", 401, 403, 404),
+    ("GET", "/1.0/remote-cluster/nobody/tunnel/1.0", 401, 403, 404),
+    ("POST", "/1.0/remote-cluster/nobody/tunnel/1.0", 401, 403, 404),
+    ("PUT", "/1.0/remote-cluster/nobody/tunnel/1.0", 401, 403, 404),
+    ("PATCH", "/1.0/remote-cluster/nobody/tunnel/1.0", 401, 403, 404),
+    ("DELETE", "/1.0/remote-cluster/nobody/tunnel/1.0", 401, 403, 404),
     ("GET", "/1.0/remote-cluster-join-token", 401, 403, 200),
     ("POST", "/1.0/remote-cluster-join-token", 401, 403, 400),
     ("DELETE", "/1.0/remote-cluster-join-token/nobody", 401, 403, 404),
@@ -242,7 +247,7 @@ async fn oidc_09_every_route_is_closed_to_those_without_the_right() {
     let mut viewer = manager.deployment.logged_in("viewer@example.com").await;
     let mut admin = manager.deployment.logged_in("admin@example.com").await;
     for (method, path, for_nobody, for_viewer, for_admin) in ROUTES {
-        let body = matches!(method, "PATCH" | "POST").then(|| json!({}));
+        let body = matches!(method, "PATCH" | "POST" | "PUT").then(|| json!({}));
         for (who, operator, expected) in [
             ("nobody", &mut nobody, for_nobody),
             ("viewer", &mut viewer, for_viewer),

@@ -19,6 +19,7 @@ mod database;
 mod deployment;
 mod operator;
 mod process;
+mod tunnels;
 
 pub use balancer::Balancer;
 pub use certificates::Certificates;
@@ -26,3 +27,4 @@ pub use database::TestDatabase;
 pub use deployment::{Deployment, Service, Unit};
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};
+pub use tunnels::{TunnelDeployment, answering};

@@ -21,7 +21,7 @@ use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::{Pool, StoreError};
 use crate::tls::{self, ClientCertificates, InterUnit, Presented, ServerIdentity, TlsError};
-use crate::tunnel::{Keeper, Tunnels};
+use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
 use crate::{cluster_connector, lifecycle, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -158,11 +158,20 @@ fn management_app(
         "OIDC_ISSUER and OIDC_CLIENT_ID must be set: people log in there",
     ))?;
     let join_tokens = join_token_policy(config)?;
+    let key = Arc::clone(&join_tokens.master_key);
+    let tunnels = management_api::Tunnels {
+        hop: HopClient::new(InterUnit::new(&key)?.client_config()?)
+            .map_err(|_| TlsError::Runtime)?,
+        addresses: key.unit_addresses().ok_or(TlsError::InterUnit)?,
+        sessions: LxdSessions::default(),
+        bodies: management_api::Bodies::default(),
+    };
     Ok(management_api::App {
+        tunnels,
         pool,
         admin_groups: oidc.admin_groups.clone(),
         provider: Provider::new(oidc, public_url.clone())?,
-        master_key: Arc::clone(&join_tokens.master_key),
+        master_key: key,
         public_url,
         join_tokens,
         config: config.clone(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::domain::Error;
 use crate::model::{Identity, Session, SessionId};
 use crate::seal::MasterKey;
@@ -18,6 +20,8 @@ pub struct Login {
     pub id_token: String,
     /// The refresh token, if the provider gave one.
     pub refresh_token: Option<String>,
+    /// The access token; kept only where it is forwarded to clusters.
+    pub access_token: SecretString,
 }
 
 /// Starts a session and returns its id for the cookie. The tokens are sealed with a key that the id is part of.

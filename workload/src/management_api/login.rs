@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{app, cookies};
-use crate::domain::sessions;
+use crate::domain::{access_tokens, sessions};
 use crate::edge::{ApiError, Reply, Success};
 use crate::error_chain::Chain;
 use crate::oidc::{LoginAttempt, OidcError, safe_next};
@@ -77,6 +77,11 @@ async fn try_finish(req: &mut Request, depot: &Depot, res: &mut Response) -> Res
     let id = sessions::start(&app.pool, &app.master_key, &login, lifetime)
         .await
         .map_err(ApiError::from)?;
+    if app.config.tunnel.forward_access_token {
+        access_tokens::keep(&app.pool, &app.master_key, &id, &login.access_token)
+            .await
+            .map_err(ApiError::from)?;
+    }
     // A session that was there before ends: its id may have been planted.
     if let Some(old) = cookies::session(req) {
         sessions::end(&app.pool, &app.master_key, &old).await.map_err(ApiError::from)?;
@@ -105,6 +110,7 @@ pub(super) async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Respo
     let app = app(depot)?;
     let mut target = LOGIN_PAGE.to_owned();
     if let Some(id) = cookies::session(req) {
+        app.tunnels.sessions.forget_operator(id.hash());
         let id_token = sessions::end(&app.pool, &app.master_key, &id).await?;
         if let Some(id_token) = id_token {
             target = app.provider.logout_url(&id_token).await.unwrap_or(target);

@@ -10,6 +10,7 @@ mod guards;
 mod join_tokens;
 mod login;
 mod server;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,11 @@ use crate::edge::{self, ApiError, Limits, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
+use crate::seal::UnitAddresses;
 use crate::store::Pool;
+use crate::tunnel::{HopClient, LxdSessions};
 use crate::ui_assets;
+pub use tunnel::Bodies;
 
 /// Limits of the Management API's listener.
 pub const LIMITS: Limits = Limits {
@@ -55,6 +59,20 @@ pub struct App {
     pub join_tokens: JoinTokenPolicy,
     /// Groups whose members administer.
     pub admin_groups: Vec<String>,
+    /// The way to the clusters' tunnels.
+    pub tunnels: Tunnels,
+}
+
+/// The way to the clusters' tunnels.
+pub struct Tunnels {
+    /// Sends requests to the units that hold them.
+    pub hop: HopClient,
+    /// Tells addresses of units from others.
+    pub addresses: UnitAddresses,
+    /// Sessions that LXD gave to operators.
+    pub sessions: LxdSessions,
+    /// Room for the bodies of requests on their way.
+    pub bodies: Bodies,
 }
 
 /// How often people may begin and finish a login.
@@ -67,13 +85,21 @@ pub fn login_limit(config: &Config) -> Anonymous {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
+    let tunnel = Router::with_path("tunnel/{**path}")
+        .hoop(guards::data_only)
+        .get(tunnel::pass_on)
+        .post(tunnel::pass_on)
+        .put(tunnel::pass_on)
+        .patch(tunnel::pass_on)
+        .delete(tunnel::pass_on);
     let clusters =
         Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
             Router::with_path("{name}")
                 .get(clusters::get)
                 .head(clusters::get)
                 .patch(clusters::change)
-                .delete(clusters::remove),
+                .delete(clusters::remove)
+                .push(tunnel),
         );
     let join_tokens = Router::with_path("remote-cluster-join-token")
         .get(join_tokens::list)
