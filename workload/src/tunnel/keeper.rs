@@ -176,7 +176,7 @@ impl Keeper {
         match self.unit.renew(&self.pool, &held).await {
             Ok(()) => self.close_lost(&held).await,
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be renewed")
+                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be renewed");
             }
         }
     }
@@ -193,7 +193,7 @@ impl Keeper {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be checked")
+                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be checked");
             }
         }
     }
