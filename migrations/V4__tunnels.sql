@@ -21,6 +21,9 @@ CREATE TABLE tunnels (
 );
 CREATE INDEX tunnels_unit_id ON tunnels (unit_id);
 
+-- The access token of an operator, sealed as the other tokens of the session are; only kept where it is forwarded to clusters.
+ALTER TABLE sessions ADD COLUMN access_token_sealed bytea;
+
 -- Units that hold a tunnel look at once when its cluster is removed, changes its certificate, or opens one elsewhere.
 CREATE FUNCTION notify_tunnel_holders() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Every route with a request for it, and what the answer is to nobody, to people without a role, and to a viewer, an operator and an
 /// admin. Where a request succeeds for somebody it asks for a thing that is not there, so that the order of requests does not matter.
-const EXPECTED: [(&str, &str, &str, [u16; 5]); 26] = [
+const EXPECTED: [(&str, &str, &str, [u16; 5]); 31] = [
     ("*", "/", "/", [308, 308, 308, 308, 308]),
     ("GET", "/ui/{**path}", "/ui/clusters", [200, 200, 200, 200, 200]),
     ("GET", "/oidc/login", "/oidc/login", [302, 302, 302, 302, 302]),
@@ -21,6 +21,36 @@ const EXPECTED: [(&str, &str, &str, [u16; 5]); 26] = [
     ("GET", "/1.0/remote-cluster/{name}", "/1.0/remote-cluster/none", [401, 403, 404, 404, 404]),
     ("PATCH", "/1.0/remote-cluster/{name}", "/1.0/remote-cluster/none", [401, 403, 403, 404, 404]),
     ("DELETE", "/1.0/remote-cluster/{name}", "/1.0/remote-cluster/none", [401, 403, 403, 403, 404]),
+    (
+        "GET",
+        "/1.0/remote-cluster/{name}/tunnel/{**path}",
+        "/1.0/remote-cluster/none/tunnel/1.0",
+        [401, 403, 403, 404, 404],
+    ),
+    (
+        "POST",
+        "/1.0/remote-cluster/{name}/tunnel/{**path}",
+        "/1.0/remote-cluster/none/tunnel/1.0",
+        [401, 403, 403, 404, 404],
+    ),
+    (
+        "PUT",
+        "/1.0/remote-cluster/{name}/tunnel/{**path}",
+        "/1.0/remote-cluster/none/tunnel/1.0",
+        [401, 403, 403, 404, 404],
+    ),
+    (
+        "PATCH",
+        "/1.0/remote-cluster/{name}/tunnel/{**path}",
+        "/1.0/remote-cluster/none/tunnel/1.0",
+        [401, 403, 403, 404, 404],
+    ),
+    (
+        "DELETE",
+        "/1.0/remote-cluster/{name}/tunnel/{**path}",
+        "/1.0/remote-cluster/none/tunnel/1.0",
+        [401, 403, 403, 404, 404],
+    ),
     (
         "GET",
         "/1.0/remote-cluster-join-token",
@@ -71,7 +101,8 @@ const EXPECTED: [(&str, &str, &str, [u16; 5]); 26] = [
 
 async fn ask(operator: &mut Operator, method: &str, path: &str) -> Answer {
     let method: Method = if method == "*" { Method::GET } else { method.parse().unwrap() };
-    let body = (method == Method::PATCH || method == Method::POST).then(|| json!({}));
+    let body = (method == Method::PATCH || method == Method::POST || method == Method::PUT)
+        .then(|| json!({}));
     operator.send(method, path, body.as_ref()).await
 }
 

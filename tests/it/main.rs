@@ -30,8 +30,11 @@ mod routing;
 mod second_provider;
 mod sessions;
 mod takeover;
+mod tunnel_answer;
+mod tunnel_hop;
 mod tunnel_lease;
 mod tunnel_open;
+mod tunnel_request;
 mod web;
 
 /// An example of the published contract.

@@ -160,14 +160,15 @@ async fn mtls_05_the_poll_closes_tunnels_when_the_notification_is_lost() {
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }
 
+const LISTENERS: &str =
+    "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+
 #[tokio::test]
 async fn mtls_05_a_listener_that_was_cut_off_listens_again() {
     let deployment = Deployment::new().await;
     let connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
     let mut tunnel = open(&deployment, &member).await;
-    const LISTENERS: &str =
-        "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     let cut = format!("SELECT count(pg_terminate_backend(pid)) {LISTENERS}");
     assert_eq!(deployment.database.count(&cut).await, 1);
     connector.until_log("notifications about tunnels are not heard").await;

@@ -22,6 +22,7 @@ mod earlier;
 mod mock_provider;
 mod operator;
 mod process;
+mod tunnels;
 
 pub use balancer::Balancer;
 pub use certificates::Certificates;
@@ -32,3 +33,4 @@ pub use earlier::Earlier;
 pub use mock_provider::{Call, MockKeys, MockProvider, Reply};
 pub use operator::{Answer, Operator};
 pub use process::{Process, program};
+pub use tunnels::{TunnelDeployment, answering};

@@ -96,6 +96,7 @@ impl Operator {
     pub async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        headers.insert("sec-fetch-dest", HeaderValue::from_static("empty"));
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -222,6 +223,14 @@ impl Operator {
         let mut target = self.origin.join(url.path()).unwrap();
         target.set_query(url.query());
         self.fetch(Method::GET, target, HeaderMap::new(), String::new()).await
+    }
+
+    /// All cookies of the manager as a browser would send them.
+    #[must_use]
+    pub fn cookie_header(&self) -> String {
+        let origin = origin_of(&self.origin);
+        let ours = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        ours.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     /// The value of a cookie of the manager whose name begins with `prefix`.

@@ -31,7 +31,7 @@ use crate::store::{MigrationLock, Pool, StoreError};
 use crate::tls::{
     self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
 };
-use crate::tunnel::{Keeper, Tunnels};
+use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
 use crate::{cluster_connector, management_api, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
@@ -193,7 +193,15 @@ fn management_app(
     };
     let provider = Arc::new(Provider::new(oidc, public_url.clone())?);
     unit.life.tasks.spawn(Arc::clone(&provider).follow(unit.life.stop.clone()));
+    let key = &join_tokens.master_key;
+    let tunnels = management_api::Tunnels {
+        hop: HopClient::new(InterUnit::new(key)?.client_config()?)
+            .map_err(|_| TlsError::Runtime)?,
+        addresses: key.unit_addresses().ok_or(TlsError::InterUnit)?,
+        sessions: LxdSessions::default(),
+    };
     Ok(management_api::App {
+        tunnels,
         sessions: Sessions {
             pool: unit.pool.clone(),
             key: Arc::clone(&join_tokens.master_key),
@@ -201,6 +209,7 @@ fn management_app(
             tasks: unit.life.tasks.clone(),
             idle: config.management.session_idle,
             lifetime: config.management.session_lifetime,
+            keep_access_tokens: config.tunnel.forward_access_token,
         },
         pool: unit.pool.clone(),
         roles,

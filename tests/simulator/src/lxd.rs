@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn instances_are_listed_and_change_their_state() {
-        let model = (0..)
+        let model = (0..100)
             .map(|seed| ClusterModel::new(seed, "lyon"))
             .find(|model| model.members() > 2)
             .unwrap();

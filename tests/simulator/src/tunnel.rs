@@ -257,14 +257,18 @@ impl Tunnel {
         Ok(self.socket.next().await.transpose()?)
     }
 
-    /// Waits for the manager's goodbye and gives its code and reason; `None` when the connection broke without one.
+    /// Waits for the manager's goodbye and gives its code and reason; `None` when the connection broke without one or a request
+    /// came before it.
     pub async fn goodbye(&mut self) -> Option<(u16, String)> {
-        while let Ok(Some(message)) = self.message().await {
-            if let Message::Close(frame) = message {
-                return frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+        loop {
+            match self.message().await {
+                Ok(Some(Message::Close(frame))) => {
+                    return frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                }
+                Ok(Some(Message::Ping(_) | Message::Pong(_))) => {}
+                Ok(_) | Err(_) => return None,
             }
         }
-        None
     }
 
     /// Sends an answer.

@@ -43,7 +43,7 @@ pub(super) async fn open(req: &mut Request, depot: &mut Depot, res: &mut Respons
         match upgrade.await {
             Ok(stream) => keeper.serve(fingerprint, TokioIo::new(stream)).await,
             Err(error) => {
-                tracing::debug!(error = %Chain(&error), "a cluster left before its tunnel was open")
+                tracing::debug!(error = %Chain(&error), "a cluster left before its tunnel was open");
             }
         }
         drop(room);

@@ -92,6 +92,7 @@ pub(super) mod tests {
             instance_count: 0,
             instance_statuses: Vec::new(),
             ui_url: String::new(),
+            tunnel_registered: false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the product does. It knows no HTTP and no SQL: handlers call it, it calls the store. Transactions begin here.
 
+pub mod access_tokens;
 pub mod audit;
 pub mod clusters;
 pub mod enrol;

@@ -6,11 +6,12 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::domain::Error;
+use crate::domain::{Error, access_tokens};
 use crate::model::{
     Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Origin, SessionId, SessionSummary,
 };
@@ -28,6 +29,8 @@ pub struct Login {
     pub id_token: String,
     /// The refresh token, if the provider gave one.
     pub refresh_token: Option<String>,
+    /// The access token; kept only where it is forwarded to clusters.
+    pub access_token: SecretString,
 }
 
 /// Why the identity provider does not vouch for a session.
@@ -69,6 +72,8 @@ pub struct Sessions<P> {
     pub idle: Duration,
     /// No session lives longer.
     pub lifetime: Duration,
+    /// Whether access tokens are kept, because they are forwarded to clusters.
+    pub keep_access_tokens: bool,
 }
 
 impl<P> Clone for Sessions<P> {
@@ -113,7 +118,15 @@ impl<P: IdentityProvider> Sessions<P> {
         let entry = AuditEntry::done(Event::Login, &login.identity.subject, details);
         audit::insert(&transaction, &origin.by(Actor::person(&login.identity)), &entry).await?;
         transaction.commit().await?;
+        self.keep_access_token(&id, login).await?;
         Ok(id)
+    }
+
+    async fn keep_access_token(&self, id: &SessionId, login: &Login) -> Result<(), Error> {
+        if self.keep_access_tokens {
+            access_tokens::keep(&self.pool, &self.key, id, &login.access_token).await?;
+        }
+        Ok(())
     }
 
     fn seal(&self, id: &SessionId, login: &Login) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::ApiError;
 
 /// How much of a body that is refused is read on and thrown away, so that the client has finished writing when it gets the
-/// answer. Beyond it the connection is closed under the client's hands.
+/// answer: so much more than the limit, but not without bound. Beyond it the connection is closed under the client's hands.
 const LINGER_BYTES: usize = 1 << 20;
+const LINGER_MAX_BYTES: usize = 16 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// Within each window of this length a body that is not complete must have grown by [`WINDOW_BYTES`]: 4 KiB per second.
@@ -125,7 +126,8 @@ pub async fn read_body(
             }
         }
     };
-    drop(tokio::time::timeout(LINGER_TIME, discard(&mut body, LINGER_BYTES)).await);
+    let most = max_bytes.saturating_add(LINGER_BYTES).min(LINGER_MAX_BYTES);
+    drop(tokio::time::timeout(LINGER_TIME, discard(&mut body, most)).await);
     Err(refusal)
 }
 

@@ -49,13 +49,21 @@ pub enum ApiError {
     /// 500: our own defect.
     #[error("Internal Server Error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
+    /// 502: who should have answered for us did not, or with something that cannot be used.
+    #[error("{0}")]
+    BadGateway(&'static str),
     /// 503: something we need is away.
     #[error("{0}")]
     Unavailable(&'static str, #[source] Option<Box<dyn StdError + Send + Sync>>),
+    /// 504: who should have answered for us took too long.
+    #[error("{0}")]
+    GatewayTimeout(&'static str),
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// The answer's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -69,7 +77,9 @@ impl ApiError {
             Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::GatewayTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -83,7 +93,8 @@ impl ApiError {
     pub fn respond(&self, req: &Request, res: &mut Response) {
         let status = self.status();
         let (method, path) = (req.method(), super::path::for_log(req.uri().path()));
-        if status.is_server_error() {
+        let theirs = matches!(self, Self::BadGateway(_) | Self::GatewayTimeout(_));
+        if status.is_server_error() && !theirs {
             tracing::error!(error = %Chain(self), status = status.as_u16(), "{method} {path} failed");
         } else {
             tracing::debug!(error = %self, status = status.as_u16(), "{method} {path} refused");

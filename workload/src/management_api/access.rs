@@ -20,7 +20,7 @@ const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
 
 /// Method, pattern as the router has it, and who may. `HEAD` is `GET`; `*` is any method.
-pub const ROUTES: [(&str, &str, Access); 26] = [
+pub const ROUTES: [(&str, &str, Access); 31] = [
     ("*", "/", Access::Anyone),
     ("GET", "/ui/{**path}", Access::Anyone),
     ("GET", "/oidc/login", Access::Anyone),
@@ -34,6 +34,11 @@ pub const ROUTES: [(&str, &str, Access); 26] = [
     ("GET", "/1.0/remote-cluster/{name}", VIEWER),
     ("PATCH", "/1.0/remote-cluster/{name}", OPERATOR),
     ("DELETE", "/1.0/remote-cluster/{name}", ADMIN),
+    ("GET", "/1.0/remote-cluster/{name}/tunnel/{**path}", OPERATOR),
+    ("POST", "/1.0/remote-cluster/{name}/tunnel/{**path}", OPERATOR),
+    ("PUT", "/1.0/remote-cluster/{name}/tunnel/{**path}", OPERATOR),
+    ("PATCH", "/1.0/remote-cluster/{name}/tunnel/{**path}", OPERATOR),
+    ("DELETE", "/1.0/remote-cluster/{name}/tunnel/{**path}", OPERATOR),
     ("GET", "/1.0/remote-cluster-join-token", VIEWER),
     ("POST", "/1.0/remote-cluster-join-token", OPERATOR),
     ("DELETE", "/1.0/remote-cluster-join-token/{name}", OPERATOR),

@@ -8,6 +8,7 @@ use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::clusters::{self, AssessedCluster};
 use crate::domain::freshness::Freshness;
+use crate::domain::tunnels;
 use crate::domain::warnings::Warning;
 use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
 use crate::model::{ClusterChanges, Description, StatusCount, StoragePoolUsage, Threshold};
@@ -75,7 +76,7 @@ impl From<AssessedCluster> for ClusterView {
             instance_count: cluster.instance_count,
             instance_statuses: cluster.instance_statuses,
             ui_url: cluster.ui_url,
-            tunnel_registered: false, // this release opens no tunnels
+            tunnel_registered: cluster.tunnel_registered,
             joined_at: cluster.pulse.joined_at,
             created_at: cluster.pulse.joined_at,
             last_status_update_at: cluster
@@ -149,7 +150,12 @@ pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Succes
 /// `DELETE /1.0/remote-cluster/{name}`: removes the cluster from the manager; the cluster itself goes on.
 #[handler]
 pub(super) async fn remove(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    clusters::remove(&app(depot)?.pool, &cluster_name(req)?, &caller(depot)?.origin).await?;
+    let (app, name) = (app(depot)?, cluster_name(req)?);
+    let target = tunnels::target(&app.pool, &app.tunnels.addresses, &name).await;
+    clusters::remove(&app.pool, &name, &caller(depot)?.origin).await?;
+    if let Ok(target) = target {
+        app.tunnels.sessions.forget_cluster(target.cluster_id);
+    }
     Ok(Success::EMPTY)
 }
 

@@ -15,7 +15,7 @@ pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ConfigurationView>> 
 }
 
 /// Key, title and description of each setting, in the order of [`values`].
-const ENTRIES: [(&str, &str, &str); 28] = [
+const ENTRIES: [(&str, &str, &str); 29] = [
     ("api_version", "API Version", "Version of the HTTP API"),
     ("version", "Version", "Version of this server"),
     ("cluster_connector_domain", "Cluster Connector Domain", "Host name that clusters connect to"),
@@ -96,6 +96,11 @@ const ENTRIES: [(&str, &str, &str); 28] = [
     ),
     ("proxy_protocol", "PROXY Protocol", "Whether a balancer names the client of each connection"),
     ("proxy_protocol_from", "PROXY Protocol From", "Networks of the balancers"),
+    (
+        "tunnel_forward_access_token",
+        "Tunnel Forward Access Token",
+        "Whether requests through a tunnel carry the operator's access token",
+    ),
 ];
 
 /// The settings as an object whose keys keep their order: the UI shows them as they come.
@@ -118,7 +123,7 @@ impl Serialize for ConfigurationView {
 }
 
 fn values(config: &Config) -> [String; ENTRIES.len()] {
-    let Config { connector, database, rate_limit, balancer, .. } = config;
+    let Config { connector, database, rate_limit, balancer, tunnel, .. } = config;
     let oidc = config.oidc.as_ref();
     let text = |value: Option<&String>| value.cloned().unwrap_or_default();
     let secret = oidc.and_then(|oidc| oidc.client_secret.as_ref());
@@ -153,6 +158,7 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         rate_limit.login.per_unit.to_string(),
         if balancer.proxy_protocol { "required".into() } else { "off".into() },
         balancer.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        tunnel.forward_access_token.to_string(),
     ]
 }
 

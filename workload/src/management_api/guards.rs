@@ -130,6 +130,17 @@ pub(super) async fn same_origin(
     pass(verdict, req, res, ctrl);
 }
 
+/// Refuses what would show an answer as a page, a frame, an image or a script: only a program that reads it as data passes.
+#[handler]
+pub(super) async fn data_only(
+    req: &mut Request,
+    _depot: &mut Depot,
+    res: &mut Response,
+    ctrl: &mut FlowCtrl,
+) {
+    pass(browser::check_data(req), req, res, ctrl);
+}
+
 fn pass(verdict: Result<(), ApiError>, req: &Request, res: &mut Response, ctrl: &mut FlowCtrl) {
     if let Err(error) = verdict {
         error.respond(req, res);

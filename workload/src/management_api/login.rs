@@ -107,6 +107,7 @@ pub(super) async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Respo
     let app = app(depot)?;
     let mut target = LOGIN_PAGE.to_owned();
     if let Some(id) = cookies::session(req) {
+        app.tunnels.sessions.forget_operator(id.hash());
         let id_token = app.sessions.log_out(&id, &edge::origin(req, depot)).await?;
         if let Some(id_token) = id_token {
             target = app.provider.logout_url(&id_token).unwrap_or(target);

@@ -15,6 +15,7 @@ mod join_tokens;
 mod login;
 mod server;
 mod sessions;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,9 @@ use crate::metrics::Metrics;
 use crate::model::RoleGroups;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
+use crate::seal::UnitAddresses;
 use crate::store::Pool;
+use crate::tunnel::{HopClient, LxdSessions};
 use crate::ui_assets;
 
 pub use configuration::settings_digest;
@@ -73,6 +76,18 @@ pub struct App {
     pub roles: RoleGroups,
     /// Which failed logins the audit log gets.
     pub failed_logins: Sampler,
+    /// The way to the clusters' tunnels.
+    pub tunnels: Tunnels,
+}
+
+/// The way to the clusters' tunnels.
+pub struct Tunnels {
+    /// Sends requests to the units that hold them.
+    pub hop: HopClient,
+    /// Tells addresses of units from others.
+    pub addresses: UnitAddresses,
+    /// Sessions that LXD gave to operators.
+    pub sessions: LxdSessions,
 }
 
 /// How often people may begin and finish a login.
@@ -86,13 +101,21 @@ pub fn login_limit(config: &Config) -> Anonymous {
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let bodies = BodyRoom::new(app.config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES));
+    let tunnel = Router::with_path("tunnel/{**path}")
+        .hoop(guards::data_only)
+        .get(tunnel::pass_on)
+        .post(tunnel::pass_on)
+        .put(tunnel::pass_on)
+        .patch(tunnel::pass_on)
+        .delete(tunnel::pass_on);
     let clusters =
         Router::with_path("remote-cluster").get(clusters::list).head(clusters::list).push(
             Router::with_path("{name}")
                 .get(clusters::get)
                 .head(clusters::get)
                 .patch(clusters::change)
-                .delete(clusters::remove),
+                .delete(clusters::remove)
+                .push(tunnel),
         );
     let join_tokens = Router::with_path("remote-cluster-join-token")
         .get(join_tokens::list)

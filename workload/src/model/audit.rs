@@ -99,6 +99,8 @@ pub enum Event {
     ClusterChanged,
     /// A cluster was removed by an operator.
     ClusterRemoved,
+    /// A person sent a request to a cluster through its tunnel.
+    TunnelRequest,
     /// The program started with other settings than before.
     ConfigurationChanged,
     /// The program started with another master key than before.
@@ -122,6 +124,7 @@ impl Event {
             Self::ClusterLeft => "cluster.left",
             Self::ClusterChanged => "cluster.changed",
             Self::ClusterRemoved => "cluster.removed",
+            Self::TunnelRequest => "tunnel.request",
             Self::ConfigurationChanged => "configuration.changed",
             Self::MasterKeyChanged => "master-key.changed",
             Self::SchemaMigrated => "schema.migrated",

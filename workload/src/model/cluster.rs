@@ -54,6 +54,8 @@ pub struct RemoteCluster {
     pub instance_statuses: Vec<StatusCount>,
     /// Address of the cluster's own web UI, or empty.
     pub ui_url: String,
+    /// Whether a unit holds its tunnel.
+    pub tunnel_registered: bool,
 }
 
 /// A warning threshold in percent, 1 to 100.

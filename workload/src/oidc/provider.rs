@@ -215,6 +215,7 @@ impl Provider {
             groups: claims.additional_claims().groups(&self.settings.groups_claim),
             id_token: id_token.to_string(),
             refresh_token: tokens.refresh_token().map(|token| token.secret().clone()),
+            access_token: tokens.access_token().secret().clone().into(),
         })
     }
 

@@ -220,8 +220,10 @@ pub type AtTime<T> = (T, OffsetDateTime);
 #[tracing::instrument(name = "store.cluster.list", skip_all)]
 pub async fn list(db: &impl GenericClient) -> Result<AtTime<Vec<RemoteCluster>>, StoreError> {
     const SQL: &str = "
-        SELECT cluster.*, details.*, now() AS now
+        SELECT cluster.*, details.*, tunnel.remote_cluster_id IS NOT NULL AS tunnel_registered, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+          LEFT JOIN (SELECT held.remote_cluster_id FROM tunnels AS held JOIN units ON units.id = held.unit_id
+                      WHERE units.expires_at > now()) AS tunnel ON tunnel.remote_cluster_id = cluster.id
       ORDER BY cluster.name";
     let rows = query(db, "listing clusters", SQL, &[]).await?;
     let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
@@ -239,8 +241,10 @@ pub async fn find(
     name: &str,
 ) -> Result<Option<AtTime<RemoteCluster>>, StoreError> {
     const SQL: &str = "
-        SELECT cluster.*, details.*, now() AS now
+        SELECT cluster.*, details.*, tunnel.remote_cluster_id IS NOT NULL AS tunnel_registered, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+          LEFT JOIN (SELECT held.remote_cluster_id FROM tunnels AS held JOIN units ON units.id = held.unit_id
+                      WHERE units.expires_at > now()) AS tunnel ON tunnel.remote_cluster_id = cluster.id
          WHERE cluster.name = $1";
     let row = query_opt(db, "looking up a cluster", SQL, &[&name]).await?;
     row.map(|row| Ok((remote_cluster(&row)?, column(&row, "now")?))).transpose()
@@ -288,6 +292,7 @@ fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
         instance_count: column(row, "instance_count")?,
         instance_statuses: json(row, "instance_statuses")?,
         ui_url: column(row, "ui_url")?,
+        tunnel_registered: column(row, "tunnel_registered")?,
     })
 }
 

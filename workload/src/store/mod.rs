@@ -3,6 +3,7 @@
 //! Invariants: statements are literals and values are parameters; a lookup that finds nothing is `None`, an error is
 //! PostgreSQL's or ours, never the caller's; no transaction begins here.
 
+pub mod access_tokens;
 pub mod audit;
 pub mod clusters;
 mod error;

@@ -151,11 +151,14 @@ mod tests {
 
         let (mut modest, server) = tokio::io::duplex(4 << 20);
         let mut second = Metered::new(server, Arc::clone(&budget), 32 << 20);
-        modest.write_all(&[0; SMALL]).await.unwrap();
-        second.read_exact(&mut [0; SMALL]).await.expect("small messages always pass");
+        modest.write_all(&vec![0; SMALL]).await.unwrap();
+        second.read_exact(&mut vec![0; SMALL]).await.expect("small messages always pass");
         drop(first);
-        modest.write_all(&[0; SMALL]).await.unwrap();
-        second.read_exact(&mut [0; SMALL]).await.expect("what the first one held is free again");
+        modest.write_all(&vec![0; SMALL]).await.unwrap();
+        second
+            .read_exact(&mut vec![0; SMALL])
+            .await
+            .expect("what the first one held is free again");
         second.message_done();
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }

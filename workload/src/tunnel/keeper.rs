@@ -1,9 +1,10 @@
 //! The leases of this unit's tunnels: taken, renewed, checked and cleared.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,8 +22,12 @@ use crate::store::notifications::{self, Heard};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// Time between two attempts to listen to the database.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long clearing a lease may take: the listener's notices do not wait for it.
-const CLEAR_TIME: Duration = Duration::from_secs(5);
+/// Tunnels that ask the database at the same time. After an outage thousands of clusters come back at once: they wait for each other
+/// here, and heartbeats find connections meanwhile.
+const AT_ONCE: usize = 4;
+/// Longest time that a cluster waits for that, before its connection is upgraded and after it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LEASE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps what the database says about this unit's tunnels and the tunnels themselves the same. Cloning is cheap.
 #[derive(Clone)]
@@ -30,6 +35,7 @@ pub struct Keeper {
     pool: Pool,
     unit: Unit,
     tunnels: Tunnels,
+    turns: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -37,7 +43,7 @@ impl Keeper {
     /// A keeper for `unit` until `stop`.
     #[must_use]
     pub fn new(pool: Pool, unit: Unit, tunnels: Tunnels, stop: CancellationToken) -> Self {
-        Self { pool, unit, tunnels, stop }
+        Self { pool, unit, tunnels, turns: Arc::new(Semaphore::new(AT_ONCE)), stop }
     }
 
     /// The tunnels.
@@ -50,9 +56,22 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] without an answer from the database.
+    /// [`Error::Store`] without an answer from the database, [`Error::Overloaded`] when too many clusters ask at the same time.
     pub async fn is_authorised(&self, fingerprint: Fingerprint) -> Result<bool, Error> {
+        let _turn = self.turn(PATIENCE).await?;
         crate::domain::tunnels::is_authorised(&self.pool, fingerprint).await
+    }
+
+    async fn turn(&self, patience: Duration) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        match timeout(patience, self.turns.acquire()).await {
+            Ok(turn) => Ok(turn.ok()),
+            Err(_) => Err(Error::Overloaded("too many clusters open tunnels at the same time")),
+        }
+    }
+
+    async fn open(&self, fingerprint: Fingerprint) -> Result<Option<Lease>, Error> {
+        let _turn = self.turn(LEASE_PATIENCE).await?;
+        self.unit.open(&self.pool, fingerprint).await
     }
 
     /// Serves an upgraded web socket of the cluster that owns the certificate until it ends: takes the lease, and clears it
@@ -64,7 +83,8 @@ impl Keeper {
         if self.stop.is_cancelled() {
             return;
         }
-        let lease = match self.unit.open(&self.pool, fingerprint).await {
+        // On the heap: the room that they need is not held for as long as the tunnel lives.
+        let lease = match Box::pin(self.open(fingerprint)).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
                 tracing::info!(cluster.fingerprint = %fingerprint, "a cluster was removed while it opened a tunnel");
@@ -83,13 +103,16 @@ impl Keeper {
         let ended = self.tunnels.serve(lease, stream).await;
         tracing::info!(cluster.id = lease.cluster_id, reason = ended.as_str(), "a tunnel ended");
         if ended != Ended::Closed(Closing::Stopping) {
-            self.clear(&lease).await;
+            Box::pin(self.clear(&lease)).await;
         }
     }
 
     async fn clear(&self, lease: &Lease) {
-        let cleared = timeout(CLEAR_TIME, self.unit.close(&self.pool, lease)).await;
-        if let Ok(Err(error)) = cleared {
+        let cleared = match self.turn(LEASE_PATIENCE).await {
+            Ok(_turn) => self.unit.close(&self.pool, lease).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = cleared {
             tracing::warn!(error = %Chain(&error), "a tunnel's lease could not be cleared: the next renewal does it");
         }
     }
@@ -176,7 +199,7 @@ impl Keeper {
         match self.unit.renew(&self.pool, &held).await {
             Ok(()) => self.close_lost(&held).await,
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be renewed")
+                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be renewed");
             }
         }
     }
@@ -193,8 +216,31 @@ impl Keeper {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be checked")
+                tracing::warn!(error = %Chain(&error), "tunnels' leases could not be checked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn an_idle_tunnel_holds_little_memory() {
+        let config = workload_config::Config::parse(|name| {
+            (name == "DB_DISABLE_TLS").then(|| "true".to_owned())
+        });
+        let pool = Pool::new(&config.unwrap().database).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let key = crate::seal::MasterKey::read_or_create(&directory.path().join("key")).unwrap();
+        let unit = Unit::new(&key.unit_addresses().unwrap(), "127.0.0.1:1".parse().unwrap());
+        let tunnels = Tunnels::new(&Metrics::new("test").unwrap().tunnels);
+        let keeper = Keeper::new(pool, unit, tunnels, CancellationToken::new());
+        let (stream, _) = tokio::io::duplex(1);
+        let task = keeper.serve(Fingerprint::of(b""), stream);
+        let bytes = size_of_val(&task);
+        assert!(bytes <= 4096, "{bytes} bytes, buffers of the socket aside");
     }
 }

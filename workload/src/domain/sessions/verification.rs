@@ -140,7 +140,7 @@ impl<P: IdentityProvider> Sessions<P> {
                 Ok::<bool, Error>(stored)
             };
             match stored.await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.keep_access_token(id, &login).await,
                 Ok(false) => {
                     tracing::debug!("a session ended while it was verified");
                     return Ok(());
