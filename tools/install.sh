@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing and nothing else: Debian's packages, the npm modules of the repository's packages, and the Python
-# packages of the tests.
+# Installs what is missing and nothing else: Debian's packages, the npm modules of the repository's packages, the Python packages of
+# the tests, their second identity provider, and Pebble.
 #
 #   tools/install.sh up|test
 #
-# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one. A run that finds everything
+# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one, and Pebble. A run that finds everything
 # takes a fraction of a second.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -32,6 +32,14 @@ need_node() {
   found=$(node --version)
   at_least "${found#v}" "$wanted" || die "Node.js $wanted or newer is needed, this is ${found#v}: install it from https://nodejs.org"
   command -v npm >/dev/null || die "npm is needed, it comes with Node.js: install it from https://nodejs.org"
+}
+
+need_go() {
+  local wanted found
+  wanted=$(sed -n 's/^go //p' "$ROOT/tests/second-identity-provider/go.mod")
+  command -v go >/dev/null || die "Go $wanted or newer is needed for the tests: install it from https://go.dev/dl"
+  found=$(GOTOOLCHAIN=local go env GOVERSION)
+  at_least "${found#go}" "$wanted" || die "Go $wanted or newer is needed for the tests, this is ${found#go}: install it from https://go.dev/dl"
 }
 
 # The packages that are missing for `up` or `test`, one per line.
@@ -87,17 +95,45 @@ python_packages() {
   DONE+=("schemathesis")
 }
 
+# The second identity provider of the tests, of the versions in its go.sum, into target/tools; again when its source changed.
+second_identity_provider() {
+  local folder=$ROOT/tests/second-identity-provider program=$ROOT/target/tools/second-identity-provider hash
+  hash=$(cat -- "$folder/main.go" "$folder/go.mod" "$folder/go.sum" | sha256sum)
+  if [[ -x $program && -f $program.hash && $(<"$program.hash") == "$hash" ]]; then return; fi
+  mkdir -p -- "$ROOT/target/tools"
+  (cd -- "$folder" && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -o "$program" .) ||
+    die "the second identity provider cannot be built: see whether this works: cd tests/second-identity-provider && go build"
+  printf '%s\n' "$hash" >"$program.hash"
+  DONE+=("second identity provider")
+}
+
+# Pebble for the tests of the charm, in the version and with the checksums of tools/pebble.
+pebble() {
+  local folder=$ROOT/tools/pebble program=$ROOT/target/tools/pebble stamp=$ROOT/target/tools/.pebble-hash hash
+  hash=$(sha256sum <"$folder/go.sum")
+  if [[ -x $program && -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
+  command -v go >/dev/null || die "Go 1.21 or newer is needed to build Pebble for the tests: install it from https://go.dev/dl"
+  mkdir -p -- "$ROOT/target/tools"
+  (cd -- "$folder" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$program" github.com/canonical/pebble/cmd/pebble) ||
+    die "Pebble cannot be built: see whether this works: cd tools/pebble && go build github.com/canonical/pebble/cmd/pebble"
+  printf '%s\n' "$hash" >"$stamp"
+  DONE+=("Pebble")
+}
+
 case ${1:-} in
   up | test) purpose=$1 ;;
   *) die "say what for: tools/install.sh up|test" ;;
 esac
 need_rust
 need_node
+if [[ $purpose == test ]]; then need_go; fi
 need_packages "$purpose"
 npm_modules ui
 npm_modules tests/identity-provider
 if [[ $purpose == test ]]; then
   npm_modules tests/browser
   python_packages
+  second_identity_provider
+  pebble
 fi
 if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A private PostgreSQL from Debian's packages: own data directory, own socket, own port, gone when we are.
 #
-#   tools/postgres.sh run DIR [--fast]
+#   tools/postgres.sh run DIR [--fast] [--port PORT]
 #
 # Prints one line when it is ready: host=<socket folder> port=<port> user=postgres password=<for 127.0.0.1> dbname=postgres
-# Stops when standard input is closed and on SIGTERM or SIGINT. --fast gives up crash safety: for tests only.
+# Stops when standard input is closed and on SIGTERM or SIGINT. --fast gives up crash safety: for tests only. Without --port it
+# takes a free one.
 set -euo pipefail
 
 MAX_CONNECTIONS=200
@@ -126,7 +127,7 @@ start_server() {
 start_on_free_port() {
   local tries deadline
   for ((tries = 0; tries < 5; tries++)); do
-    PORT=$((20000 + RANDOM % 10000))
+    PORT=${GIVEN_PORT:-$((20000 + RANDOM % 10000))}
     if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then continue; fi
     make_socket_folder
     start_server
@@ -157,13 +158,19 @@ clean_up() {
 run() {
   [[ $# -ge 1 && $1 != -* ]] || die "a folder is needed: tools/postgres.sh run DIR [--fast]"
   local folder=$1 code=0
-  FAST=no
+  FAST=no GIVEN_PORT=
   shift
-  for option in "$@"; do
-    case $option in
+  while (($#)); do
+    case $1 in
       --fast) FAST=yes ;;
-      *) die "unknown option $option: only --fast is known" ;;
+      --port)
+        [[ ${2:-} =~ ^[0-9]+$ ]] || die "--port needs a number"
+        GIVEN_PORT=$2
+        shift
+        ;;
+      *) die "unknown option $1: --fast and --port are known" ;;
     esac
+    shift
   done
   choose_folder "$folder"
   choose_version

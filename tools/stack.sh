@@ -7,7 +7,7 @@
 #   STACK_LOGS       folder for the logs
 #   STACK_DATABASE   name of the database and of its owner
 #   MANAGEMENT_PORT  the Management API; its status listener takes the next port, the identity provider the one after
-#   CONNECTOR_PORT   the Cluster Connector; its status listener takes the next port
+#   CONNECTOR_PORT   the Cluster Connector; its status listener takes the next port, its listener for tunnels the one after
 
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVER=$TARGET/microcloud-cluster-manager
@@ -16,7 +16,7 @@ SIMULATOR=$TARGET/cluster-simulator
 # All ports of the stack: an error in one line now is better than a log later.
 check_ports() {
   local port option owner
-  for port in "$MANAGEMENT_PORT" "$((MANAGEMENT_PORT + 1))" "$((MANAGEMENT_PORT + 2))" "$CONNECTOR_PORT" "$((CONNECTOR_PORT + 1))"; do
+  for port in "$MANAGEMENT_PORT" "$((MANAGEMENT_PORT + 1))" "$((MANAGEMENT_PORT + 2))" "$CONNECTOR_PORT" "$((CONNECTOR_PORT + 1))" "$((CONNECTOR_PORT + 2))"; do
     if ((port < MANAGEMENT_PORT || port > MANAGEMENT_PORT + 2)); then option=--connector-port; else option=--port; fi
     if port_is_taken "$port"; then
       owner=$(ss -Hltnp "sport = :$port" 2>/dev/null | grep -o 'pid=[0-9]*' | head -n 1 || true)
@@ -41,7 +41,7 @@ build_ui() {
 }
 
 build_programs() {
-  (cd -- "$ROOT" && cargo build "$@" -p microcloud-cluster-manager -p cluster-simulator)
+  (cd -- "$ROOT" && cargo build "$@" -p microcloud-cluster-manager -p cluster-simulator -p microcloud-cluster-manager-charm)
 }
 
 # --- What runs ------------------------------------------------------------------------------------------------------
@@ -122,6 +122,7 @@ make_settings() {
     CLUSTER_CONNECTOR_DOMAIN=localhost
     "CLUSTER_CONNECTOR_PORT=$CONNECTOR_PORT"
     "CLUSTER_CONNECTOR_TLS_PATH=$STACK_DIR/tls/cluster-connector"
+    "TUNNEL_PORT=$((CONNECTOR_PORT + 2))"
     RATE_LIMIT_JOIN_PER_UNIT=100000:100000 # a simulated fleet joins within a moment
     "MANAGEMENT_API_URL=https://localhost:$MANAGEMENT_PORT"
     "MANAGEMENT_API_TLS_PATH=$STACK_DIR/tls/management-api"
@@ -135,6 +136,7 @@ make_settings() {
     OIDC_CLIENT_ID=mcm-web
     "OIDC_CLIENT_SECRET=$CLIENT_SECRET"
     "OIDC_CA_FILE=$STACK_DIR/tls/ca.crt"
+    SHUTDOWN_DRAIN_SECONDS=0
     SHUTDOWN_GRACE_SECONDS=5
     "LOG_LEVEL=${LOG_LEVEL:-info}"
   )
@@ -209,13 +211,13 @@ leave() {
 }
 
 # start_fleet COUNT [simulator options]: all clusters report once a minute; a few of them are silent, have errors or are
-# short of disk or memory, so that every state can be seen.
+# short of disk or memory, so that every state can be seen. Every second one opens a reverse tunnel.
 start_fleet() {
   local count=$1 few=$(($1 < 4 ? 0 : ($1 + 9) / 10)) log=$STACK_LOGS/clusters.log
   shift
   start "simulation of the clusters" "$log" "$SIMULATOR" fleet --tokens "$STACK_DIR/tokens" --state-dir "$STACK_DIR/clusters" \
     --interval 60 --first-heartbeat-at-once --distinct-sources --silent "$few" --errors "$few" --low-disk "$few" \
-    --high-memory "$((few / 2))" "$@"
+    --high-memory "$((few / 2))" --tunnels "$(((count + 1) / 2))" "$@"
   step "Simulated clusters" "$STACK_LOGS/steps/clusters.log" wait_for_joins "$count" "$STARTED" "$log"
   : >"$STACK_DIR/tokens"
 }

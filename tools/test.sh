@@ -30,13 +30,13 @@ rust_tests() {
   cd -- "$ROOT" && TEST_DATABASE=$POSTGRES cargo test --workspace --locked --no-fail-fast "$@"
 }
 
-# Five free ports in the order that the stack wants them.
+# Six free ports in the order that the stack wants them.
 choose_ports() {
   local port
   while true; do
     MANAGEMENT_PORT=$(free_port)
     CONNECTOR_PORT=$((MANAGEMENT_PORT + 3))
-    for port in 1 2 3 4; do
+    for port in 1 2 3 4 5; do
       if port_is_taken $((MANAGEMENT_PORT + port)); then continue 2; fi
     done
     return

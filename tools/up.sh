@@ -12,7 +12,7 @@ Usage: ./dev up [--clusters N] [--fresh] [--port PORT] [--connector-port PORT] [
 
   --clusters N           simulated clusters (as many as last time, 20 the first time)
   --port PORT            Management API; PORT+1 and PORT+2 are taken too (9100)
-  --connector-port PORT  Cluster Connector; PORT+1 is taken too (9000)
+  --connector-port PORT  Cluster Connector; PORT+1 and PORT+2 are taken too (9000)
   --state DIR            folder for database, certificates and logs; another one makes a second stack (.dev)
   --fresh                start with an empty database
 
@@ -37,7 +37,7 @@ read_options() {
     case $1 in
       --clusters) CLUSTERS=$(whole_number "$1" "${2:-}" 0 100000) ;;
       --port) MANAGEMENT_PORT=$(whole_number "$1" "${2:-}" 1024 65533) ;;
-      --connector-port) CONNECTOR_PORT=$(whole_number "$1" "${2:-}" 1024 65534) ;;
+      --connector-port) CONNECTOR_PORT=$(whole_number "$1" "${2:-}" 1024 65533) ;;
       --state)
         [[ -n ${2:-} ]] || die "--state needs a folder"
         STACK_DIR=$(realpath -m -- "$2")
@@ -55,8 +55,8 @@ read_options() {
     esac
     shift 2
   done
-  if ((CONNECTOR_PORT + 1 >= MANAGEMENT_PORT && CONNECTOR_PORT <= MANAGEMENT_PORT + 2)); then
-    die "the ports $CONNECTOR_PORT and $MANAGEMENT_PORT are too close: keep three ports free from --port on and two from --connector-port on"
+  if ((CONNECTOR_PORT + 2 >= MANAGEMENT_PORT && CONNECTOR_PORT <= MANAGEMENT_PORT + 2)); then
+    die "the ports $CONNECTOR_PORT and $MANAGEMENT_PORT are too close: keep three ports free from --port on and three from --connector-port on"
   fi
 }
 

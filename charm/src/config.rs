@@ -45,6 +45,9 @@ pub struct Config {
     pub rate_limit_bucket_size: AtLeastOne,
     /// Database connections per unit and service.
     pub db_max_connections: AtLeastOne,
+    /// Networks of the balancer in front, separated by commas; with them Traefik tells the addresses
+    /// of clients in PROXY headers, which are believed from these networks only.
+    pub proxy_protocol_from: Option<Networks>,
     /// Pass the operator's access token on to clusters through tunnels.
     pub tunnel_forward_access_token: bool,
 }
@@ -67,6 +70,7 @@ impl Default for Config {
             rate_limit_refill_rate: Rate(5.0),
             rate_limit_bucket_size: AtLeastOne(20),
             db_max_connections: AtLeastOne(10),
+            proxy_protocol_from: None,
             tunnel_forward_access_token: false,
         }
     }
@@ -96,6 +100,20 @@ pub enum LogLevel {
     Debug,
     /// And every step.
     Trace,
+}
+
+impl LogLevel {
+    /// The word that the services read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// A public host name or address. In certificates and TLS the two are different things.
@@ -128,6 +146,17 @@ impl TryFrom<String> for PublicHost {
             Ok(Self::Name(text.to_ascii_lowercase()))
         } else {
             Err("it must be a host name or an IP address, without scheme, port and path")
+        }
+    }
+}
+
+impl PublicHost {
+    /// As part of a URL: an IPv6 address in brackets.
+    #[must_use]
+    pub fn in_url(&self) -> String {
+        match self {
+            Self::Ip(IpAddr::V6(address)) => format!("[{address}]"),
+            other => other.to_string(),
         }
     }
 }
@@ -201,6 +230,29 @@ impl TryFrom<f64> for Rate {
 
     fn try_from(rate: f64) -> Result<Self, Self::Error> {
         if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err("it must be more than 0") }
+    }
+}
+
+/// Networks such as `10.1.0.0/16`, separated by commas, as the services read them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Networks(pub String);
+
+impl TryFrom<String> for Networks {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let network = |text: &str| {
+            let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
+            let address = address.parse::<IpAddr>().ok()?;
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            prefix.parse::<u8>().ok().filter(|prefix| *prefix <= bits)
+        };
+        if text.split(',').all(|part| network(part.trim()).is_some()) {
+            Ok(Self(text))
+        } else {
+            Err("it must be networks such as 10.1.0.0/16, separated by commas")
+        }
     }
 }
 

@@ -1,126 +1,251 @@
 //! Second step: from what is known to what should be. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ops::pebble::{Layer, LogTarget};
 use ops::tools::calls::Bag;
 use ops::{RelationId, Status};
 use relations::Databag;
+use relations::alert_rules::AlertRules;
 use relations::certificate_transfer::TransferVersion;
+use relations::ingress::{IngressRequest, IngressUnit, Scheme};
+use relations::loki_push_api::LokiRequest;
+use relations::oauth::OauthRequest;
+use relations::peers::{PeerApp, SCHEMA};
 use relations::postgresql_client::DatabaseRequest;
+use relations::prometheus_remote_write::RemoteWriteRules;
+use relations::prometheus_scrape::{ScrapeApp, ScrapeUnit};
+use relations::tls_certificates::{CertificateRequest, CertificateRequests};
+use relations::tracing::TracingRequest;
 
-use crate::config::Config;
-use crate::observe::{Database, Inputs, Own};
-use crate::route;
+use crate::addresses::{Addresses, CONNECTOR_PORT, MANAGEMENT_PORT};
+use crate::cos;
+use crate::observe::{Inputs, Own};
+use crate::shared::Kept;
+use crate::workload::{self, Workload};
+use crate::{CHARM, route, status};
 
 /// Name of the database that we ask for. Installations have their data in it.
 pub const DATABASE_NAME: &str = "cluster_manager_db";
 
+/// Label of the layer with log targets.
+pub const LOG_LABEL: &str = "cluster-manager-log-forwarding";
+
 /// What should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Desired {
-    /// What to write over our application databags: only differences, an empty value removes its
-    /// key. Empty unless we are the leader.
-    pub changes: Vec<(RelationId, Bag)>,
-    /// What to tell the operator.
+    /// What to write over our databags: only differences, an empty value removes its key.
+    pub writes: Vec<Write>,
+    /// TCP ports of the Kubernetes service.
+    pub ports: BTreeSet<u16>,
+    /// What should be in the container; `None`: leave it as it is.
+    pub workload: Option<Workload>,
+    /// Log targets.
+    pub logs: Layer,
+    /// The services must not run.
+    pub stop: bool,
+    /// What to tell the operator, as far as Juju's side decides it.
     pub status: Status,
+}
+
+/// A change of one of our databags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Which relation.
+    pub id: RelationId,
+    /// The application's databag; else the unit's.
+    pub app: bool,
+    /// What to write.
+    pub changes: Bag,
 }
 
 /// Decides.
 #[must_use]
 pub fn decide(inputs: &Inputs) -> Desired {
-    let database = inputs.database.iter().map(|database| &database.own);
-    let wanted = DatabaseRequest::new(DATABASE_NAME);
-    let changes = database
-        .filter_map(|own| change(own, &wanted))
-        .chain(inputs.send_ca_cert.iter().filter_map(|own| change(own, &TransferVersion::CURRENT)))
-        .collect();
-    Desired { changes, status: status(inputs) }
-}
-
-fn change(own: &Own, wanted: &impl Databag) -> Option<(RelationId, Bag)> {
-    let changes = wanted.changes(own.bag.as_ref()?);
-    (!changes.is_empty()).then(|| (own.id.clone(), changes))
-}
-
-/// The worst condition, the first of equals: this is the order in which an operator should go
-/// about them. Every message is one sentence that ends with the command to run, if one helps.
-fn status(inputs: &Inputs) -> Status {
-    let app = &inputs.app;
-    let conditions = [
-        inputs.database.is_none().then(|| missing(app, "database", "postgresql-k8s:database")),
-        (!inputs.certificates).then(|| missing(app, "certificates", "self-signed-certificates")),
-        options(inputs),
-        inputs.database.as_ref().and_then(database),
-    ];
-    Status::worst(conditions.into_iter().flatten()).unwrap_or_else(|| {
-        Status::blocked(&format!(
-            "this revision of the charm checks relations and options but does not start the \
-             services; run: juju refresh {app}"
-        ))
-    })
-}
-
-fn missing(app: &str, endpoint: &str, provider: &str) -> Status {
-    Status::blocked(&format!(
-        "missing relation: {endpoint}; run: juju integrate {app}:{endpoint} {provider}"
-    ))
-}
-
-fn options(inputs: &Inputs) -> Option<Status> {
-    let app = &inputs.app;
-    match &inputs.config {
-        Err(wrong) => {
-            let (option, reason) = (&wrong.option, &wrong.reason);
-            Some(Status::blocked(&format!(
-                "option {option} is wrong: {reason}; run: juju config {app} {option}=<value>"
-            )))
-        }
-        Ok(config) => route_conflict(inputs, config).or_else(|| login(inputs, config)),
-    }
-}
-
-fn route_conflict(inputs: &Inputs, config: &Config) -> Option<Status> {
-    if !inputs.traefik_route {
-        return None;
-    }
-    let conflict = route::conflict(config)?;
-    let app = &inputs.app;
-    Some(Status::blocked(&format!(
-        "{conflict}; run: juju config {app} cluster-connector-port=<another port>"
-    )))
-}
-
-/// Without an identity provider nobody can log in.
-fn login(inputs: &Inputs, config: &Config) -> Option<Status> {
-    let app = &inputs.app;
-    let reason = match (&config.oidc_issuer, &config.oidc_client_id) {
-        _ if inputs.oauth => return None,
-        (Some(_), Some(_)) => return None,
-        (Some(_), None) => format!(
-            "OIDC is not configured: option oidc-client-id is not set; run: juju config {app} \
-             oidc-client-id=<client id>"
-        ),
-        (None, Some(_)) => format!(
-            "OIDC is not configured: option oidc-issuer is not set; run: juju config {app} \
-             oidc-issuer=<URL>"
-        ),
-        (None, None) => format!(
-            "OIDC is not configured; run: juju integrate {app}:oauth hydra, or: juju config {app} \
-             oidc-issuer=<URL> oidc-client-id=<client id>"
-        ),
+    // Without the two the services have nothing to work with. Anything else may come back in a moment,
+    // and they run on with what they have.
+    let stop = inputs.database.is_none() || inputs.certificates.is_none();
+    let workload = if stop {
+        Some(workload::stopped(&inputs.surroundings))
+    } else {
+        workload::workload(inputs).ok()
     };
-    Some(Status::blocked(&reason))
-}
-
-fn database(database: &Database) -> Option<Status> {
-    match &database.answer {
-        Ok(Some(answer)) if answer.is_answered() => None,
-        Ok(_) => Some(Status::waiting("waiting for database: the provider is still preparing it")),
-        Err(error) => Some(Status::blocked(&format!(
-            "unusable data in relation {}: {error}; check the provider with: juju status --relations",
-            database.own.id
-        ))),
+    Desired {
+        writes: if inputs.leaving { Vec::new() } else { Writes::of(inputs) },
+        ports: BTreeSet::from([CONNECTOR_PORT, MANAGEMENT_PORT]),
+        workload,
+        logs: logs(inputs),
+        stop,
+        status: status::status(inputs),
     }
 }
 
-#[cfg(test)]
-#[path = "decide_tests.rs"]
-mod tests;
+#[derive(Default)]
+struct Writes(Vec<Write>);
+
+impl Writes {
+    fn of(inputs: &Inputs) -> Vec<Write> {
+        let mut writes = Self::default();
+        writes.needed(inputs);
+        if let Some(addresses) = inputs.addresses() {
+            writes.addressed(inputs, &addresses);
+        }
+        writes.observability(inputs);
+        writes.0
+    }
+
+    fn app(&mut self, own: &Own, wanted: &impl Databag) {
+        let changes = own.app.as_ref().map(|bag| wanted.changes(bag));
+        self.push(own, true, changes);
+    }
+
+    fn unit(&mut self, own: &Own, wanted: &impl Databag) {
+        let changes = own.unit.as_ref().map(|bag| wanted.changes(bag));
+        self.push(own, false, changes);
+    }
+
+    fn push(&mut self, own: &Own, app: bool, changes: Option<Bag>) {
+        if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
+            self.0.push(Write { id: own.id.clone(), app, changes });
+        }
+    }
+
+    fn needed(&mut self, inputs: &Inputs) {
+        if let Some(database) = &inputs.database {
+            self.app(&database.offer.own, &DatabaseRequest::new(DATABASE_NAME));
+        }
+        if let (Some(certificates), Some(kept)) =
+            (&inputs.certificates, inputs.shared.certificates.content())
+        {
+            let requests = kept.request.iter().map(|request| CertificateRequest::leaf(request));
+            self.app(&certificates.own, &CertificateRequests(requests.collect()));
+        }
+        for trust in &inputs.trust {
+            self.app(&trust.own, &TransferVersion::CURRENT);
+        }
+        let shared = &inputs.shared;
+        if let Some(peers) = inputs.peers.as_ref().filter(|_| inputs.leader) {
+            let mut wanted = PeerApp {
+                schema: SCHEMA,
+                certificates_key: uri(&shared.certificates),
+                cookie_key: uri(&shared.master_key),
+                connector_identity: uri(&shared.connector),
+            };
+            // A secret that cannot be read now is still the one that counts.
+            if let Some(Ok(Some(present))) = peers.app.as_ref().map(PeerApp::decode) {
+                wanted.certificates_key = wanted.certificates_key.or(present.certificates_key);
+                wanted.cookie_key = wanted.cookie_key.or(present.cookie_key);
+                wanted.connector_identity =
+                    wanted.connector_identity.or(present.connector_identity);
+            }
+            self.app(peers, &wanted);
+        }
+    }
+
+    fn addressed(&mut self, inputs: &Inputs, addresses: &Addresses) {
+        let Ok(config) = &inputs.config else { return };
+        if let Some(relation) = &inputs.route {
+            let proxy = config.proxy_protocol_from.is_some();
+            let request = route::request(addresses, &inputs.app, &inputs.model_name, proxy);
+            self.app(&relation.own, &request);
+        }
+        if let Some(ingress) = &inputs.ingress {
+            self.app(
+                &ingress.own,
+                &IngressRequest {
+                    model: inputs.model_name.clone(),
+                    name: inputs.app.clone(),
+                    port: MANAGEMENT_PORT,
+                    scheme: Scheme::Https,
+                    strip_prefix: true,
+                    redirect_https: true,
+                    is_port_open: true,
+                    healthcheck: None,
+                },
+            );
+            let unit = IngressUnit { host: addresses.pod.clone(), ip: inputs.address.clone() };
+            self.unit(&ingress.own, &unit);
+        }
+        if let (Some(oauth), Some(url)) = (&inputs.login.relation, addresses.management_url()) {
+            let redirect = format!("{url}/oidc/callback");
+            let audience = config.oidc_audience.as_deref();
+            self.app(&oauth.offer.own, &OauthRequest::code_flow(&redirect, audience));
+        }
+        for own in &inputs.metrics {
+            let address = inputs.address.clone().unwrap_or_else(|| addresses.pod.clone());
+            let unit = ScrapeUnit {
+                address,
+                name: inputs.unit.to_string(),
+                path: None,
+                fqdn: Some(addresses.pod.clone()),
+            };
+            self.unit(own, &unit);
+        }
+    }
+
+    fn observability(&mut self, inputs: &Inputs) {
+        for receiver in &inputs.receivers {
+            self.app(&receiver.own, &RemoteWriteRules::default());
+        }
+        for own in &inputs.metrics {
+            let app = ScrapeApp {
+                metadata: cos::topology(inputs),
+                jobs: cos::jobs(),
+                alert_rules: cos::alert_rules(inputs),
+            };
+            self.app(own, &app);
+        }
+        for own in &inputs.dashboards {
+            self.app(own, &cos::dashboards(inputs));
+        }
+        for loki in &inputs.loki {
+            let metadata = cos::topology(inputs);
+            self.app(&loki.own, &LokiRequest { metadata, alert_rules: AlertRules::default() });
+        }
+        for own in &inputs.tracing {
+            self.app(own, &TracingRequest::otlp_http());
+        }
+    }
+}
+
+fn uri<T>(kept: &Kept<T>) -> Option<relations::SecretUri> {
+    match kept {
+        Kept::Here(uri, _) => Some(uri.clone()),
+        Kept::Absent | Kept::Unreadable => None,
+    }
+}
+
+/// One target per Loki, each address once. Targets cannot be deleted: those that are gone get nothing.
+fn logs(inputs: &Inputs) -> Layer {
+    let mut targets = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (name, unit) in inputs.loki.iter().flat_map(|loki| &loki.units) {
+        if let Ok(Some(unit)) = unit
+            && seen.insert(unit.url.clone())
+        {
+            targets.insert(name.to_string(), LogTarget::loki(&unit.url, log_labels(inputs)));
+        }
+    }
+    let present = inputs.container.iter().flat_map(|container| container.log_targets());
+    for (name, location) in present {
+        targets.entry(name.to_owned()).or_insert_with(|| LogTarget::off(location));
+    }
+    Layer { log_targets: targets, ..Layer::default() }
+}
+
+fn log_labels(inputs: &Inputs) -> BTreeMap<String, String> {
+    let short: String = inputs.model_uuid.chars().take(8).collect();
+    let job = format!("juju_{}_{short}_{}", inputs.model_name, inputs.app);
+    [
+        ("product", "Juju"),
+        ("charm", CHARM),
+        ("juju_model", &inputs.model_name),
+        ("juju_model_uuid", &inputs.model_uuid),
+        ("juju_application", &inputs.app),
+        ("juju_unit", inputs.unit.as_str()),
+        ("job", &job),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}

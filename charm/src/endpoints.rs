@@ -39,6 +39,9 @@ pub const OAUTH: Endpoint = Endpoint::new("oauth");
 /// The other units of this application.
 pub const PEERS: Endpoint = Endpoint::new("peers");
 
+/// Endpoints whose interface has our unit databag as well.
+pub const WITH_UNIT_DATA: [Endpoint; 2] = [INGRESS, METRICS_ENDPOINT];
+
 /// On which side of a relation this charm stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -1,46 +1,91 @@
 //! The charm `microcloud-cluster-manager-k8s`.
 //!
-//! Juju starts the program `dispatch` for every hook and action. Each run does the same three
-//! things, whatever the event:
+//! Juju starts the program `dispatch` for every hook and action. Each run does the same, whatever
+//! the event:
 //!
-//! 1. [`observe`]: read configuration, relations and databags into a plain [`observe::Inputs`];
-//! 2. [`decide`]: a pure function from there to a [`decide::Desired`]: databags and status;
-//! 3. [`apply`]: write what differs.
-//!
-//! What it does today: it checks options and relations, asks the database charm for its database and the
-//! CA provider for its certificates, and tells the operator the next command in the status. What
-//! it will hold, in the same three steps: the certificate request and the long-lived identity of
-//! the connector, the routes, the Pebble layer and files of the two services, ports, dashboards,
-//! rules, log and trace targets, and the actions that talk to the workload. The three steps take
-//! more inputs and outputs then; their shape stays.
+//! 1. [`observe`]: read configuration, relations, databags, secrets and the container into a plain
+//!    [`observe::Inputs`];
+//! 2. [`custody`]: on the leader, make and renew what all units share: keys and certificates;
+//! 3. [`decide`]: a pure function from there to a [`decide::Desired`]: databags, ports, files, the Pebble
+//!    layer, status;
+//! 4. [`apply`]: write what differs.
 //!
 //! # Invariants
 //!
-//! - A hook ends with 0 unless Juju itself fails: wrong options, missing relations and unusable
-//!   databags are statuses. For actions every failure is the action's.
-//! - Nothing confidential is in a status, a log line or a databag.
-//! - Only the leader writes application databags, and only when they differ.
+//! - A hook ends with 0 unless Juju itself fails: wrong options, missing relations, unusable
+//!   databags and a container that is away are statuses. For actions every failure is the action's.
+//! - Nothing confidential is in a status, a log line, a databag or the Pebble plan: secrets are Juju
+//!   secrets outside the container, and files that only their owner can read inside.
+//! - Only the leader writes application databags and shared secrets, and only when they differ.
+//! - The certificate that clusters pin changes by an operator's word only.
 
 pub mod actions;
+pub mod addresses;
 pub mod apply;
 pub mod config;
+pub mod cos;
+pub mod custody;
 pub mod decide;
 pub mod endpoints;
+pub mod login;
 pub mod observe;
+pub mod pki;
 mod route;
+pub mod shared;
+pub mod status;
+pub mod surroundings;
+pub mod workload;
 
-use ops::{Dispatch, Event, HookTools, Model, ToolError};
+use ops::{Charm, CharmError, Model};
 
-/// One run of the charm.
-///
-/// # Errors
-///
-/// [`ToolError`] if Juju does not do what it should; a hook is retried then.
-pub fn run(tools: &dyn HookTools, dispatch: &Dispatch) -> Result<(), ToolError> {
-    let model = Model::new(tools, dispatch);
-    if let Event::Action { name, .. } = &dispatch.event {
-        return actions::run(&model, name);
+use observe::Inputs;
+use pki::{Mint, RealMint};
+use surroundings::Surroundings;
+
+/// Name of the charm.
+pub const CHARM: &str = "microcloud-cluster-manager-k8s";
+
+/// Name of the workload container.
+pub const CONTAINER: &str = "microcloud-cluster-manager";
+
+/// The charm.
+pub struct Manager {
+    surroundings: Surroundings,
+    mint: Box<dyn Mint>,
+}
+
+impl Manager {
+    /// The charm in its surroundings.
+    #[must_use]
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self::with_mint(surroundings, Box::new(RealMint))
     }
-    let inputs = observe::observe(&model)?;
-    apply::apply(&model, &decide::decide(&inputs))
+
+    /// The charm with fresh keys from `mint`.
+    #[must_use]
+    pub fn with_mint(surroundings: Surroundings, mint: Box<dyn Mint>) -> Self {
+        Self { surroundings, mint }
+    }
+
+    fn observe(&self, model: &Model<'_>) -> Result<Inputs, CharmError> {
+        Ok(observe::observe(model, &self.surroundings)?)
+    }
+
+    /// From what is known to where everything should be.
+    fn settle(&self, model: &Model<'_>, mut inputs: Inputs) -> Result<(), CharmError> {
+        let custody = custody::next(&inputs, self.mint.as_ref())?;
+        apply::keep(model, &mut inputs, custody)?;
+        Ok(apply::apply(model, &inputs, &decide::decide(&inputs))?)
+    }
+}
+
+impl Charm for Manager {
+    fn reconcile(&self, model: &Model<'_>) -> Result<(), CharmError> {
+        let inputs = self.observe(model)?;
+        self.settle(model, inputs)
+    }
+
+    fn action(&self, model: &Model<'_>, name: &str) -> Result<(), CharmError> {
+        actions::run(self, model, name)
+    }
 }

@@ -1,35 +1,15 @@
 //! The charm's `dispatch` program, started by Juju.
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use ops::{Dispatch, ProcessTools};
+use charm::Manager;
+use charm::surroundings::Surroundings;
+use time::OffsetDateTime;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Juju's log takes standard error as warnings of this unit.
-            eprintln!("{}", chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<(), Box<dyn Error>> {
-    let dispatch = Dispatch::from_env()?;
-    charm::run(&ProcessTools::from_path(), &dispatch)?;
-    Ok(())
-}
-
-/// An error with its sources on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    #[expect(clippy::disallowed_methods, reason = "this is where the charm reads its environment")]
+    let get = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings::new(OffsetDateTime::now_utc(), get, &resolv_conf);
+    ops::run(&Manager::new(surroundings))
 }

@@ -175,7 +175,7 @@ fn actions_are_those_of_the_code() {
 }
 
 #[test]
-fn the_container_runs_the_declared_image_as_an_ordinary_user() {
+fn charm_05_the_container_runs_the_declared_image_as_an_ordinary_user() {
     let charm = load("charmcraft.yaml");
     assert_eq!(keys(&charm["containers"]), names(["microcloud-cluster-manager"]));
     let container = &charm["containers"]["microcloud-cluster-manager"];
@@ -186,19 +186,31 @@ fn the_container_runs_the_declared_image_as_an_ordinary_user() {
     assert_eq!(container["gid"], 584_792);
     let rock = load("rockcraft.yaml");
     assert_eq!(rock["run-user"], "_daemon_");
+    // That user can write in one folder, the one that the charm writes to.
+    let permission = &rock["parts"]["state"]["permissions"][0];
+    assert_eq!(format!("/{}", permission["path"].as_str().unwrap()), charm::surroundings::STATE);
+    assert_eq!(
+        (&permission["owner"], &permission["group"]),
+        (&container["uid"], &container["gid"])
+    );
+    assert_eq!(permission["mode"], "700");
+    assert_eq!(charm["charm-user"], "non-root");
 }
 
 #[test]
-fn the_image_is_bare_and_has_both_services_on_ports_of_their_own() {
+fn charm_05_the_image_is_bare_and_has_both_services_on_ports_of_their_own() {
     let rock = load("rockcraft.yaml");
     assert_eq!(rock["base"], "bare");
     assert_eq!(rock["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(keys(&rock["services"]), names(["cluster-connector", "management-api"]));
+    assert_eq!(
+        keys(&rock["services"]),
+        names([charm::workload::CONNECTOR, charm::workload::MANAGEMENT])
+    );
     let mut ports = BTreeSet::new();
     for (name, service) in rock["services"].as_mapping().unwrap() {
         let name = name.as_str().unwrap();
         assert_eq!(service["override"], "replace", "{name}");
-        let command = format!("/usr/bin/microcloud-cluster-manager {name}");
+        let command = format!("{} {name}", charm::surroundings::PROGRAM);
         assert_eq!(service["command"], command.as_str());
         for variable in ["SERVER_PORT", "STATUS_PORT"] {
             ports.insert(service["environment"][variable].as_str().unwrap().to_owned());
@@ -212,6 +224,8 @@ fn the_charm_packs_the_program_that_cargo_builds() {
     let charm = load("charmcraft.yaml");
     let build = charm["parts"]["charm"]["override-build"].as_str().unwrap();
     assert!(build.contains(concat!("--package ", env!("CARGO_PKG_NAME"), " ")));
-    assert!(build.contains("release/dispatch\""));
+    assert!(build.contains("--profile charm ") && build.contains("charm/dispatch\""));
+    let workspace = include_str!("../../Cargo.toml");
+    assert!(workspace.contains("[profile.charm]"));
     assert!(Path::new(env!("CARGO_BIN_EXE_dispatch")).ends_with("dispatch"));
 }

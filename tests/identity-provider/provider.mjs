@@ -20,6 +20,7 @@ export function createRequestHandler(settings) {
     isLoopback(uri, (path) => LOGGED_OUT_PATHS.has(path));
   provider.use(grantOfflineAccess);
   logFailures(provider);
+  provider.on("grant.success", ({ oidc }) => console.error(`grant.success: ${oidc.params.grant_type}`));
 
   const fromProvider = provider.callback();
   const fromLogin = createLoginRoutes(provider, settings.people);
@@ -37,6 +38,8 @@ function configuration({ people, ttl, client, rotateRefreshTokens, groupsClaim }
     findAccount: (_ctx, sub) => people.account(sub),
     pkce: { required: () => true },
     extraParams: ["audience"],
+    // Access tokens for an audience say who it is, as most providers let one configure it.
+    extraTokenClaims: async (_ctx, token) => (await people.account(token.accountId))?.claims(),
     rotateRefreshToken: rotateRefreshTokens,
     ttl: { ...ttl, AuthorizationCode: 60, Grant: ttl.RefreshToken, Interaction: 3600 },
     interactions: { url: (_ctx, interaction) => `${LOGIN_PATH}${interaction.uid}`, policy: loginOnly() },

@@ -22,9 +22,9 @@ async fn rel_09_processes_that_start_together_migrate_once() {
         })
         .collect();
     said.sort();
-    assert_eq!(said[0], "Applied 5 migrations.\n");
+    assert_eq!(said[0], "Applied 9 migrations.\n");
     assert!(said[1..].iter().all(|line| line == "The database is up to date.\n"), "{said:?}");
-    assert_eq!(deployment.database.count("SELECT count(*) FROM refinery_schema_history").await, 5);
+    assert_eq!(deployment.database.count("SELECT count(*) FROM refinery_schema_history").await, 9);
 }
 
 #[tokio::test]

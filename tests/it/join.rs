@@ -127,26 +127,89 @@ async fn join_05_one_token_enrols_one_of_many_racing_clusters() {
     let deployment = Deployment::new().await;
     let first = deployment.start(Service::ClusterConnector).await;
     let second = deployment.start(Service::ClusterConnector).await;
-    for round in 0..5 {
+    let identities: Vec<Identity> = (0..200).map(|_| Identity::generate("race").unwrap()).collect();
+    for round in 0..3 {
         let token = deployment.token(&format!("race-{round}"));
         let mut joins = tokio::task::JoinSet::new();
-        for n in 0..40 {
+        for (n, identity) in identities.iter().enumerate() {
             let unit = if n % 2 == 0 { &first } else { &second };
             let mut pin = cluster_simulator::Pin::of(&token);
             pin.addresses = vec![unit.api.to_string()];
-            let member = Member::new(Identity::generate("race").unwrap(), pin);
-            let token = token.clone();
+            let member = Member::new(identity.clone(), pin);
+            let body = body(&token, identity);
             joins.spawn(async move {
-                let identity = member.identity().clone();
-                join(&member, Some(&identity), &body(&token, &identity)).await.status
+                join(&member, Some(&member.identity().clone()), &body).await.status
             });
         }
         let statuses = joins.join_all().await;
         assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
         assert!(statuses.iter().all(|status| matches!(status, 200 | 403 | 409)), "{statuses:?}");
     }
-    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_clusters").await, 5);
-    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_cluster_details").await, 5);
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_clusters").await, 3);
+    assert_eq!(deployment.database.count("SELECT count(*) FROM remote_cluster_details").await, 3);
+}
+
+#[tokio::test]
+async fn join_06_a_join_and_a_revocation_never_both_succeed() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let _management = deployment.start(Service::ManagementApi).await;
+    let mut operator = deployment.logged_in("admin@example.com").await;
+    let (mut joins, mut revocations) = (0, 0);
+    for round in 0..40 {
+        let name = format!("lyon-{round}");
+        let token = deployment.token(&name);
+        let member = deployment.member(&token);
+        let path = format!("/1.0/remote-cluster-join-token/{name}");
+        let revoke = async {
+            // The join is some milliseconds longer: two handshakes.
+            tokio::time::sleep(std::time::Duration::from_millis(round % 20)).await;
+            operator.send(reqwest::Method::DELETE, &path, None).await.status
+        };
+        let (joined, revoked) = tokio::join!(member.join(&token), revoke);
+        match (joined, revoked) {
+            (Ok(_), 404) => joins += 1,
+            (Err(ClientError::Refused(answer)), 200) if answer.status == 403 => revocations += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    let clusters = deployment.database.count("SELECT count(*) FROM remote_clusters").await;
+    assert_eq!((clusters, joins + revocations), (joins, 40));
+}
+
+#[tokio::test]
+async fn join_12_a_name_is_taken_once_and_an_expired_token_does_not_block_it() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let refused = |name: &str| {
+        let output = deployment.run(&["enroll", name]);
+        assert!(!output.status.success(), "{name}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    drop(deployment.enrol("lyon-edge").await);
+    for name in ["lyon-edge", "Lyon-Edge", "lyon_edge"] {
+        let reason = refused(name);
+        assert!(reason.contains("cluster name already exists"), "{name}: {reason}");
+    }
+    let old = deployment.token("oslo");
+    for name in ["oslo", "OSLO"] {
+        let reason = refused(name);
+        assert!(reason.contains("this cluster name has a pending join token"), "{reason}");
+    }
+    let db = deployment.database.connect().await;
+    db.batch_execute("UPDATE join_tokens SET expires_at = now() WHERE cluster_name = 'oslo'")
+        .await
+        .unwrap();
+    let new = deployment.token("oslo");
+    assert_eq!(refusal(deployment.member(&old).join(&old).await), (403, "Forbidden".into()));
+    deployment.member(&new).join(&new).await.unwrap();
+    // Whoever has no token creates no name, enrolled or not.
+    let enrolled = deployment.enrol("quito").await;
+    let mut made_up = body(&new, enrolled.identity());
+    made_up["cluster_name"] = json!("made-up");
+    let answer = join(&enrolled, Some(enrolled.identity()), &made_up).await;
+    assert_eq!(error(&answer), (403, "Forbidden".into()));
 }
 
 #[tokio::test]

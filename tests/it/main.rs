@@ -7,6 +7,10 @@
     reason = "a test that meets something unexpected ends there"
 )]
 
+mod access;
+mod access_tokens;
+mod audit;
+mod availability;
 mod command_line;
 mod crash;
 mod database;
@@ -15,7 +19,9 @@ mod fleet_rotation;
 mod fleet_view;
 mod heartbeat;
 mod history;
+mod hostile_provider;
 mod join;
+mod limits;
 mod login;
 mod management;
 mod metrics;
@@ -26,6 +32,15 @@ mod rate_limit;
 mod remote_write;
 mod routing;
 mod schemathesis;
+mod second_provider;
+mod sessions;
+mod takeover;
+mod tunnel_answer;
+mod tunnel_hop;
+mod tunnel_lease;
+mod tunnel_open;
+mod tunnel_request;
+mod web;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

@@ -23,6 +23,15 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
     assert_eq!(member.raw_request(&request, Some(&stranger)).await.unwrap().status, 403);
     let odd = Request::new("BREW", "/no/such/path");
     assert_eq!(member.raw_request(&odd, None).await.unwrap().status, 404);
+    let mut tunnel = member.open_tunnel().await.unwrap();
+    tunnel.send(cluster_simulator::Message::text("{")).await.unwrap();
+    drop(tunnel);
+    connector.until_log("a tunnel ended").await;
+
+    let not_tls = tokio::net::TcpStream::connect(connector.api).await.unwrap();
+    not_tls.writable().await.unwrap();
+    assert_eq!(not_tls.try_write(b"GET / HTTP/1.1\r\n\r\n").unwrap(), 18);
+    while not_tls.readable().await.is_ok() && !matches!(not_tls.try_read(&mut [0; 64]), Ok(0)) {}
 
     let text = connector.scrape().await;
     for line in [
@@ -35,7 +44,13 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
         r#"cluster_manager_clusters{state="online"} 1"#,
         r#"cluster_manager_clusters{state="offline"} 0"#,
         r"cluster_manager_heartbeat_queue_length 0",
+        r#"cluster_manager_tls_handshakes_total{result="failed"} 1"#,
         r"cluster_manager_heartbeat_batch_size_count 3",
+        r"cluster_manager_tunnels 0",
+        r#"cluster_manager_tunnels_closed_total{reason="gone"} 1"#,
+        r"cluster_manager_tunnel_stray_answers_total 1",
+        r"cluster_manager_tunnel_request_duration_seconds_count 0",
+        r#"cluster_manager_tunnel_requests_total{outcome="answered"} 0"#,
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");
     }

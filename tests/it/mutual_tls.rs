@@ -1,9 +1,13 @@
 //! Authentication of clusters (security properties MTLS-*).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cluster_simulator::{
     CLUSTER_PATH, CertificateSpec, Identity, KeyKind, Member, Request, STATUS_PATH,
 };
 use end_to_end_tests::{Deployment, Service};
+use tokio::task::JoinSet;
 
 async fn heartbeat(member: &Member, identity: Option<&Identity>) -> u16 {
     let request = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
@@ -63,9 +67,23 @@ async fn mtls_02_only_the_exact_certificate_is_the_cluster() {
     assert_eq!(heartbeat(&member, None).await, 403);
     assert_eq!(heartbeat(&member, Some(&stranger)).await, 403, "the same names, another key");
     let chain = member.identity().with_extra_certificate(&stranger);
-    assert_eq!(heartbeat(&member, Some(&chain)).await, 200, "the leaf decides");
+    assert_eq!(heartbeat(&member, Some(&chain)).await, 403, "a cluster's certificate comes alone");
     let chain = stranger.with_extra_certificate(member.identity());
-    assert_eq!(heartbeat(&member, Some(&chain)).await, 403, "and nothing but the leaf");
+    assert_eq!(heartbeat(&member, Some(&chain)).await, 403);
+
+    let spec = CertificateSpec::lxd("near");
+    let token = deployment.token("near");
+    let near = Member::new(Identity::from_spec(&spec).unwrap(), cluster_simulator::Pin::of(&token));
+    near.join(&token).await.unwrap();
+    let other = CertificateSpec { common_name: "root@other".into(), ..spec.clone() };
+    for (near_miss, what) in [
+        (near.identity().reissued(&spec), "the same certificate, signed again"),
+        (near.identity().reissued(&other), "the same key in another certificate"),
+        (Identity::from_spec(&spec), "the same words with another key"),
+    ] {
+        assert_eq!(heartbeat(&near, Some(&near_miss.unwrap())).await, 403, "{what}");
+    }
+    assert_eq!(heartbeat(&near, Some(near.identity())).await, 200);
 }
 
 #[tokio::test]
@@ -101,8 +119,30 @@ async fn mtls_04_a_removed_cluster_is_refused_at_once_on_every_unit() {
             "a join counts on every unit"
         );
         assert_eq!(first.api.to_string(), member.pin().addresses[0]);
+        // The second unit is never idle while the cluster is removed through the first one.
+        let removed = Arc::new(AtomicBool::new(false));
+        let mut hammering = JoinSet::new();
+        for _ in 0..4 {
+            let (there, removed) = (there.clone(), Arc::clone(&removed));
+            hammering.spawn(async move {
+                let (mut accepted, mut refused) = (0, 0);
+                while refused == 0 {
+                    let began_after_the_removal = removed.load(Ordering::SeqCst);
+                    match heartbeat(&there, Some(there.identity())).await {
+                        200 if began_after_the_removal => panic!("accepted after the removal"),
+                        200 => accepted += 1,
+                        status => {
+                            assert_eq!(status, 403);
+                            refused += 1;
+                        }
+                    }
+                }
+                accepted
+            });
+        }
         member.leave().await.unwrap();
-        assert_eq!(heartbeat(&there, Some(there.identity())).await, 403);
+        removed.store(true, Ordering::SeqCst);
+        hammering.join_all().await;
     }
 }
 
@@ -119,6 +159,39 @@ async fn mtls_06_the_first_heartbeat_after_a_restart_is_accepted() {
     for member in &members {
         assert_eq!(heartbeat(member, Some(member.identity())).await, 200);
     }
+}
+
+#[tokio::test]
+async fn mtls_07_authentication_looks_nothing_up_but_the_cluster_itself() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let db = deployment.database.connect().await;
+    db.batch_execute(
+        "INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
+              SELECT 'idle-' || n, '', sha256(n::text::bytea), now(), now() + interval '1 year'
+                FROM generate_series(1, 20000) AS n;
+         INSERT INTO remote_cluster_details (remote_cluster_id)
+              SELECT id FROM remote_clusters WHERE name LIKE 'idle-%';
+         ANALYZE",
+    )
+    .await
+    .unwrap();
+    let scanned = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'remote_cluster%'";
+    let found =
+        "SELECT sum(idx_scan)::bigint FROM pg_stat_user_tables WHERE relname = 'remote_clusters'";
+    let before = (deployment.database.count(scanned).await, deployment.database.count(found).await);
+    for _ in 0..30 {
+        assert_eq!(heartbeat(&member, Some(member.identity())).await, 200);
+    }
+    // The statistics arrive when the connector's connections have been idle for a moment.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while deployment.database.count(found).await < before.1 + 30 {
+        assert!(std::time::Instant::now() < deadline, "the index is not used");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert_eq!(heartbeat(&member, Some(member.identity())).await, 200);
+    }
+    assert_eq!(deployment.database.count(scanned).await, before.0, "no table was read through");
 }
 
 #[tokio::test]

@@ -79,3 +79,34 @@ async fn the_preflight_needs_neither_certificate_nor_database() {
     }
     deployment.database.open().await;
 }
+
+#[tokio::test]
+async fn a_connection_is_closed_after_its_answer_unless_the_client_asks_to_keep_it() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let preflight = Request::new("GET", "/");
+    let heartbeat = Request::of_member("POST", "/1.0/remote-cluster/status", b"{}".to_vec());
+    for (request, identity) in [(&preflight, None), (&heartbeat, Some(member.identity()))] {
+        let mut connection = member.raw_connection(identity).await.unwrap();
+        let answer = connection.send(request).await.unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(connection.send(request).await.is_err(), "it is closed");
+
+        let kept = request.clone().with_header("Connection", "x-other, Keep-Alive");
+        let mut connection = member.raw_connection(identity).await.unwrap();
+        for _ in 0..3 {
+            let answer = connection.send(&kept).await.unwrap();
+            assert_eq!((answer.status, answer.header("connection")), (200, None));
+        }
+    }
+    // A body in chunks may have had a length as well.
+    let chunked = Request { body: b"{}".to_vec(), ..Request::new("POST", "/") }
+        .with_header("Connection", "keep-alive")
+        .with_header("Transfer-Encoding", "chunked");
+    let answer = member.raw_request(&chunked, None).await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    // Also after what no route answers.
+    let unknown = ask(&member, "GET", "/nothing").await;
+    assert_eq!((unknown.status, unknown.header("connection")), (404, Some("close")));
+}

@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Deployment, Process};
+use crate::{Deployment, Process, Unit};
 
 /// A real HAProxy in front of a service, as a balancer that passes TLS through: it looks at the server name and at nothing else.
 pub struct Balancer {
@@ -24,14 +24,37 @@ impl Balancer {
             .iter()
             .map(|unit| format!("    server {unit} {unit} send-proxy-v2 source {source}\n"))
             .collect();
+        let accept = format!(
+            "    tcp-request inspect-delay 10s\n    \
+             tcp-request content accept if {{ req.ssl_hello_type 1 }}\n    \
+             use_backend units if {{ req.ssl_sni -i {name} }}\n"
+        );
+        Self::run(deployment, listen, &accept, &servers.concat()).await
+    }
+
+    /// Passes connections to `listen` on to those `units` whose readiness probe says yes, asked ten times per second. A
+    /// connection that a unit refuses fails: nothing is tried again.
+    pub async fn between_ready(
+        deployment: &Deployment,
+        listen: SocketAddr,
+        units: &[Unit],
+    ) -> Self {
+        let servers: Vec<String> = units
+            .iter()
+            .map(|Unit { api, probes, .. }| {
+                let port = probes.port();
+                format!("    server {api} {api} check port {port} inter 100ms fall 1 rise 1\n")
+            })
+            .collect();
+        let servers = format!("    option httpchk GET /ready\n    retries 0\n{}", servers.concat());
+        Self::run(deployment, listen, "    default_backend units\n", &servers).await
+    }
+
+    async fn run(deployment: &Deployment, listen: SocketAddr, accept: &str, servers: &str) -> Self {
         let file = deployment.file("haproxy.cfg");
         let text = format!(
             "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 60s\n    timeout server 60s\n\
-             frontend clients\n    bind {listen}\n    tcp-request inspect-delay 10s\n    \
-             tcp-request content accept if {{ req.ssl_hello_type 1 }}\n    \
-             use_backend units if {{ req.ssl_sni -i {name} }}\n\
-             backend units\n{}",
-            servers.concat()
+             frontend clients\n    bind {listen}\n{accept}backend units\n{servers}"
         );
         std::fs::write(&file, text).unwrap();
         let program = Path::new("/usr/sbin/haproxy");

@@ -9,9 +9,14 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Creates an empty database.
+    /// Creates an empty database on the server that all tests share.
     pub async fn create() -> Self {
-        let this = Self { server: server(), name: format!("test_{}", Uuid::now_v7().simple()) };
+        Self::on(server()).await
+    }
+
+    /// Creates an empty database on a server.
+    pub(crate) async fn on(server: Config) -> Self {
+        let this = Self { server, name: format!("test_{}", Uuid::now_v7().simple()) };
         let admin = connect(&this.server).await;
         admin
             .batch_execute(&format!("CREATE DATABASE {}", this.name))
@@ -72,6 +77,19 @@ impl TestDatabase {
         self.administrate(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)).await;
     }
 
+    /// Waits until a statement gives this number.
+    pub async fn until_count(&self, sql: &str, number: i64) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        loop {
+            let found = self.count(sql).await;
+            if found == number {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{sql} gives {found}, not {number}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// One number out of this database.
     pub async fn count(&self, sql: &str) -> i64 {
         let row = self
@@ -85,15 +103,21 @@ impl TestDatabase {
 
     /// Every value of every row of every table, as text.
     pub async fn dump(&self) -> String {
+        self.dump_of("cluster_manager", "").await
+    }
+
+    /// The same for any schema, with further columns after a comma.
+    pub(crate) async fn dump_of(&self, schema: &str, more: &str) -> String {
         const TABLES: &str =
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'cluster_manager' ORDER BY 1";
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY 1";
         let db = self.connect().await;
         let mut text = String::new();
-        for table in db.query(TABLES, &[]).await.unwrap() {
+        for table in db.query(TABLES, &[&schema]).await.unwrap() {
             let table: String = table.try_get(0).unwrap();
-            for row in
-                db.query(&format!("SELECT to_jsonb(t)::text FROM {table} AS t"), &[]).await.unwrap()
-            {
+            let sql = format!(
+                "SELECT concat_ws(' ', to_jsonb(t)::text{more}) FROM {schema}.{table} AS t"
+            );
+            for row in db.query(&sql, &[]).await.unwrap() {
                 let row: String = row.try_get(0).unwrap();
                 text.extend([&table, ": ", &row, "\n"]);
             }

@@ -1,10 +1,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster_simulator::{Identity, JoinToken, Member, Pin};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use crate::{Certificates, Operator, Process, TestDatabase, program};
@@ -36,6 +39,8 @@ pub struct Deployment {
 
 /// A running service.
 pub struct Unit {
+    /// Which of the two it is.
+    pub service: Service,
     /// Its process.
     pub process: Process,
     /// Where its API listens.
@@ -107,7 +112,9 @@ impl Deployment {
             ("OIDC_CLIENT_SECRET", CLIENT_SECRET.into()),
             ("OIDC_CA_FILE", self.certificates.ca_file().display().to_string()),
             ("LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tokio_postgres=info".into()),
+            ("SHUTDOWN_DRAIN_SECONDS", "0".into()),
             ("SHUTDOWN_GRACE_SECONDS", "5".into()),
+            ("TUNNEL_PORT", "0".into()),
         ];
         // Tests ask more, and faster, than a fleet would from one address; those about the limits set their own.
         settings.extend(RATE_LIMITS.map(|name| (name, "100000:100000".into())));
@@ -118,8 +125,39 @@ impl Deployment {
         settings
     }
 
+    /// Lets services that start later know another identity provider.
+    pub fn use_issuer(&mut self, issuer: &str) {
+        self.issuer = Some(issuer.to_owned());
+    }
+
+    /// The identity provider that services know.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.issuer.clone().expect("an identity provider was started")
+    }
+
+    /// TLS settings for a server of a test, with the certificate of the given name.
+    #[must_use]
+    pub fn server_tls(&self, name: &str) -> rustls::ServerConfig {
+        let directory = self.directory().join("tls").join(name);
+        let chain = CertificateDer::pem_file_iter(directory.join("tls.crt")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(directory.join("tls.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap()
+    }
+
     /// Starts the identity provider; services that start later know it.
     pub async fn start_identity_provider(&mut self) -> Process {
+        self.start_identity_provider_with(&[]).await
+    }
+
+    /// The same with further options on its command line.
+    pub async fn start_identity_provider_with(&mut self, options: &[&str]) -> Process {
         let log = self.directory().join("identity-provider.log");
         let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("identity-provider/server.mjs");
         let tls = self.directory().join("tls/identity-provider");
@@ -128,12 +166,39 @@ impl Deployment {
         command
             .arg(server)
             .args(["--host", &address, "--issuer-host", &address, "--client-secret", CLIENT_SECRET])
+            .args(options)
             .arg("--cert")
             .arg(tls.join("tls.crt"))
             .arg("--key")
             .arg(tls.join("tls.key"))
             .env("PATH", search_path());
-        let mut process = Process::start(&command, &log);
+        self.until_issuer(Process::start(&command, &log)).await
+    }
+
+    /// Starts the second identity provider, which shares no code with the first; services that start later know it.
+    pub async fn start_second_identity_provider(&mut self) -> Process {
+        let program =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/second-identity-provider");
+        assert!(
+            program.exists(),
+            "{} is not built: run the tests with ./dev test",
+            program.display()
+        );
+        let tls = self.directory().join("tls/identity-provider");
+        let (address, origin) = (self.address.to_string(), self.origin());
+        let mut command = Command::new(program);
+        command
+            .args(["-host", &address, "-client-secret", CLIENT_SECRET, "-client-origin", &origin])
+            .arg("-cert")
+            .arg(tls.join("tls.crt"))
+            .arg("-key")
+            .arg(tls.join("tls.key"));
+        let process = Process::start(&command, &self.file("second-identity-provider.log"));
+        self.until_issuer(process).await
+    }
+
+    /// Waits until an identity provider says where it listens, and lets services that start later know it.
+    async fn until_issuer(&mut self, mut process: Process) -> Process {
         let deadline = Instant::now() + START_TIME;
         loop {
             let issuer = process.log().lines().find_map(|line| {
@@ -164,21 +229,36 @@ impl Deployment {
     /// Starts a service without waiting for it.
     #[must_use]
     pub fn launch(&self, service: Service) -> Unit {
-        let n = self.running.fetch_add(1, Ordering::Relaxed);
-        let (name, public) = match service {
-            Service::ManagementApi => ("management-api", self.management_port),
-            Service::ClusterConnector => ("cluster-connector", self.connector_port),
+        let public = match service {
+            Service::ManagementApi => self.management_port,
+            Service::ClusterConnector => self.connector_port,
         };
         let port = if TcpListener::bind((self.address, public)).is_ok() {
             public
         } else {
             free_port(self.address)
         };
-        let status_port = free_port(self.address);
+        self.launch_at(service, port, free_port(self.address))
+    }
+
+    /// Starts a service again where a unit that has ended listened, and waits until it is ready.
+    pub async fn restart(&self, ended: &Unit) -> Unit {
+        let mut unit = self.launch_at(ended.service, ended.api.port(), ended.probes.port());
+        unit.until_ready().await;
+        unit
+    }
+
+    fn launch_at(&self, service: Service, port: u16, status_port: u16) -> Unit {
+        let n = self.running.fetch_add(1, Ordering::Relaxed);
+        let name = match service {
+            Service::ManagementApi => "management-api",
+            Service::ClusterConnector => "cluster-connector",
+        };
         let mut command = Command::new(program("microcloud-cluster-manager"));
         command.arg(name).envs(self.settings());
         command.env("SERVER_PORT", port.to_string()).env("STATUS_PORT", status_port.to_string());
         Unit {
+            service,
             process: Process::start(&command, &self.directory().join(format!("{name}-{n}.log"))),
             api: SocketAddr::new(self.address, port),
             probes: SocketAddr::new(self.address, status_port),
@@ -233,6 +313,14 @@ impl Deployment {
         operator
     }
 
+    /// The same member, whose balancer now leads to another unit.
+    #[must_use]
+    pub fn member_at(&self, member: &Member, unit: &Unit) -> Member {
+        let addresses = vec![unit.api.to_string()];
+        let fingerprint = member.pin().fingerprint.clone();
+        Member::new(member.identity().clone(), Pin { addresses, fingerprint })
+    }
+
     /// A file of this deployment.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -247,6 +335,15 @@ impl Unit {
         while self.probe("/ready").await != Some(200) {
             let alive = self.process.ended().is_none() && Instant::now() < deadline;
             assert!(alive, "a service does not start: {}", self.process.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the log has this text.
+    pub async fn until_log(&self, text: &str) {
+        let deadline = Instant::now() + START_TIME;
+        while !self.process.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text} is missing in {}", self.process.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -272,7 +369,8 @@ impl Unit {
     }
 }
 
-const CLIENT_SECRET: &str = "secret-of-the-tests";
+/// Our secret at the identity provider.
+pub const CLIENT_SECRET: &str = "secret-of-the-tests";
 const RATE_LIMITS: [&str; 7] = [
     "RATE_LIMIT_UNKNOWN_PER_UNIT",
     "RATE_LIMIT_PREFLIGHT_PER_ADDRESS",

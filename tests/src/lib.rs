@@ -16,13 +16,21 @@
 mod balancer;
 mod certificates;
 mod database;
+mod database_server;
 mod deployment;
+mod earlier;
+mod mock_provider;
 mod operator;
 mod process;
+mod tunnels;
 
 pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use database::TestDatabase;
-pub use deployment::{Deployment, Service, Unit};
+pub use database_server::DatabaseServer;
+pub use deployment::{CLIENT_SECRET, Deployment, Service, Unit};
+pub use earlier::Earlier;
+pub use mock_provider::{Call, MockKeys, MockProvider, Reply};
 pub use operator::{Answer, EventStream, Operator};
 pub use process::{Process, program};
+pub use tunnels::{TunnelDeployment, answering};

@@ -132,6 +132,7 @@ impl Operator {
     pub async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        headers.insert("sec-fetch-dest", HeaderValue::from_static("empty"));
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -142,6 +143,19 @@ impl Operator {
     /// `GET` as the UI sends it.
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
+    }
+
+    /// Whether a `GET` ends without any answer, as when the unit dies meanwhile.
+    pub async fn client_error(&mut self, path: &str) -> bool {
+        let origin = origin_of(&self.origin);
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|((of, _), _)| *of == origin)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect();
+        let request = self.client.get(format!("{origin}{path}")).header(COOKIE, cookies.join("; "));
+        request.header("sec-fetch-site", "same-origin").send().await.is_err()
     }
 
     /// A request with exactly these headers, besides `Host` and the cookies.
@@ -228,7 +242,11 @@ impl Operator {
     pub async fn log_in_until_callback(&mut self, email: &str, path: &str) -> Url {
         let begun = self.raw(Method::GET, path, HeaderMap::new(), String::new()).await;
         assert_eq!(begun.status, 302, "{}", begun.body);
-        let mut url: Url = begun.header("location").unwrap().parse().unwrap();
+        self.answer_provider(begun.header("location").unwrap().parse().unwrap(), email).await
+    }
+
+    /// Answers the provider's form, beginning at `url`, until it redirects to our callback, which is the answer.
+    pub async fn answer_provider(&mut self, mut url: Url, email: &str) -> Url {
         for _ in 0..10 {
             let answer =
                 self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;
@@ -262,6 +280,14 @@ impl Operator {
         let mut target = self.origin.join(url.path()).unwrap();
         target.set_query(url.query());
         self.fetch(Method::GET, target, HeaderMap::new(), String::new()).await
+    }
+
+    /// All cookies of the manager as a browser would send them.
+    #[must_use]
+    pub fn cookie_header(&self) -> String {
+        let origin = origin_of(&self.origin);
+        let ours = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        ours.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     /// The value of a cookie of the manager whose name begins with `prefix`.

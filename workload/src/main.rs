@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cluster_manager::cli::{self, Cli};
+use mimalloc::MiMalloc;
+
+/// The system's allocator gives memory back to the kernel after every few handshakes and asks for it again, and keeps much more
+/// of it than is in use.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -3,6 +3,9 @@
 //! Names and labels follow the Prometheus conventions: a unit in the name, `_total` for counters, labels with few values. No label
 //! names a person or a cluster. `docs/metrics.md` lists them all; a test holds the page against the program.
 
+mod tunnels;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
@@ -12,7 +15,9 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::edge::rate_limit::{Limit, Refusals};
 use crate::remote_write::RemoteWrite;
+pub use tunnels::TunnelMetrics;
 
 /// All metrics of one service. Cloning is cheap: the clones count together.
 #[derive(Clone, Debug)]
@@ -22,6 +27,10 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Time from the complete head of a request to its answer, by route.
     pub request_seconds: HistogramVec,
+    /// TLS handshakes by result: `completed`, `failed`, `timed_out`.
+    pub handshakes: IntCounterVec,
+    /// Time from the acceptance of a connection to the end of its handshake.
+    pub handshake_seconds: Histogram,
     /// Heartbeats by result: `stored`, `unknown`, `invalid`, `overloaded`, `failed`.
     pub heartbeats: IntCounterVec,
     /// Heartbeats that were written together.
@@ -32,6 +41,8 @@ pub struct Metrics {
     pub clusters: IntGaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
+    /// Tunnels of clusters.
+    pub tunnels: TunnelMetrics,
     certificate_expiry: Gauge,
     build: GaugeVec,
 }
@@ -63,6 +74,17 @@ impl Metrics {
                 .buckets(SECONDS.to_vec()),
                 &["route"],
             )?,
+            handshakes: IntCounterVec::new(
+                opts("tls_handshakes_total", "TLS handshakes by result."),
+                &["result"],
+            )?,
+            handshake_seconds: Histogram::with_opts(
+                HistogramOpts::from(opts(
+                    "tls_handshake_duration_seconds",
+                    "Time from a connection to the end of its handshake.",
+                ))
+                .buckets(SECONDS.to_vec()),
+            )?,
             heartbeats: IntCounterVec::new(
                 opts("heartbeats_total", "Heartbeats by result."),
                 &["result"],
@@ -86,6 +108,7 @@ impl Metrics {
                 opts("database_connections", "Database connections of this process."),
                 &["state"],
             )?,
+            tunnels: TunnelMetrics::new()?,
             certificate_expiry: Gauge::with_opts(opts(
                 "certificate_expiry_timestamp_seconds",
                 "End of the listener's certificate, in seconds since 1970.",
@@ -103,9 +126,11 @@ impl Metrics {
     }
 
     fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        vec![
+        let mut all: Vec<Box<dyn Collector>> = vec![
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
+            Box::new(self.handshakes.clone()),
+            Box::new(self.handshake_seconds.clone()),
             Box::new(self.heartbeats.clone()),
             Box::new(self.heartbeat_batch.clone()),
             Box::new(self.heartbeat_queue.clone()),
@@ -113,13 +138,21 @@ impl Metrics {
             Box::new(self.database_connections.clone()),
             Box::new(self.certificate_expiry.clone()),
             Box::new(self.build.clone()),
-        ]
+        ];
+        all.extend(self.tunnels.collectors());
+        all
     }
 
     /// Counts an answered request. `route` is a pattern such as `/1.0/remote-cluster/{name}`, never a path.
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a TLS handshake.
+    pub fn handshaken(&self, result: &str, took: Duration) {
+        self.handshakes.with_label_values(&[result]).inc();
+        self.handshake_seconds.observe(took.as_secs_f64());
     }
 
     /// Notes when the listener's certificate ends, in seconds since 1970.
@@ -137,6 +170,20 @@ impl Metrics {
         self.registry.register(Box::new(Forwarding::new(forward.clone())?))
     }
 
+    /// Shows what the rate limits refuse.
+    ///
+    /// # Errors
+    ///
+    /// When it is shown already: a defect.
+    pub fn watch_limits(&self, limits: Vec<Arc<dyn Limit>>) -> Result<(), prometheus::Error> {
+        let refused = Opts::new(
+            "cluster_manager_rate_limit_refused_total",
+            "Requests that were answered with 429.",
+        );
+        let refused = IntCounterVec::new(refused, &["limit", "scope"])?;
+        self.registry.register(Box::new(Limits { limits, refused }))
+    }
+
     /// All metrics in the text exposition format, version 0.0.4.
     ///
     /// # Errors
@@ -146,6 +193,28 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+/// Reads the counts of the rate limits when Prometheus asks.
+struct Limits {
+    limits: Vec<Arc<dyn Limit>>,
+    refused: IntCounterVec,
+}
+
+impl Collector for Limits {
+    fn desc(&self) -> Vec<&Desc> {
+        self.refused.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        for Refusals { limit, scope, count } in
+            self.limits.iter().flat_map(|limit| limit.refusals())
+        {
+            let counter = self.refused.with_label_values(&[limit, scope]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.refused.collect()
     }
 }
 

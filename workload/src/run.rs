@@ -1,5 +1,7 @@
 //! Wiring: from settings to running services. No logic of its own.
 
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,22 +9,32 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, PublicUrl};
+use workload_config::{Config, DatabaseHost, PublicUrl, Takeover};
 
+use crate::domain::audit::{self, Sampler};
 use crate::domain::fleet::Fleet;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
-use crate::edge::rate_limit::{self, Forget, Peers};
+use crate::domain::sessions::Sessions;
+use crate::domain::takeover::{self, NewerSchema};
+use crate::domain::tunnels;
+use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener, Prepared};
+use crate::lifecycle::Lifecycle;
 use crate::management_api::Rendered;
 use crate::metrics::Metrics;
+use crate::model::{Event, RoleGroups};
 use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
-use crate::store::{Pool, StoreError};
-use crate::tls::{self, ClientCertificates, Presented, ServerIdentity, TlsError};
-use crate::{cluster_connector, lifecycle, management_api, openapi, status_listener, store};
+use crate::store::purge::PurgeAges;
+use crate::store::{MigrationLock, Pool, StoreError};
+use crate::tls::{
+    self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
+};
+use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
+use crate::{cluster_connector, management_api, openapi, status_listener, store};
 
 /// Time between two looks for rows whose time is over.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
@@ -44,6 +56,9 @@ pub enum StartError {
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The earlier product's database cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] takeover::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
@@ -62,14 +77,31 @@ pub enum StartError {
 /// [`StartError`] when it cannot start.
 pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identity = connector_identity(&config)?;
-    let unit = Unit::new(&config, &identity)?;
+    let unit = Unit::new(&config, "cluster-connector", &identity)?;
     let forward = unit.forward(&config)?;
-    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.tasks, &unit.metrics, forward);
+    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
+    let key = master_key(&config)?;
+    let hop = Listener::bind(
+        SocketAddr::new(config.listen.ip(), config.tunnel.port),
+        Some((InterUnit::new(&key)?.server_config()?, unit.metrics.clone())),
+        cluster_connector::hop::LIMITS,
+    )
+    .map_err(|error| StartError::Listen(config.listen, error))?;
+    let hop_address = reachable_address(&config, hop.address()?);
+    let addresses = key.unit_addresses().ok_or(TlsError::InterUnit)?;
+    let keeper = Keeper::new(
+        unit.pool.clone(),
+        tunnels::Unit::new(&addresses, hop_address),
+        Tunnels::new(&unit.metrics.tunnels),
+        unit.life.stop.clone(),
+    );
     let app = Arc::new(cluster_connector::App::new(
         &config,
         unit.pool.clone(),
-        master_key(&config)?,
+        key,
         heartbeats,
+        keeper.clone(),
+        unit.life.tasks.clone(),
     ));
     tracing::info!(
         fingerprint = %identity.fingerprint(),
@@ -78,13 +110,27 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         app.public_address,
         identity.fingerprint()
     );
-    // Clusters pin this certificate: it does not change while the service runs, whatever happens to the files.
-    let tls = tls::server_config(Presented::new(identity), ClientCertificates::Requested)?;
+    let presented = Presented::new(identity);
+    if let Some(path) = &config.connector.tls_path {
+        let follow = config.connector.follow_certificate;
+        unit.follow(&presented, path, if follow { Renewal::Present } else { Renewal::Report });
+    }
+    let tls = tls::server_config(presented, ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
-    unit.forget_idle_clients(&config, limits.tables());
-    unit.tasks.spawn(history::keep(unit.pool.clone(), config.history, unit.stop.clone()));
+    unit.look_after(&config, limits.all())?;
+    let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
+    unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
-    unit.serve(&config, tls, cluster_connector::LIMITS, service).await
+    let hop_service = cluster_connector::hop::service(keeper.clone(), &unit.metrics);
+    let (stop, grace) = (unit.life.stop.clone(), config.shutdown_grace);
+    let with_tunnels = async |tasks: &TaskTracker| {
+        keeper.announce().await;
+        keeper.start(tasks);
+        hop.serve(hop_service, tasks, stop, grace)?;
+        tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
+        Ok(())
+    };
+    unit.serve(&config, tls, cluster_connector::LIMITS, service, with_tunnels).await
 }
 
 /// Runs the Management API until a signal.
@@ -98,29 +144,38 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "MANAGEMENT_API_TLS_PATH must be set: a directory with tls.crt and tls.key",
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
-    let unit = Unit::new(&config, &identity)?;
-    let fleet = Fleet::start(&unit.pool, &unit.tasks, &unit.ready, &unit.stop);
-    let app = Arc::new(management_app(&config, &identity, unit.pool.clone(), fleet)?);
+    let unit = Unit::new(&config, "management-api", &identity)?;
+    let fleet = Fleet::start(&unit.pool, &unit.life.tasks, &unit.ready, &unit.life.stop);
+    let app = Arc::new(management_app(&config, &identity, &unit, fleet)?);
     tracing::info!(
         url = app.public_url.origin(),
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
+    let key_id = app.master_key.id();
     let presented = Presented::new(identity);
-    let follow =
-        Arc::clone(&presented).follow(path.to_owned(), unit.metrics.clone(), unit.stop.clone());
-    unit.tasks.spawn(follow);
+    unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
-    unit.forget_idle_clients(&config, vec![Arc::new(logins.clone())]);
+    unit.look_after(&config, vec![Arc::new(logins.clone())])?;
     let service = management_api::service(app, logins, &unit.metrics);
-    unit.serve(&config, tls, management_api::LIMITS, service).await
+    let settings = management_api::settings_digest(&config);
+    let notes = vec![
+        (Event::ConfigurationChanged, "management-api", settings),
+        (Event::MasterKeyChanged, "master-key", key_id),
+    ];
+    let pool = unit.pool.clone();
+    let with_notes = async |_: &TaskTracker| {
+        note_changes(&pool, notes).await;
+        Ok(())
+    };
+    unit.serve(&config, tls, management_api::LIMITS, service, with_notes).await
 }
 
 fn management_app(
     config: &Config,
     identity: &ServerIdentity,
-    pool: Pool,
+    unit: &Unit,
     fleet: Fleet,
 ) -> Result<management_api::App, StartError> {
     let named_by_certificate = || {
@@ -137,10 +192,35 @@ fn management_app(
     let join_tokens = join_token_policy(config)?;
     let mut own_hosts = config.own_hosts();
     own_hosts.push(public_url.host().to_ascii_lowercase());
+    let roles = RoleGroups {
+        admin: oidc.admin_groups.clone(),
+        operator: oidc.operator_groups.clone(),
+        viewer: oidc.viewer_groups.clone(),
+    };
+    let provider = Arc::new(Provider::new(oidc, public_url.clone())?);
+    unit.life.tasks.spawn(Arc::clone(&provider).follow(unit.life.stop.clone()));
+    let key = &join_tokens.master_key;
+    let tunnels = management_api::Tunnels {
+        hop: HopClient::new(InterUnit::new(key)?.client_config()?)
+            .map_err(|_| TlsError::Runtime)?,
+        addresses: key.unit_addresses().ok_or(TlsError::InterUnit)?,
+        sessions: LxdSessions::default(),
+    };
     Ok(management_api::App {
-        pool,
-        admin_groups: oidc.admin_groups.clone(),
-        provider: Provider::new(oidc, public_url.clone())?,
+        tunnels,
+        sessions: Sessions {
+            pool: unit.pool.clone(),
+            key: Arc::clone(&join_tokens.master_key),
+            provider: Arc::clone(&provider),
+            tasks: unit.life.tasks.clone(),
+            idle: config.management.session_idle,
+            lifetime: config.management.session_lifetime,
+            keep_access_tokens: config.tunnel.forward_access_token,
+        },
+        pool: unit.pool.clone(),
+        roles,
+        failed_logins: Sampler::default(),
+        provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
         join_tokens,
@@ -166,7 +246,62 @@ pub fn openapi() -> serde_json::Value {
 ///
 /// [`StartError`] when there is no database or a migration fails.
 pub async fn migrate(config: &Config) -> Result<usize, StartError> {
-    Ok(store::migrate(&Pool::new(&config.database)?).await?)
+    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
+    Ok(lock.migrate().await?)
+}
+
+/// What a service would take over at its next start.
+///
+/// # Errors
+///
+/// [`StartError`] without an answer from the database.
+pub async fn waiting_takeover(config: &Config) -> Result<takeover::Report, StartError> {
+    let pool = Pool::new(&config.database)?;
+    Ok(takeover::check(&pool, &circumstances(config)?, NewerSchema::Refused).await?)
+}
+
+/// What a takeover of the earlier product's database would do.
+///
+/// # Errors
+///
+/// [`StartError`] without an answer from the database.
+pub async fn check_takeover(
+    config: &Config,
+    newer: NewerSchema,
+) -> Result<takeover::Report, StartError> {
+    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
+    Ok(takeover::check(&Pool::new(&config.database)?, &circumstances, newer).await?)
+}
+
+/// Brings the schema up to date and takes over the earlier product's database, rows included that were refused before.
+///
+/// # Errors
+///
+/// [`StartError`]; then nothing was taken over.
+pub async fn apply_takeover(
+    config: &Config,
+    newer: NewerSchema,
+) -> Result<takeover::Report, StartError> {
+    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
+    let key = master_key(config)?;
+    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
+    lock.migrate().await?;
+    Ok(takeover::apply(&mut lock, &circumstances, newer, &key).await?)
+}
+
+/// What a takeover needs to know. Looking makes no certificate.
+fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
+    let own = config.data_dir.join("connector.pem");
+    let identity = match &config.connector.tls_path {
+        Some(path) => Some(ServerIdentity::from_directory(path)?),
+        None if own.exists() => Some(connector_identity(config)?),
+        None => None,
+    };
+    Ok(takeover::Circumstances {
+        own_hosts: config.own_hosts(),
+        connector_pin: identity.map(|identity| identity.fingerprint()),
+        retry: false,
+    })
 }
 
 /// What join tokens of this deployment say.
@@ -188,7 +323,37 @@ fn master_key(config: &Config) -> Result<Arc<MasterKey>, MasterKeyError> {
         Some(path) => MasterKey::read(path)?,
         None => MasterKey::read_or_create(&config.data_dir.join("master.key"))?,
     };
-    Ok(Arc::new(key))
+    Ok(Arc::new(match &config.management.master_key_previous_file {
+        Some(path) => key.with_previous(MasterKey::read(path)?),
+        None => key,
+    }))
+}
+
+/// Where other units reach what listens on `bound`: as the settings say, or as the listener itself does, or, where that stands for
+/// all addresses of the machine, at the one that the machine uses towards the database.
+fn reachable_address(config: &Config, bound: SocketAddr) -> SocketAddr {
+    if let Some(address) = config.tunnel.address {
+        return SocketAddr::new(address, bound.port());
+    }
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    let own = match &config.database.host {
+        // Connecting a UDP socket sends nothing: the system only chooses the route.
+        DatabaseHost::Tcp(host) => UdpSocket::bind((bound.ip(), 0)).and_then(|socket| {
+            socket.connect((host.as_str(), config.database.port))?;
+            socket.local_addr()
+        }),
+        DatabaseHost::Socket(_) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
+    };
+    let own = own.map_or_else(
+        |error| {
+            tracing::warn!(%error, "this unit does not know its own address: set TUNNEL_ADDRESS, or requests through its tunnels fail");
+            Ipv4Addr::LOCALHOST.into()
+        },
+        |address| address.ip(),
+    );
+    SocketAddr::new(own, bound.port())
 }
 
 fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
@@ -203,21 +368,18 @@ fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
 struct Unit {
     pool: Pool,
     metrics: Metrics,
-    /// Work that ends before the process does.
-    tasks: TaskTracker,
-    /// Cancelled when the process is asked to stop.
-    stop: CancellationToken,
+    life: Lifecycle,
     /// Cancelled when the schema is up to date and the API listens.
     ready: CancellationToken,
 }
 
 impl Unit {
-    fn new(config: &Config, identity: &ServerIdentity) -> Result<Self, StartError> {
+    fn new(config: &Config, service: &str, identity: &ServerIdentity) -> Result<Self, StartError> {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
         metrics.certificate_ends(identity.not_after());
-        let pool = Pool::new(&config.database)?;
-        let [stop, ready] = [CancellationToken::new(), CancellationToken::new()];
-        Ok(Self { pool, metrics, tasks: TaskTracker::new(), stop, ready })
+        let pool = Pool::for_service(&config.database, service)?;
+        let ready = CancellationToken::new();
+        Ok(Self { pool, metrics, life: Lifecycle::default(), ready })
     }
 
     /// Starts the way of the clusters' metrics to Prometheus, if there is one.
@@ -227,60 +389,87 @@ impl Unit {
             RemoteWrite::new(url, tls::client_config(None)?, remote_write::Options::default())
                 .map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
-        forward.run(self.stop.clone(), &self.tasks);
+        forward.run(self.life.stop.clone(), &self.life.tasks);
         Ok(Some(forward))
     }
 
-    /// Keeps the tables of the rate limits small, and says whom those limits are about.
-    fn forget_idle_clients(&self, config: &Config, tables: Vec<Arc<dyn Forget>>) {
-        let interval = config.rate_limit.cleanup_interval;
-        self.tasks.spawn(rate_limit::forget_regularly(tables, interval, self.stop.clone()));
-        tracing::info!("{}", Peers::new(&config.balancer));
+    /// Looks after the files of the certificate.
+    fn follow(&self, presented: &Arc<Presented>, path: &Path, renewal: Renewal) {
+        let (metrics, stop) = (self.metrics.clone(), self.life.stop.clone());
+        let follow = Arc::clone(presented).follow(path.to_owned(), renewal, metrics, stop);
+        self.life.tasks.spawn(follow);
     }
 
-    /// Opens the probes at once and the API as soon as the schema is up to date, then waits for a signal.
+    /// Keeps the tables of the rate limits small, shows what they refuse, and says whom they are about.
+    fn look_after(&self, config: &Config, limits: Vec<Arc<dyn Limit>>) -> Result<(), StartError> {
+        self.metrics.watch_limits(limits.clone()).map_err(StartError::Metrics)?;
+        let interval = config.rate_limit.cleanup_interval;
+        let forget = rate_limit::forget_regularly(limits, interval, self.life.stop.clone());
+        self.life.tasks.spawn(forget);
+        tracing::info!("{}", Peers::new(&config.balancer));
+        Ok(())
+    }
+
+    /// Opens the probes at once and the API as soon as the schema is up to date and `start` has done its work, then waits for a
+    /// signal.
     async fn serve(
         self,
         config: &Config,
         tls: rustls::ServerConfig,
         limits: Limits,
         service: Service,
+        start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
-        let Self { pool, metrics, tasks, stop, ready } = self;
+        let Self { pool, metrics, life, ready } = self;
         let bind = |address, tls, limits| {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
-        let grace = config.shutdown_grace;
-        let api = bind(config.listen, Some(tls), limits)?.behind(&config.balancer);
+        let (drain, grace) = (config.shutdown_drain, config.shutdown_grace);
+        let api =
+            bind(config.listen, Some((tls, metrics.clone())), limits)?.behind(&config.balancer);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
         let probe_service =
-            status_listener::service(pool.clone(), metrics, ready.clone(), stop.clone());
+            status_listener::service(pool.clone(), metrics, ready.clone(), life.draining.clone());
         // The probes stay until everything else has ended.
         let (probes_stop, probe_tasks) = (CancellationToken::new(), TaskTracker::new());
         let status_address =
             probes.serve(probe_service, &probe_tasks, probes_stop.clone(), Duration::ZERO)?;
 
         tokio::select! {
-            migrated = migrate_when_possible(&pool) => migrated?,
-            stopped = lifecycle::until_stopped(stop.clone(), tasks.clone(), Duration::ZERO) => return Ok(stopped?),
+            prepared = prepare_when_possible(&pool, config) => prepared?,
+            stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
-        let address = api.serve(service, &tasks, stop.clone(), grace)?;
-        tasks.spawn(purge_regularly(pool, stop.clone()));
+        start(&life.tasks).await?;
+        let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
+        let ages = PurgeAges {
+            session_idle: config.management.session_idle,
+            audit: config.management.audit_retention,
+        };
+        life.tasks.spawn(purge_regularly(pool, ages, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
-        lifecycle::until_stopped(stop, tasks, grace + Duration::from_secs(1)).await?;
+        life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
         probes_stop.cancel();
         Ok(())
     }
 }
 
-/// A database that is away at start is waited for; one that refuses the migration is not.
-async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
+/// Records which settings and keys differ from those of the last start. A service starts without that, too.
+async fn note_changes(pool: &Pool, notes: Vec<(Event, &'static str, String)>) {
+    for (event, object, digest) in notes {
+        if let Err(error) = audit::note_if_new(pool, event, object, &digest).await {
+            tracing::warn!(error = %crate::Chain(&error), "the audit log could not be written");
+        }
+    }
+}
+
+/// A database that is away at start is waited for; one that refuses the migration or the takeover is not.
+async fn prepare_when_possible(pool: &Pool, config: &Config) -> Result<(), StartError> {
     loop {
-        match store::migrate(pool).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::Connect(error)) => {
-                tracing::warn!(error = %crate::Chain(&*error), "the database is not available yet");
+        match prepare(pool, config).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_worth_waiting(&error) => {
+                tracing::warn!(error = %crate::Chain(&error), "the database is not available yet");
                 tokio::time::sleep(DATABASE_RETRY).await;
             }
             Err(error) => return Err(error),
@@ -288,10 +477,32 @@ async fn migrate_when_possible(pool: &Pool) -> Result<(), StoreError> {
     }
 }
 
-async fn purge_regularly(pool: Pool, stop: CancellationToken) {
+fn is_worth_waiting(error: &StartError) -> bool {
+    match error {
+        StartError::Store(error) => matches!(error, StoreError::Connect(_)),
+        StartError::Takeover(error) => error.is_transient(),
+        _ => false,
+    }
+}
+
+/// Brings the schema up to date, and takes over what an earlier product left in the database.
+async fn prepare(pool: &Pool, config: &Config) -> Result<(), StartError> {
+    let mut lock = MigrationLock::acquire(pool).await?;
+    lock.migrate().await?;
+    if config.takeover == Takeover::Off {
+        return Ok(());
+    }
+    let key = master_key(config)?;
+    let circumstances = circumstances(config)?;
+    let report = takeover::apply(&mut lock, &circumstances, NewerSchema::Refused, &key).await?;
+    report.log();
+    Ok(())
+}
+
+async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
         let purged = match pool.get().await {
-            Ok(db) => store::purge::purge(&db).await,
+            Ok(db) => store::purge::purge(&db, &ages).await,
             Err(error) => Err(error),
         };
         match purged {

@@ -28,16 +28,16 @@ pub const LIMITS: Limits = Limits {
 const CACHE_TIME: Duration = Duration::from_secs(1);
 
 /// The probes' routes. The service counts as ready from the moment `ready` is cancelled (the schema is up to date and the
-/// listener open) until `stop` is, before the listener closes.
+/// listener open) until `draining` is, a while before the listener closes.
 #[must_use]
 pub fn service(
     pool: Pool,
     metrics: Metrics,
     ready: CancellationToken,
-    stop: CancellationToken,
+    draining: CancellationToken,
 ) -> Service {
     let scrape = Scrape { pool: pool.clone(), metrics };
-    let probe = Probe { pool, ready, stop, last: Arc::default() };
+    let probe = Probe { pool, ready, draining, last: Arc::default() };
     Service::new(
         Router::new()
             .push(Router::with_path("metrics").get(scrape))
@@ -83,7 +83,7 @@ impl Handler for Scrape {
 struct Probe {
     pool: Pool,
     ready: CancellationToken,
-    stop: CancellationToken,
+    draining: CancellationToken,
     last: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
@@ -115,7 +115,7 @@ impl Handler for Probe {
             "/status" => self.database_answers().await,
             "/ready" => {
                 self.ready.is_cancelled()
-                    && !self.stop.is_cancelled()
+                    && !self.draining.is_cancelled()
                     && self.database_answers().await
             }
             _ => {

@@ -2,8 +2,8 @@
 //!
 //! Juju starts a charm's `dispatch` program once per hook or action, with everything about the
 //! occasion in the environment, and waits for it to end. This crate turns that environment into a
-//! [`Dispatch`], and gives typed access to the model through Juju's hook tools ([`Model`]). It is
-//! synchronous and small: a dispatch is a short program, and Juju runs one at a time.
+//! [`Dispatch`], and gives typed access to the model through Juju's hook tools ([`Model`]) and to
+//! the workload through Pebble ([`pebble`]). It is synchronous and small: a dispatch is a short program, and Juju runs one at a time.
 //!
 //! A charm built on it reads its inputs, decides purely, and writes only differences:
 //!
@@ -42,21 +42,27 @@
 //!
 //! - No shell: hook tools are started directly, data goes through standard input, and free text
 //!   comes after `--`.
+//! - Secrets travel in files that only this user can read, and have no `Debug` that shows them.
 //! - Writing to an application's databag needs a [`Leader`], which only [`Model::leader`] gives.
 //! - Errors name the tool, the option or the variable, never the content.
 
+mod charm;
 mod config;
 pub mod dispatch;
 mod ids;
+pub mod log;
 pub mod model;
+pub mod pebble;
 pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tools;
 
+pub use charm::{Charm, CharmError, run, run_with};
 pub use config::ConfigError;
 pub use dispatch::{Dispatch, DispatchError, Event};
 pub use ids::{AppName, Endpoint, InvalidName, RelationId, SecretId, UnitName};
 pub use model::{Leader, Model};
 pub use status::{Status, StatusKind};
+pub use tools::secret_calls::{SecretContent, SecretRef};
 pub use tools::{HookTools, ProcessTools, Tool, ToolError};

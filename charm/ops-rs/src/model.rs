@@ -7,9 +7,14 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{self, ConfigError};
 use crate::dispatch::Dispatch;
-use crate::ids::{AppName, Endpoint, RelationId};
+use std::collections::BTreeSet;
+
+use crate::ids::{AppName, Endpoint, RelationId, SecretId, UnitName};
+use crate::log::{Level, Log};
 use crate::status::Status;
 use crate::tools::calls::{self, Bag};
+use crate::tools::secret_calls::{self, SecretContent, SecretRef};
+use crate::tools::unit_calls;
 use crate::tools::{Failure, HookTools, ToolError};
 
 /// Typed access to the model through hook tools. What cannot change during a dispatch is read once.
@@ -17,6 +22,7 @@ pub struct Model<'a> {
     tools: &'a dyn HookTools,
     dispatch: &'a Dispatch,
     leader: Cell<Option<bool>>,
+    log: Log,
 }
 
 /// Proof that this unit was the leader when it was asked. Only [`Model::leader`] makes one; what
@@ -38,7 +44,7 @@ impl<'a> Model<'a> {
     /// The model as `dispatch` sees it.
     #[must_use]
     pub fn new(tools: &'a dyn HookTools, dispatch: &'a Dispatch) -> Self {
-        Self { tools, dispatch, leader: Cell::new(None) }
+        Self { tools, dispatch, leader: Cell::new(None), log: Log::default() }
     }
 
     /// This dispatch.
@@ -100,6 +106,54 @@ impl<'a> Model<'a> {
         gone_is_default(bag)
     }
 
+    /// The databags of all remote units, by name; empty if the relation has gone meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn remote_unit_data(&self, id: &RelationId) -> Result<Vec<(UnitName, Bag)>, ToolError> {
+        let mut bags = Vec::new();
+        for unit in gone_is_default(calls::relation_units(self.tools, id))? {
+            let bag = gone_is_default(calls::relation_get_unit(self.tools, id, &unit))?;
+            bags.push((unit, bag));
+        }
+        Ok(bags)
+    }
+
+    /// The databag of this unit; empty if the relation has gone meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn own_unit_data(&self, id: &RelationId) -> Result<Bag, ToolError> {
+        gone_is_default(calls::relation_get_unit(self.tools, id, &self.dispatch.unit))
+    }
+
+    /// Writes `changes` into this unit's databag; an empty value removes its key, other keys stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn write_unit_data(&self, id: &RelationId, changes: &Bag) -> Result<Changed, ToolError> {
+        if changes.is_empty() {
+            return Ok(Changed::No);
+        }
+        match calls::relation_set_unit(self.tools, id, changes) {
+            Ok(()) => Ok(Changed::Yes),
+            Err(error) if error.failure() == Some(Failure::RelationGone) => Ok(Changed::No),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The application databag of a peer relation, which every unit may read.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn peer_app_data(&self, id: &RelationId) -> Result<Bag, ToolError> {
+        gone_is_default(calls::relation_get_app(self.tools, id, self.app()))
+    }
+
     /// The own application's databag; empty if the relation has gone meanwhile.
     ///
     /// # Errors
@@ -145,6 +199,111 @@ impl<'a> Model<'a> {
         }
         calls::status_set(self.tools, status)?;
         Ok(Changed::Yes)
+    }
+
+    /// Opens and closes TCP ports so that exactly `wanted` are open. On Kubernetes the application's
+    /// service has the ports that any unit has opened.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn set_ports(&self, wanted: &BTreeSet<u16>) -> Result<Changed, ToolError> {
+        let open = unit_calls::opened_ports(self.tools)?;
+        for port in wanted.difference(&open) {
+            unit_calls::open_port(self.tools, *port)?;
+        }
+        for port in open.difference(wanted) {
+            unit_calls::close_port(self.tools, *port)?;
+        }
+        Ok(if open == *wanted { Changed::No } else { Changed::Yes })
+    }
+
+    /// The pod's own address at `endpoint`; `None` while it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn bind_address(&self, endpoint: &Endpoint) -> Result<Option<String>, ToolError> {
+        match unit_calls::bind_address(self.tools, endpoint) {
+            Err(error) if error.failure().is_some() => Ok(None),
+            other => other,
+        }
+    }
+
+    /// The newest content of a secret; `None` if it is not there or not for us (yet).
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn secret(&self, secret: SecretRef<'_>) -> Result<Option<SecretContent>, ToolError> {
+        match secret_calls::secret_get(self.tools, secret) {
+            Ok(content) => Ok(Some(content)),
+            // Also "other model offline" and the like: not ready, and worth another try later.
+            Err(error) if error.failure().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a secret of the application, which all its units can read.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn add_secret(
+        &self,
+        _proof: &Leader<'_>,
+        label: &str,
+        content: &SecretContent,
+    ) -> Result<SecretId, ToolError> {
+        secret_calls::secret_add(self.tools, label, content)
+    }
+
+    /// Replaces the content of a secret of the application.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn set_secret(
+        &self,
+        _proof: &Leader<'_>,
+        id: &SecretId,
+        content: &SecretContent,
+    ) -> Result<(), ToolError> {
+        secret_calls::secret_set(self.tools, id, content)
+    }
+
+    /// Removes a secret that this unit owns, by its label. One that is not there is none to remove.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn remove_secret_labelled(&self, label: &str) -> Result<Changed, ToolError> {
+        let id = match secret_calls::secret_id_of(self.tools, label) {
+            Ok(id) => id,
+            Err(error) if error.failure().is_some() => return Ok(Changed::No),
+            Err(error) => return Err(error),
+        };
+        secret_calls::secret_remove(self.tools, &id)?;
+        Ok(Changed::Yes)
+    }
+
+    /// Adds a record to the log; it is sent at the end of the dispatch. No secrets.
+    pub fn log(&self, level: Level, text: impl Into<String>) {
+        self.log.add(level, text);
+    }
+
+    /// Sends the log records so far. [`crate::run`] does so at the end.
+    pub fn flush_log(&self) {
+        self.log.flush(self.tools);
+    }
+
+    /// The parameters of the running action.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`], also outside an action and if they do not fit `T`.
+    pub fn action_parameters<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
+        unit_calls::action_get(self.tools)
     }
 
     /// Adds results to the running action.

@@ -138,7 +138,7 @@ fn action_tools_work_in_actions_only() {
     let dispatch = dispatch("config-changed");
     let tools = MemoryTools::new(State::default());
     assert!(Model::new(&tools, &dispatch).fail_action("no").is_err());
-    let tools = MemoryTools::new(State::default().in_action());
+    let tools = MemoryTools::new(State::default().in_action(&[]));
     let model = Model::new(&tools, &dispatch);
     model.set_action_results(&[("status", "active")]).unwrap();
     model.fail_action("no").unwrap();

@@ -19,19 +19,7 @@ struct Fake(TempDir);
 impl Fake {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let tools = [
-            Tool::ActionFail,
-            Tool::ActionSet,
-            Tool::ConfigGet,
-            Tool::IsLeader,
-            Tool::RelationGet,
-            Tool::RelationIds,
-            Tool::RelationList,
-            Tool::RelationSet,
-            Tool::StatusGet,
-            Tool::StatusSet,
-        ];
-        for tool in tools {
+        for tool in Tool::ALL {
             symlink(FAKE, folder.path().join(tool.name())).unwrap();
         }
         Self(folder)

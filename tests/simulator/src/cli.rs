@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cluster_simulator::{
     ClientOptions, ClusterModel, FailureShares, Fleet, FleetOptions, Identity, JoinError,
-    JoinToken, Joined, Member, Pin, Site, StateDir, StoredCluster,
+    JoinToken, Joined, Member, Pin, Site, StateDir, StoredCluster, TunnelManner,
 };
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,6 +74,12 @@ struct FleetArgs {
     /// Clusters with more than 80 % of the memory in use.
     #[arg(long, default_value_t = 0, value_name = "N")]
     high_memory: usize,
+    /// Clusters that open a reverse tunnel.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    tunnels: usize,
+    /// How the clusters behave behind their tunnels: slow ones think for 5 s, dead ones never read, huge ones answer with 8 MiB.
+    #[arg(long, value_enum, default_value = "plausible", value_name = "MANNER")]
+    tunnel_manner: Manner,
     /// Joins at the same time.
     #[arg(long, default_value_t = 8, value_name = "N")]
     concurrency: usize,
@@ -85,6 +91,27 @@ struct FleetArgs {
     state_dir: Option<PathBuf>,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Manner {
+    Plausible,
+    Slow,
+    Dead,
+    Hostile,
+    Huge,
+}
+
+impl From<Manner> for TunnelManner {
+    fn from(manner: Manner) -> Self {
+        match manner {
+            Manner::Plausible => Self::Plausible,
+            Manner::Slow => Self::Slow(Duration::from_secs(5)),
+            Manner::Dead => Self::Dead,
+            Manner::Hostile => Self::Hostile,
+            Manner::Huge => Self::Huge(8 << 20),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -194,7 +221,13 @@ async fn fleet(args: FleetArgs) -> Outcome {
         )
         .into());
     }
+    // The same ones at each start, whatever is stored by then.
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    let tunnels = sorted.into_iter().take(args.tunnels).map(str::to_owned).collect();
     let options = FleetOptions {
+        tunnels,
+        tunnel_manner: args.tunnel_manner.into(),
         failures: shares.assign(args.common.seed, names),
         concurrency: args.concurrency,
         distinct_sources: args.distinct_sources,

@@ -1,7 +1,7 @@
 //! Many clusters in one process: they join a few at a time and then report at an interval, each at
 //! a moment of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,11 +17,16 @@ use crate::client::ClientError;
 use crate::counters::{Counters, Tally};
 use crate::failure::Failure;
 use crate::identity::{Identity, IdentityError};
+use crate::lxd::{Lxd, Trusts};
 use crate::member::{ClientOptions, Member, Pin};
 use crate::model::ClusterModel;
 use crate::random::{mix, mix_text, unit};
 use crate::state::{StateDir, StateError, StoredCluster};
 use crate::token::{InvalidToken, JoinToken};
+use crate::tunnel::TunnelManner;
+
+/// How often a member looks whether its tunnel is open.
+const TUNNEL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How a fleet behaves.
 #[derive(Debug, Clone)]
@@ -48,6 +53,10 @@ pub struct FleetOptions {
     pub distinct_sources: bool,
     /// Where identities and joins are kept; nowhere if `None`.
     pub state: Option<StateDir>,
+    /// Clusters that open a tunnel.
+    pub tunnels: HashSet<String>,
+    /// How they behave behind it.
+    pub tunnel_manner: TunnelManner,
 }
 
 impl Default for FleetOptions {
@@ -64,6 +73,8 @@ impl Default for FleetOptions {
             client: ClientOptions::default(),
             distinct_sources: false,
             state: None,
+            tunnels: HashSet::new(),
+            tunnel_manner: TunnelManner::default(),
         }
     }
 }
@@ -273,6 +284,9 @@ impl Shared {
         let model = ClusterModel::new(self.options.seed, name)
             .with_failure(self.options.failures.get(name).copied())
             .with_metrics(self.options.metrics);
+        if self.options.tunnels.contains(name) {
+            self.spawn_tunnel(Lxd::new(model.clone(), Trusts::Anybody), member.clone());
+        }
         let shared = Arc::clone(self);
         let name: Arc<str> = name.into();
         self.tasks.spawn(async move {
@@ -280,6 +294,16 @@ impl Shared {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = shared.report(&name, &member, &model) => {}
+            }
+        });
+    }
+
+    fn spawn_tunnel(&self, lxd: Lxd, member: Member) {
+        let (stop, manner) = (self.stop.clone(), self.options.tunnel_manner);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = member.keep_tunnel(lxd, manner, TUNNEL_INTERVAL) => {}
             }
         });
     }

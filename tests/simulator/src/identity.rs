@@ -199,6 +199,18 @@ impl Identity {
         }
     }
 
+    /// Another certificate with the same key, which says what `spec` says. With the specification of the first one it differs
+    /// from it in its signature only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::from_spec`].
+    pub fn reissued(&self, spec: &CertificateSpec) -> Result<Self, IdentityError> {
+        let key = KeyPair::try_from(self.key_der.secret_pkcs8_der())?;
+        let certificate = spec.params()?.self_signed(&key)?;
+        Self::assemble(vec![certificate.der().clone()], self.key_der.clone_key())
+    }
+
     /// This identity with the certificate of `other` sent as a second one of the chain; members
     /// send exactly one.
     #[must_use]
@@ -318,6 +330,14 @@ mod tests {
         assert_eq!(stolen.key_pem(), second.key_pem());
         assert!(stolen.certified_key().keys_match().is_err());
         assert_eq!(first.with_extra_certificate(&second).certified_key().cert.len(), 2);
+        let spec = CertificateSpec::lxd("d");
+        let original = Identity::from_spec(&spec).unwrap();
+        let copy = original.reissued(&spec).unwrap();
+        let signed = |identity: &Identity| {
+            X509Certificate::from_der(identity.der()).unwrap().1.tbs_certificate.as_ref().to_vec()
+        };
+        assert_eq!((copy.key_pem(), signed(&copy)), (original.key_pem(), signed(&original)));
+        assert_ne!(copy.fingerprint(), original.fingerprint());
         for key in [KeyKind::P256, KeyKind::Ed25519, KeyKind::Rsa2048] {
             let spec = CertificateSpec { key, ..CertificateSpec::lxd("c") };
             let identity = Identity::from_spec(&spec).unwrap();

@@ -4,6 +4,8 @@
 //! * [`Identity`] is the cluster certificate with its key, odd ones for tests included.
 //! * [`Member`] is one cluster's client: anonymous preflight, pin check, mutual TLS, join,
 //!   heartbeat, leave. [`Connection`] and [`Request`] below it send anything else.
+//! * [`Tunnel`] is the member's side of the reverse tunnel, [`Lxd`] what answers behind it, and
+//!   [`TunnelManner`] how well it behaves.
 //! * [`ClusterModel`] is the state of one cluster, a pure function of seed and time; [`Status`] is
 //!   the heartbeat it makes.
 //! * [`Fleet`] runs thousands of them; [`Site`] names them, [`Failure`] makes some of them unwell,
@@ -20,6 +22,7 @@ mod counters;
 mod failure;
 mod fleet;
 mod identity;
+mod lxd;
 mod member;
 mod model;
 mod random;
@@ -28,12 +31,14 @@ mod state;
 mod status;
 pub mod tls;
 mod token;
+mod tunnel;
 
 pub use client::{Answer, ClientError, Connection, Request};
 pub use counters::Counters;
 pub use failure::{Failure, FailureShares};
 pub use fleet::{Fleet, FleetOptions, JoinError, Joined};
 pub use identity::{CertificateSpec, Identity, IdentityError, KeyKind, fingerprint};
+pub use lxd::{Lxd, Trusts};
 pub use member::{
     CLUSTER_PATH, ClientOptions, Member, PREFLIGHT_USER_AGENT, Pin, Preflight, STATUS_PATH,
     sign_join,
@@ -45,3 +50,8 @@ pub use sites::Site;
 pub use state::{StateDir, StateError, StoredCluster};
 pub use status::{PoolUsage, ServerMetrics, Status, StatusCount};
 pub use token::{InvalidToken, JoinToken, TokenBody};
+/// A message of a tunnel's web socket.
+pub use tokio_tungstenite::tungstenite::Message;
+pub use tunnel::{
+    HOSTILE_HEADERS, TUNNEL_PATH, Tunnel, TunnelAnswer, TunnelError, TunnelManner, TunnelRequest,
+};

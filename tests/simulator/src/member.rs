@@ -178,6 +178,11 @@ impl Member {
         Connection::open(&found.address, &trust, Some(&self.identity), self.options.source).await
     }
 
+    /// Local address to connect from.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.options.source
+    }
+
     /// One operation as a member does it. The answer may have any status.
     ///
     /// # Errors

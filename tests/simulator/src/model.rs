@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::failure::Failure;
 use crate::random::{between, float, mix, mix_text, pick, unit, wave, whole};
 use crate::status::{PoolUsage, ServerMetrics, Status, StatusCount};
-use instances::{Instance, State};
+pub(crate) use instances::{Instance, State};
 
 const GIB: u64 = 1 << 30;
 const HOUR_S: f64 = 3600.0;
@@ -110,8 +110,7 @@ impl ClusterModel {
     /// The report that the cluster makes at this moment.
     #[must_use]
     pub fn status(&self, now: OffsetDateTime) -> Status {
-        let at_s = now.unix_timestamp_nanos();
-        let at_s = float(u64::try_from(at_s / 1_000_000).unwrap_or_default()) / 1000.0;
+        let at_s = seconds(now);
         let reachable: Vec<u64> = (0..self.members).filter(|m| !self.is_offline(*m)).collect();
         let instances: Vec<Instance> =
             (0..self.members).flat_map(|member| self.instances_of(member, at_s)).collect();
@@ -133,6 +132,30 @@ impl ClusterModel {
             server_metrics: self.metrics.then(|| self.server_metrics(&reachable, &instances, at_s)),
             ui_url: self.ui_url(),
         }
+    }
+
+    /// Names of the members with their states at this moment, in LXD's words.
+    pub(crate) fn hosts(&self, now: OffsetDateTime) -> Vec<(String, &'static str)> {
+        let at_s = seconds(now);
+        let state = |member| {
+            if self.is_offline(member) {
+                "Offline"
+            } else if self.is_evacuated(member, at_s) {
+                "Evacuated"
+            } else {
+                "Online"
+            }
+        };
+        (0..self.members).map(|member| (self.host(member), state(member))).collect()
+    }
+
+    /// The instances at this moment, each with the name of its member.
+    pub(crate) fn instances(&self, now: OffsetDateTime) -> Vec<(Instance, String)> {
+        let of = |member| {
+            let instances = self.instances_of(member, seconds(now));
+            instances.into_iter().map(move |instance| (instance, self.host(member)))
+        };
+        (0..self.members).flat_map(of).collect()
     }
 
     fn host(&self, member: u64) -> String {
@@ -314,6 +337,12 @@ fn shuffled<T>(seed: u64, mut list: Vec<T>) -> Vec<T> {
         list.swap(last, other);
     }
     list
+}
+
+/// Seconds since 1970.
+fn seconds(now: OffsetDateTime) -> f64 {
+    let milliseconds = now.unix_timestamp_nanos() / 1_000_000;
+    float(u64::try_from(milliseconds).unwrap_or_default()) / 1000.0
 }
 
 fn signed(value: u64) -> i64 {

@@ -20,9 +20,26 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::identity::Identity;
 
-/// The one crypto provider of the simulator, given explicitly to every configuration.
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+/// The one crypto provider of the simulator, given explicitly to every configuration. It offers what members offer, in their
+/// order, which servers follow: Go 1.24 and later prefer AES-128 on processors that have instructions for AES, and send key
+/// shares for X25519MLKEM768 and X25519.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    use aws_lc_rs::{cipher_suite, kx_group};
+    Arc::new(CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        ],
+        kx_groups: vec![
+            kx_group::X25519MLKEM768,
+            kx_group::X25519,
+            kx_group::SECP256R1,
+            kx_group::SECP384R1,
+        ],
+        ..aws_lc_rs::default_provider()
+    })
+});
 
 /// How long a member waits for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,7 +152,12 @@ async fn connect_one(target: SocketAddr, source: Option<IpAddr>) -> io::Result<T
     socket.connect(target).await
 }
 
-fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
+/// The settings of a connection: TLS 1.3, no ALPN, no resumption, what `trust` says of the server and `identity` whenever it asks.
+///
+/// # Errors
+///
+/// [`Error`] if the library refuses its own defaults.
+pub fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()

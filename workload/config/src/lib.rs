@@ -11,6 +11,7 @@ mod network;
 mod oidc;
 mod rate_limit;
 mod reader;
+mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use oidc::Oidc;
 pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use tunnel::Tunnel;
 pub use url::Url;
 
 /// Everything that a service or the command line needs to know before it starts.
@@ -49,17 +51,50 @@ pub struct Config {
     pub grafana_base_url: String,
     /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
     pub prometheus_base_url: Option<Url>,
+    /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
+    /// and 64 MiB for the Management API.
+    pub bodies_max_bytes: Option<usize>,
     /// How long the history of clusters is kept.
     pub history: History,
+    /// Whether the data of the earlier product is taken over at start.
+    pub takeover: Takeover,
     /// How much clients may ask for.
     pub rate_limit: RateLimit,
     /// What stands between the clients and the services.
     pub balancer: Balancer,
+    /// The reverse tunnels.
+    pub tunnel: Tunnel,
     /// `LOG_LEVEL`: a level or a filter expression such as `info,cluster_manager::store=debug`; by default `info` for services
     /// and `warn` for commands.
     pub log_level: Option<String>,
+    /// How long a service that was asked to stop goes on while its readiness probe already says no, so that balancers send new
+    /// connections elsewhere: `SHUTDOWN_DRAIN_SECONDS`, 0 to 300, default 15.
+    pub shutdown_drain: Duration,
     /// How long a stopping service lets running requests finish: `SHUTDOWN_GRACE_SECONDS`, 0 to 300, default 20.
     pub shutdown_grace: Duration,
+}
+
+/// What a service does at start with a database of the earlier Cluster Manager: `TAKEOVER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Takeover {
+    /// `automatic`: takes its clusters and pending tokens over. The default.
+    #[default]
+    Automatic,
+    /// `off`: starts without them; `takeover --apply` does it when an operator says so.
+    Off,
+}
+
+impl Takeover {
+    fn read(read: &mut Reader<'_>) -> Self {
+        match read.text("TAKEOVER").as_deref() {
+            None | Some("automatic") => Self::Automatic,
+            Some("off") => Self::Off,
+            Some(_) => {
+                read.refuse("TAKEOVER", "automatic or off");
+                Self::Off
+            }
+        }
+    }
 }
 
 /// The Cluster Connector as clusters see it.
@@ -72,6 +107,9 @@ pub struct Connector {
     /// `CLUSTER_CONNECTOR_TLS_PATH`: directory with `tls.crt` and `tls.key`. Without it the service makes a long-lived pair
     /// once and keeps it in the data directory.
     pub tls_path: Option<PathBuf>,
+    /// `CLUSTER_CONNECTOR_CERTIFICATE`: `pinned`, the default, or `follow`: whether new files in `tls_path` are presented while
+    /// the service runs.
+    pub follow_certificate: bool,
     /// `HEARTBEAT_INTERVAL_SECONDS`, 1 to 86,400, default 60: what the answer to a heartbeat recommends.
     pub heartbeat_interval: Duration,
     /// `HEARTBEAT_MAX_BYTES`, default 64 MiB: the longest accepted heartbeat body.
@@ -91,16 +129,6 @@ impl Connector {
 }
 
 impl Config {
-    /// Host names and addresses of the manager itself, in lower case.
-    #[must_use]
-    pub fn own_hosts(&self) -> Vec<String> {
-        let mut hosts = self.management.allowed_hosts.clone();
-        let public = self.management.public_url.as_ref();
-        hosts.extend(public.map(|url| url.host().to_ascii_lowercase()));
-        hosts.push(self.connector.domain.to_ascii_lowercase());
-        hosts
-    }
-
     /// Reads every setting through `get` (the process environment, or a map in tests). An empty value counts as unset.
     ///
     /// # Errors
@@ -118,6 +146,12 @@ impl Config {
             ),
             port: read.parsed("CLUSTER_CONNECTOR_PORT", 30_000, "a port, 1 to 65535"),
             tls_path: read.text("CLUSTER_CONNECTOR_TLS_PATH").map(PathBuf::from),
+            follow_certificate: read.checked(
+                "CLUSTER_CONNECTOR_CERTIFICATE",
+                "pinned",
+                |text| matches!(text, "pinned" | "follow"),
+                "pinned or follow",
+            ) == "follow",
             heartbeat_interval: read.seconds("HEARTBEAT_INTERVAL_SECONDS", 60, 1..=86_400),
             heartbeat_max_bytes: read.parsed("HEARTBEAT_MAX_BYTES", 64 << 20, "a number of bytes"),
         };
@@ -138,14 +172,38 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             prometheus_base_url: remote_write_url(&mut read),
+            bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
+            takeover: Takeover::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
             balancer: Balancer::read(&mut read),
+            tunnel: Tunnel::read(&mut read),
             log_level: read.text("LOG_LEVEL"),
+            shutdown_drain: read.seconds("SHUTDOWN_DRAIN_SECONDS", 15, 0..=300),
             shutdown_grace: read.seconds("SHUTDOWN_GRACE_SECONDS", 20, 0..=300),
         };
         read.finish(config)
     }
+
+    /// Host names of the manager itself, in lower case: where no link of a cluster may lead.
+    #[must_use]
+    pub fn own_hosts(&self) -> Vec<String> {
+        let mut hosts = self.management.allowed_hosts.clone();
+        hosts
+            .extend(self.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
+        hosts.push(self.connector.domain.to_ascii_lowercase());
+        hosts
+    }
+}
+
+fn bodies_max_bytes(read: &mut Reader<'_>) -> Option<usize> {
+    read.text("BODIES_MAX_BYTES")?;
+    let expected = "a number of bytes, at least 1048576";
+    let bytes = read.parsed("BODIES_MAX_BYTES", 0, expected);
+    if bytes < 1 << 20 {
+        read.refuse("BODIES_MAX_BYTES", expected);
+    }
+    Some(bytes)
 }
 
 /// `http://base` is what existing deployments write for "none".
@@ -201,6 +259,7 @@ mod tests {
             ("OIDC_ISSUER", "secret-not-a-url"),
             ("MANAGEMENT_API_URL", "http://secret.example.com"),
             ("PROMETHEUS_BASE_URL", "secret"),
+            ("TAKEOVER", "secret"),
         ])
         .unwrap_err()
         .to_string();
@@ -212,6 +271,7 @@ mod tests {
             "OIDC_CLIENT_ID",
             "MANAGEMENT_API_URL",
             "PROMETHEUS_BASE_URL",
+            "TAKEOVER",
         ] {
             assert!(error.contains(name), "{name} is missing from: {error}");
         }
@@ -253,6 +313,13 @@ mod tests {
         assert!(matches!(config.database.tls, DatabaseTls::VerifyFull { ca_file: None }));
         let socket = parse(&[("DB_HOST", "/run/postgresql")]).unwrap();
         assert!(matches!(socket.database.tls, DatabaseTls::Disabled));
+    }
+
+    #[test]
+    fn takeover_is_automatic_unless_switched_off() {
+        assert_eq!(parse(&[]).unwrap().takeover, Takeover::Automatic);
+        assert_eq!(parse(&[("TAKEOVER", "automatic")]).unwrap().takeover, Takeover::Automatic);
+        assert_eq!(parse(&[("TAKEOVER", "off")]).unwrap().takeover, Takeover::Off);
     }
 
     #[test]

@@ -18,10 +18,14 @@ pub struct Management {
     pub tls_path: Option<PathBuf>,
     /// `MASTER_KEY_FILE`: 32 bytes as 64 hexadecimal digits, shared by all units. Made in the data directory when unset.
     pub master_key_file: Option<PathBuf>,
+    /// `MASTER_KEY_PREVIOUS_FILE`: the key that was in force before, while what it sealed is still about.
+    pub master_key_previous_file: Option<PathBuf>,
     /// `SESSION_IDLE_SECONDS`, default 8 h: a session that is not used for so long ends.
     pub session_idle: Duration,
     /// `SESSION_LIFETIME_SECONDS`, default 7 days: no session lives longer.
     pub session_lifetime: Duration,
+    /// `AUDIT_RETENTION_DAYS`, default 400: how long records of the audit log are kept.
+    pub audit_retention: Duration,
     /// `JOIN_TOKEN_MAX_DAYS`, default 30: the longest life of a join token.
     pub join_token_max_life: Duration,
 }
@@ -82,10 +86,16 @@ impl Management {
             }
             url
         });
-        let days = read.parsed("JOIN_TOKEN_MAX_DAYS", 30_u64, "a number of days, 1 to 3650");
-        if !(1..=3650).contains(&days) {
-            read.refuse("JOIN_TOKEN_MAX_DAYS", "a number of days, 1 to 3650");
-        }
+        let mut days = |name: &str, default: u64| {
+            const EXPECTED: &str = "a number of days, 1 to 3650";
+            let days = read.parsed(name, default, EXPECTED);
+            if !(1..=3650).contains(&days) {
+                read.refuse(name, EXPECTED);
+            }
+            Duration::from_secs(days.saturating_mul(86_400))
+        };
+        let (join_token_max_life, audit_retention) =
+            (days("JOIN_TOKEN_MAX_DAYS", 30), days("AUDIT_RETENTION_DAYS", 400));
         Self {
             public_url,
             allowed_hosts: read
@@ -97,9 +107,11 @@ impl Management {
                 .collect(),
             tls_path: read.text("MANAGEMENT_API_TLS_PATH").map(PathBuf::from),
             master_key_file: read.text("MASTER_KEY_FILE").map(PathBuf::from),
+            master_key_previous_file: read.text("MASTER_KEY_PREVIOUS_FILE").map(PathBuf::from),
             session_idle: read.seconds("SESSION_IDLE_SECONDS", 8 * 3600, 60..=7 * 86_400),
             session_lifetime: read.seconds("SESSION_LIFETIME_SECONDS", 7 * 86_400, 60..=7 * 86_400),
-            join_token_max_life: Duration::from_secs(days * 86_400),
+            audit_retention,
+            join_token_max_life,
         }
     }
 }

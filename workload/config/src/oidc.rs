@@ -16,7 +16,9 @@ pub struct Oidc {
     pub client_id: String,
     /// `OIDC_CLIENT_SECRET` or `OIDC_CLIENT_SECRET_FILE`; a public client has none.
     pub client_secret: Option<SecretString>,
-    /// `OIDC_AUDIENCE`; empty: no audience is asked for.
+    /// `OIDC_SCOPES`: what is asked for besides `openid`, separated by spaces, default `offline_access email profile`.
+    pub scopes: Vec<String>,
+    /// `OIDC_AUDIENCE`; empty: no audience is asked for, and scripts cannot bring access tokens.
     pub audience: String,
     /// `OIDC_CA_FILE`: PEM file with authorities to trust besides the machine's trust store.
     pub ca_file: Option<PathBuf>,
@@ -24,6 +26,10 @@ pub struct Oidc {
     pub groups_claim: String,
     /// `OIDC_ADMIN_GROUPS`: the groups whose members administer, separated by commas, default `admins`.
     pub admin_groups: Vec<String>,
+    /// `OIDC_OPERATOR_GROUPS`: the groups whose members enrol and configure clusters, default none.
+    pub operator_groups: Vec<String>,
+    /// `OIDC_VIEWER_GROUPS`: the groups whose members see the fleet, default none.
+    pub viewer_groups: Vec<String>,
 }
 
 impl Oidc {
@@ -47,15 +53,27 @@ impl Oidc {
             audience: read.text("OIDC_AUDIENCE").unwrap_or_default(),
             ca_file: read.text("OIDC_CA_FILE").map(PathBuf::from),
             groups_claim: read.text("OIDC_GROUPS_CLAIM").unwrap_or_else(|| "mcm-idp-groups".into()),
-            admin_groups: read
-                .text("OIDC_ADMIN_GROUPS")
-                .unwrap_or_else(|| "admins".into())
-                .split(',')
-                .map(|group| group.trim().to_owned())
-                .filter(|group| !group.is_empty())
+            scopes: read
+                .text("OIDC_SCOPES")
+                .unwrap_or_else(|| "offline_access email profile".into())
+                .split_ascii_whitespace()
+                .map(str::to_owned)
                 .collect(),
+            admin_groups: groups(read, "OIDC_ADMIN_GROUPS", "admins"),
+            operator_groups: groups(read, "OIDC_OPERATOR_GROUPS", ""),
+            viewer_groups: groups(read, "OIDC_VIEWER_GROUPS", ""),
         })
     }
+}
+
+/// The groups in a list separated by commas.
+fn groups(read: &Reader<'_>, name: &str, default: &str) -> Vec<String> {
+    read.text(name)
+        .unwrap_or_else(|| default.to_owned())
+        .split(',')
+        .map(|group| group.trim().to_owned())
+        .filter(|group| !group.is_empty())
+        .collect()
 }
 
 fn is_https(text: &str) -> bool {

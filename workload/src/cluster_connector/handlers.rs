@@ -10,9 +10,9 @@ use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
 use crate::edge::{
-    ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
+    self, ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
 };
-use crate::model::{ClusterCertificate, Fingerprint, JoinSignature, JoinTokenText};
+use crate::model::{Fingerprint, JoinSignature};
 
 /// Longest body of a join in bytes, and the time that it may take.
 const JOIN_MAX_BYTES: usize = 64 << 10;
@@ -37,23 +37,8 @@ pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<
     let app = app(depot)?;
     let presented = presented_certificate(req);
     let raw = read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?;
-    let body: JoinBody = parse_json(&raw)?;
-    let required = |value: Option<String>, what: &str| {
-        let value = value.filter(|value| !value.is_empty());
-        let value = value
-            .ok_or_else(|| ApiError::BadRequest(format!("remote cluster {what} is required")))?;
-        if value.contains('\0') {
-            return Err(ApiError::BadRequest(format!(
-                "remote cluster {what} must not have a NUL character"
-            )));
-        }
-        Ok(value)
-    };
-    let cluster_name = required(body.cluster_name, "name")?;
-    let pem = required(body.cluster_certificate, "certificate")?;
-    let certificate = ClusterCertificate::from_pem(&pem, OffsetDateTime::now_utc())
-        .map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    let token = body.token.filter(|token| !token.is_empty()).map(JoinTokenText::received);
+    let JoinBody { cluster_name, certificate, token } =
+        JoinBody::read(&raw, OffsetDateTime::now_utc())?;
     let signature = match req.headers().get(AUTHORIZATION) {
         None => None,
         // A header that is there must be right: another scheme is no signature of ours.
@@ -63,8 +48,12 @@ pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<
         ),
     };
     let request = JoinRequest { cluster_name, certificate, token, signature, presented };
-    enrol::join(&app.pool, &app.master_key, &request).await?;
-    Ok(Success::EMPTY)
+    let origin = edge::origin(req, depot);
+    let joined = enrol::join(&app.pool, &app.master_key, &request, &origin).await;
+    if let Err(error) = &joined {
+        enrol::note_refusal(&app.pool, &app.refused_joins, &request, error, &origin).await;
+    }
+    Ok(joined.map(|()| Success::EMPTY)?)
 }
 
 /// `POST /1.0/remote-cluster/status`: a heartbeat of an enrolled cluster.
@@ -86,17 +75,18 @@ pub(super) async fn heartbeat(
 /// `DELETE /1.0/remote-cluster`: the cluster that owns the certificate leaves.
 #[handler]
 pub(super) async fn leave(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    domain::leave::leave(&app(depot)?.pool, required_certificate(req)?).await?;
+    domain::leave::leave(&app(depot)?.pool, required_certificate(req)?, &edge::origin(req, depot))
+        .await?;
     Ok(Success::EMPTY)
 }
 
-fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
+pub(super) fn app(depot: &Depot) -> Result<Arc<App>, ApiError> {
     depot
         .get_typed::<Arc<App>>()
         .cloned()
         .map_err(|_| ApiError::Internal("the service has no state".into()))
 }
 
-fn required_certificate(req: &mut Request) -> Result<Fingerprint, ApiError> {
+pub(super) fn required_certificate(req: &mut Request) -> Result<Fingerprint, ApiError> {
     presented_certificate(req).ok_or(ApiError::Forbidden("Forbidden"))
 }

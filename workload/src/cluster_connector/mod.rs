@@ -4,24 +4,31 @@
 //! database, because every member calls it before each operation, and its limit is a generous one of its own.
 
 mod handlers;
+pub mod hop;
 pub mod openapi;
+mod tunnel;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use salvo::{Router, Service, affix_state};
+use tokio_util::task::TaskTracker;
 use workload_config::Config;
 
+use crate::domain::audit::Sampler;
 use crate::domain::heartbeat::HeartbeatWriter;
-use crate::edge::rate_limit::{Anonymous, Clusters, Forget, Joined, MonotonicClock, Peers};
-use crate::edge::{self, Limits};
+use crate::edge::rate_limit::{Anonymous, Clusters, Joined, Limit, MonotonicClock, Peers};
+use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
 use crate::seal::MasterKey;
 use crate::store::Pool;
+use crate::tunnel::Keeper;
 
-/// Limits of the connector's listener. Members open two connections per operation and leave both open: idle ones are closed
-/// soon.
+pub use self::wire::JoinBody;
+
+/// Limits of the connector's listener. Members open two connections per operation and leave both open: they are closed after
+/// the answer, and those that were asked to stay as soon as they are idle.
 pub const LIMITS: Limits = Limits {
     connections: 30_000,
     header_bytes: 16 << 10,
@@ -29,6 +36,9 @@ pub const LIMITS: Limits = Limits {
     header_time: Duration::from_secs(5),
     idle: Duration::from_mins(1),
 };
+
+/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
+const BODIES_MAX_BYTES: usize = 256 << 20;
 
 /// How often clients may ask.
 #[derive(Clone)]
@@ -52,29 +62,36 @@ impl RateLimits {
         }
     }
 
-    /// What has clients to forget.
+    /// All of them.
     #[must_use]
-    pub fn tables(&self) -> Vec<Arc<dyn Forget>> {
+    pub fn all(&self) -> Vec<Arc<dyn Limit>> {
         let Self { preflight, joins, clusters } = self.clone();
         vec![Arc::new(preflight), Arc::new(joins), Arc::new(clusters)]
     }
 }
 
 /// What the handlers share.
-#[derive(Debug)]
 pub struct App {
     /// The database.
     pub pool: Pool,
     /// Opens the secrets of pending tokens.
     pub master_key: Arc<MasterKey>,
+    /// Which refused joins the audit log gets.
+    pub refused_joins: Sampler,
     /// Where heartbeats go.
     pub heartbeats: HeartbeatWriter,
+    /// The tunnels of clusters.
+    pub tunnels: Keeper,
+    /// Work that ends before the process does.
+    pub tasks: TaskTracker,
     /// `host:port` that clusters use.
     pub public_address: String,
     /// What the answer to a heartbeat recommends.
     pub heartbeat_interval: Duration,
     /// Longest heartbeat body in bytes.
     pub heartbeat_max_bytes: usize,
+    /// Most bytes of request bodies in memory at a time.
+    pub bodies_max_bytes: usize,
     /// Host names and addresses of the manager itself: no cluster may point its UI link at them.
     pub own_hosts: Vec<String>,
 }
@@ -87,14 +104,20 @@ impl App {
         pool: Pool,
         master_key: Arc<MasterKey>,
         heartbeats: HeartbeatWriter,
+        tunnels: Keeper,
+        tasks: TaskTracker,
     ) -> Self {
         Self {
             pool,
             master_key,
+            refused_joins: Sampler::default(),
             heartbeats,
+            tunnels,
+            tasks,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
+            bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
             own_hosts: config.own_hosts(),
         }
     }
@@ -104,11 +127,13 @@ impl App {
 #[must_use]
 pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
     let RateLimits { preflight, joins, clusters } = limits;
+    let bodies = BodyRoom::new(app.bodies_max_bytes);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
     let enrolled = Router::new()
         .hoop(clusters)
         .delete(handlers::leave)
-        .push(Router::with_path("status").post(handlers::heartbeat));
+        .push(Router::with_path("status").post(handlers::heartbeat))
+        .push(Router::with_path("ws").get(tunnel::open));
     let status = Router::with_path("status").hoop(preflight.clone());
     let router = Router::new()
         .hoop(affix_state::inject(app))
@@ -118,5 +143,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, metrics)
+    edge::service(router, bodies, metrics).hoop(edge::CloseAfterAnswer)
 }

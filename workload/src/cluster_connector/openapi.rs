@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::wire::{HeartbeatReply, JoinBody};
+use super::wire::{HeartbeatReply, SentJoin};
 use crate::edge::EmptyObject;
 use crate::model::Heartbeat;
 use crate::openapi::{Needs, Operation};
@@ -21,7 +21,7 @@ pub fn operations() -> Vec<Operation> {
         own("POST", CLUSTER, "joinCluster", Needs::Nothing,
             "Enrols a cluster with a join token; the certificate in the body must be the one of the TLS connection")
             .header("Authorization", &signature, "Signed form: an HMAC over the body with the token's secret")
-            .takes::<JoinBody>()
+            .takes::<SentJoin>()
             .gives::<EmptyObject>("It is enrolled")
             .refuses(&[404, 409]),
         own("DELETE", CLUSTER, "leaveCluster", Needs::Certificate, "A cluster removes itself")

@@ -1,12 +1,14 @@
 //! Enrolled clusters, from the operator's side.
 
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::domain::Error;
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings::{self, Warning};
-use crate::model::{ClusterChanges, RemoteCluster};
-use crate::store::{Pool, clusters};
+use crate::model::{AuditEntry, ClusterChanges, Event, Origin, RemoteCluster, Threshold};
+use crate::store::clusters::Said;
+use crate::store::{Pool, audit, clusters};
 
 /// A cluster and what the manager concludes from its data.
 #[derive(Debug, Clone)]
@@ -72,13 +74,40 @@ pub async fn get(pool: &Pool, name: &str) -> Result<AssessedCluster, Error> {
 /// # Errors
 ///
 /// [`Error::NotFound`] when there is no such cluster, [`Error::Store`] without an answer from the database.
-pub async fn change(pool: &Pool, name: &str, changes: &ClusterChanges) -> Result<(), Error> {
-    if clusters::change(&pool.get().await?, name, changes).await? {
-        tracing::info!(cluster.name = name, "changed cluster {name}");
-        Ok(())
-    } else {
-        Err(Error::NotFound("remote cluster not found".into()))
-    }
+pub async fn change(
+    pool: &Pool,
+    name: &str,
+    changes: &ClusterChanges,
+    origin: &Origin,
+) -> Result<(), Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    let Some(before) = clusters::lock(&transaction, name).await? else {
+        return Err(Error::NotFound("remote cluster not found".into()));
+    };
+    clusters::change(&transaction, name, changes).await?;
+    let entry = AuditEntry::done(Event::ClusterChanged, name, differences(&before, changes));
+    audit::insert(&transaction, origin, &entry).await?;
+    transaction.commit().await?;
+    tracing::info!(cluster.name = name, "changed cluster {name}");
+    Ok(())
+}
+
+/// The fields that a change gives another value, with the old one and the new one.
+fn differences(before: &Said, changes: &ClusterChanges) -> Value {
+    let mut fields = Map::new();
+    let mut compare = |name: &str, old: Value, new: Option<Value>| {
+        if let Some(new) = new.filter(|new| *new != old) {
+            fields.insert(name.to_owned(), json!({"old": old, "new": new}));
+        }
+    };
+    let description = changes.description.as_ref().map(|text| text.as_str().into());
+    compare("description", before.description.as_str().into(), description);
+    let percent =
+        |threshold: Option<Threshold>| threshold.map(|threshold| threshold.percent().into());
+    compare("disk_threshold", before.disk_threshold.into(), percent(changes.disk_threshold));
+    compare("memory_threshold", before.memory_threshold.into(), percent(changes.memory_threshold));
+    Value::Object(fields)
 }
 
 /// Removes a cluster: its certificate stops working with the commit.
@@ -86,11 +115,15 @@ pub async fn change(pool: &Pool, name: &str, changes: &ClusterChanges) -> Result
 /// # Errors
 ///
 /// [`Error::NotFound`] when there is no such cluster, [`Error::Store`] without an answer from the database.
-pub async fn remove(pool: &Pool, name: &str) -> Result<(), Error> {
-    if clusters::remove(&pool.get().await?, name).await? {
-        tracing::info!(cluster.name = name, "removed cluster {name}");
-        Ok(())
-    } else {
-        Err(Error::NotFound(format!("no remote cluster found with name: {name}")))
+pub async fn remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    if !clusters::remove(&transaction, name).await? {
+        return Err(Error::NotFound(format!("no remote cluster found with name: {name}")));
     }
+    let entry = AuditEntry::done(Event::ClusterRemoved, name, json!({}));
+    audit::insert(&transaction, origin, &entry).await?;
+    transaction.commit().await?;
+    tracing::info!(cluster.name = name, "removed cluster {name}");
+    Ok(())
 }

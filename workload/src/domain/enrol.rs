@@ -1,14 +1,18 @@
 //! Enrolment: a cluster joins with a one-shot token.
 
+use serde_json::json;
+
 use crate::domain::Error;
+use crate::domain::audit::Sampler;
 use crate::domain::error::FORBIDDEN;
 use crate::model::{
-    ClusterCertificate, Fingerprint, JoinSecret, JoinSignature, JoinTokenText, TokenHash,
+    Actor, AuditEntry, ClusterCertificate, Event, Fingerprint, JoinSecret, JoinSignature,
+    JoinTokenText, Origin, Outcome, TokenHash,
 };
 use crate::seal::{MasterKey, Sealer};
 use crate::store::clusters::Enrolled;
 use crate::store::join_tokens::JoinTokenRow;
-use crate::store::{Pool, clusters, join_tokens};
+use crate::store::{Pool, audit, clusters, join_tokens};
 
 /// What a cluster sends to join, with the certificate that it presented in the TLS handshake.
 pub struct JoinRequest {
@@ -36,7 +40,12 @@ const CERTIFICATE_TAKEN: Error =
 /// handshake; with the right token it may say that the token has expired. [`Error::Conflict`] when the name or the
 /// certificate is enrolled: the token stays usable. [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.enrol.join", skip_all)]
-pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result<(), Error> {
+pub async fn join(
+    pool: &Pool,
+    key: &MasterKey,
+    request: &JoinRequest,
+    origin: &Origin,
+) -> Result<(), Error> {
     let fingerprint = request.certificate.fingerprint();
     if request.presented != Some(fingerprint) {
         return Err(FORBIDDEN);
@@ -82,6 +91,10 @@ pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result
         }
     }
     join_tokens::consume(&transaction, id, fingerprint).await?;
+    let actor = Actor::Cluster { fingerprint, name: request.cluster_name.clone() };
+    let details = json!({"token": id.to_string(), "fingerprint": fingerprint.to_string()});
+    let entry = AuditEntry::done(Event::ClusterJoined, &request.cluster_name, details);
+    audit::insert(&transaction, &origin.by(actor), &entry).await?;
     transaction.commit().await?;
     tracing::info!(
         cluster.name = request.cluster_name,
@@ -92,6 +105,28 @@ pub async fn join(pool: &Pool, key: &MasterKey, request: &JoinRequest) -> Result
         request.cluster_name
     );
     Ok(())
+}
+
+/// Records a join that was refused, where `sampler` sees fit. The name is what the caller said: it need not exist.
+pub async fn note_refusal(
+    pool: &Pool,
+    sampler: &Sampler,
+    request: &JoinRequest,
+    error: &Error,
+    origin: &Origin,
+) {
+    let reason = match error {
+        Error::Forbidden(reason) | Error::Conflict(reason) => *reason,
+        _ => return,
+    };
+    let actor = match request.presented {
+        Some(fingerprint) => Actor::Cluster { fingerprint, name: String::new() },
+        None => Actor::Anonymous,
+    };
+    let object: String = request.cluster_name.chars().take(63).collect();
+    let (event, outcome) = (Event::ClusterJoined, Outcome::Refused);
+    let entry = AuditEntry { event, object: &object, outcome, details: json!({"reason": reason}) };
+    sampler.note(pool, &origin.by(actor), entry).await;
 }
 
 /// What a caller brings to show that it knows a token: the token, a signature made with the token's secret, or both.

@@ -18,6 +18,9 @@ pub enum Error {
     /// More comes in than can be done; later it will work. The text is for the log.
     #[error("{0}")]
     Overloaded(&'static str),
+    /// Something else that is needed gives no answer; the text says what.
+    #[error("{0}")]
+    Unavailable(&'static str),
     /// The database gave no answer.
     #[error(transparent)]
     Store(#[from] StoreError),

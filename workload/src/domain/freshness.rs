@@ -96,6 +96,7 @@ pub(super) mod tests {
             ui_url: String::new(),
             ui_url_override: String::new(),
             updated_at: NOW - Duration::hours(1),
+            tunnel_registered: false,
         }
     }
 

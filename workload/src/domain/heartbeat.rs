@@ -1,14 +1,15 @@
 //! Heartbeats: what enrolled clusters do all day.
 //!
-//! Heartbeats that arrive while others are being written wait for each other and are written together, in one statement and
-//! one commit: the more arrive, the less each one costs. A heartbeat that arrives alone is written at once. What is
-//! acknowledged is committed.
+//! Heartbeats that arrive while others are being written, or within a few milliseconds of them, are written together, in one
+//! statement and one commit: the more arrive, the less each one costs. A heartbeat that arrives alone is written at once.
+//! What is acknowledged is committed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::Error;
@@ -23,8 +24,11 @@ use crate::store::{Pool, StoreError};
 const BATCH: usize = 256;
 /// Statements under way at a time: while one commits, the next one is prepared.
 const WRITERS: usize = 2;
-/// Most heartbeats that wait. Beyond it the service is overloaded and says so.
-const WAITING: usize = 4096;
+/// Most heartbeats that wait: as many as there may be connections. Beyond it the service is overloaded and says so.
+const WAITING: usize = 30_000;
+/// Least time between the beginnings of two statements. A statement costs PostgreSQL as much as ten more rows in it; members send
+/// once a minute and do not notice the wait.
+const PACE: Duration = Duration::from_millis(5);
 /// Longest time from the complete request to its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -54,9 +58,9 @@ impl HeartbeatWriter {
         forward: Option<RemoteWrite>,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let queue = Arc::new(Mutex::new(Queue { jobs: receiver, next: Instant::now() }));
         for _ in 0..WRITERS {
-            tasks.spawn(write(pool.clone(), Arc::clone(&receiver), metrics.clone()));
+            tasks.spawn(write(pool.clone(), Arc::clone(&queue), metrics.clone()));
         }
         Self { jobs: sender, metrics: metrics.clone(), forward }
     }
@@ -113,16 +117,41 @@ impl HeartbeatWriter {
     }
 }
 
-async fn write(pool: Pool, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, metrics: Metrics) {
+/// The heartbeats that wait, for whichever writer is free.
+struct Queue {
+    jobs: mpsc::Receiver<Job>,
+    /// When the next statement may begin.
+    next: Instant,
+}
+
+impl Queue {
+    /// Waits for heartbeats and for the pace, then takes what is there. Nothing means that nobody can send any more.
+    async fn take(&mut self, batch: &mut Vec<Job>) {
+        self.jobs.recv_many(batch, BATCH).await;
+        if self.next > Instant::now() {
+            tokio::time::sleep_until(self.next).await;
+        }
+        while batch.len() < BATCH
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            batch.push(job);
+        }
+        self.next = Instant::now() + PACE;
+    }
+}
+
+async fn write(pool: Pool, queue: Arc<Mutex<Queue>>, metrics: Metrics) {
+    // Kept over the rounds: with room for a full batch it is too large to be allocated for each.
+    let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        if jobs.lock().await.recv_many(&mut batch, BATCH).await == 0 {
+        queue.lock().await.take(&mut batch).await;
+        if batch.is_empty() {
             return;
         }
         metrics.heartbeat_queue.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
         metrics.heartbeat_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         let (reports, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.report, job.answer)).unzip();
+            batch.drain(..).map(|job| (job.report, job.answer)).unzip();
         match store(&pool, &reports).await {
             Ok(names) => {
                 for (answer, name) in answers.into_iter().zip(names) {
@@ -152,5 +181,54 @@ fn refuse(answers: Vec<oneshot::Sender<Stored>>, error: StoreError) {
     for answer in answers {
         let error = error.take().unwrap_or_else(|| StoreError::Connect(reason.clone().into()));
         drop(answer.send(Err(error)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answers = Vec<oneshot::Receiver<Stored>>;
+
+    fn send(sender: &mpsc::Sender<Job>, count: usize) -> Answers {
+        let jobs = (0..count).map(|_| {
+            let (answer, answered) = oneshot::channel();
+            let fingerprint = Fingerprint::of(b"");
+            let heartbeat = Heartbeat::default();
+            let ui_url = UiUrl::sanitise("", &[]);
+            let report = Report { fingerprint, heartbeat, ui_url };
+            assert!(sender.try_send(Job { report, answer }).is_ok());
+            answered
+        });
+        jobs.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_alone_is_taken_at_once_and_those_that_follow_it_together() {
+        let (sender, jobs) = mpsc::channel(WAITING);
+        let begin = Instant::now();
+        let mut queue = Queue { jobs, next: begin };
+        let mut batch = Vec::new();
+        let mut answers = send(&sender, 1);
+        queue.take(&mut batch).await;
+        assert_eq!((batch.len(), begin.elapsed()), (1, Duration::ZERO));
+
+        batch.clear();
+        answers.extend(send(&sender, 1));
+        let later = async {
+            tokio::time::sleep(PACE / 2).await;
+            send(&sender, BATCH)
+        };
+        let ((), more) = tokio::join!(queue.take(&mut batch), later);
+        answers.extend(more);
+        assert_eq!((batch.len(), begin.elapsed()), (BATCH, PACE), "never more than a batch");
+
+        batch.clear();
+        drop(sender);
+        queue.take(&mut batch).await;
+        assert_eq!(batch.len(), 1, "what was left over");
+        batch.clear();
+        queue.take(&mut batch).await;
+        assert!(batch.is_empty(), "nobody can send any more");
     }
 }

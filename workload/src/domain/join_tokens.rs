@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::domain::Error;
 use crate::model::{
-    ClusterName, Description, Fingerprint, JoinTokenText, NewJoinToken, PendingJoinToken,
+    AuditEntry, ClusterName, Description, Event, Fingerprint, JoinTokenText, NewJoinToken, Origin,
+    PendingJoinToken,
 };
 use crate::seal::MasterKey;
-use crate::store::{Pool, clusters, join_tokens};
+use crate::store::{Pool, audit, clusters, join_tokens};
 
 /// Most tokens that may wait to be used.
 const MAX_PENDING: i64 = 10_000;
@@ -67,6 +69,7 @@ pub async fn create(
     pool: &Pool,
     policy: &JoinTokenPolicy,
     request: JoinTokenRequest,
+    origin: &Origin,
 ) -> Result<JoinTokenText, Error> {
     let mut db = pool.get().await?;
     let now = join_tokens::clock(&db).await?;
@@ -106,6 +109,9 @@ pub async fn create(
     if join_tokens::count_pending(&transaction, MAX_PENDING + 1).await? > MAX_PENDING {
         return Err(Error::Conflict("too many join tokens are pending: revoke some first"));
     }
+    let details = json!({"token": id.to_string(), "expires_at": token.expires_at.unix_timestamp()});
+    let entry = AuditEntry::done(Event::TokenCreated, token.cluster_name.as_str(), details);
+    audit::insert(&transaction, origin, &entry).await?;
     transaction.commit().await?;
     tracing::info!(cluster.name = %token.cluster_name, token.id = %id, "created a join token for {}", token.cluster_name);
     Ok(text)
@@ -126,12 +132,18 @@ pub async fn list(pool: &Pool) -> Result<Vec<PendingJoinToken>, Error> {
 ///
 /// [`Error::NotFound`] when there is none, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.join_token.revoke", skip_all)]
-pub async fn revoke(pool: &Pool, cluster_name: &str) -> Result<(), Error> {
-    if !join_tokens::revoke(&pool.get().await?, cluster_name).await? {
+pub async fn revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<(), Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    let Some(id) = join_tokens::revoke(&transaction, cluster_name).await? else {
         return Err(Error::NotFound(format!(
             "no remote cluster token found with name: {cluster_name}"
         )));
-    }
+    };
+    let details = json!({"token": id.to_string()});
+    let entry = AuditEntry::done(Event::TokenRevoked, cluster_name, details);
+    audit::insert(&transaction, origin, &entry).await?;
+    transaction.commit().await?;
     tracing::info!(cluster.name = cluster_name, "revoked the join token of {cluster_name}");
     Ok(())
 }

@@ -1,71 +1,188 @@
-//! Reading request bodies within limits.
+//! Reading request bodies within limits: of one body, and of all that are in memory at a time.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use salvo::Request;
 use salvo::http::ReqBody;
 use salvo::http::header::CONTENT_ENCODING;
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::ApiError;
 
 /// How much of a body that is refused is read on and thrown away, so that the client has finished writing when it gets the
-/// answer. Beyond it the connection is closed under the client's hands.
+/// answer: so much more than the limit, but not without bound. Beyond it the connection is closed under the client's hands.
 const LINGER_BYTES: usize = 1 << 20;
+const LINGER_MAX_BYTES: usize = 16 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// Reads the whole body: at most `max_bytes`, within `deadline`. Compressed bodies are not accepted, so that a few bytes
-/// never become many.
+/// Within each window of this length a body that is not complete must have grown by [`WINDOW_BYTES`]: 4 KiB per second.
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW_BYTES: usize = 40 << 10;
+/// How much longer the first window is: a connection begins slowly.
+const HEAD_START: Duration = Duration::from_secs(5);
+
+/// Bodies are counted in blocks of this size.
+const BLOCK_BYTES: usize = 16 << 10;
+
+/// Room for the bodies that one service holds in memory at a time. Cloning is cheap. A hoop that hands it to [`read_body`].
+#[derive(Debug, Clone)]
+pub struct BodyRoom(Arc<Semaphore>);
+
+impl BodyRoom {
+    /// Room for `bytes` in all.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / BLOCK_BYTES)))
+    }
+}
+
+#[async_trait]
+impl Handler for BodyRoom {
+    async fn handle(
+        &self,
+        req: &mut Request,
+        depot: &mut Depot,
+        res: &mut Response,
+        ctrl: &mut FlowCtrl,
+    ) {
+        req.extensions_mut().insert(self.clone());
+        ctrl.call_next(req, depot, res).await;
+    }
+}
+
+/// A complete body; it takes room until it is dropped.
+#[derive(Debug, Default)]
+pub struct Body {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Why a body is not read to its end.
+enum Stopped {
+    TooLong,
+    TooSlow,
+    NoRoom,
+    Broken,
+}
+
+/// Reads the whole body: at most `max_bytes`, within `deadline`, and not slower than 4 KiB per second. Compressed bodies are not
+/// accepted, so that a few bytes never become many.
 ///
 /// # Errors
 ///
-/// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks.
+/// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks, 503 when the service
+/// holds as many bodies as it may.
 pub async fn read_body(
     req: &mut Request,
     max_bytes: usize,
     deadline: Duration,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Body, ApiError> {
     let encoded =
         req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let announced = req.header::<usize>("content-length").unwrap_or_default();
+    let room = req.extensions().get::<BodyRoom>().cloned();
     let mut body = req.take_body();
     let refusal = if encoded {
         ApiError::UnsupportedMediaType("compressed request bodies are not accepted")
     } else {
-        if announced <= max_bytes {
-            match tokio::time::timeout(deadline, collect(&mut body, max_bytes, announced)).await {
-                Ok(Ok(Some(bytes))) => return Ok(bytes),
-                Ok(Ok(None)) => {}
-                Ok(Err(_)) => {
-                    return Err(ApiError::BadRequest("the request body broke off".into()));
-                }
-                Err(_) => return Err(ApiError::RequestTimeout),
+        let stopped = if announced > max_bytes {
+            Stopped::TooLong
+        } else {
+            let reading = collect(&mut body, max_bytes, announced, room.as_ref());
+            match tokio::time::timeout(deadline, reading).await {
+                Ok(Ok(body)) => return Ok(body),
+                Ok(Err(stopped)) => stopped,
+                Err(_) => Stopped::TooSlow,
+            }
+        };
+        match stopped {
+            Stopped::TooLong => ApiError::PayloadTooLarge(max_bytes),
+            Stopped::NoRoom => ApiError::Unavailable(
+                "the service is busy, try again later",
+                Some("there is no room for another request body".into()),
+            ),
+            Stopped::TooSlow => return Err(ApiError::RequestTimeout),
+            Stopped::Broken => {
+                return Err(ApiError::BadRequest("the request body broke off".into()));
             }
         }
-        ApiError::PayloadTooLarge(max_bytes)
     };
-    drop(tokio::time::timeout(LINGER_TIME, discard(&mut body, LINGER_BYTES)).await);
+    let most = max_bytes.saturating_add(LINGER_BYTES).min(LINGER_MAX_BYTES);
+    drop(tokio::time::timeout(LINGER_TIME, discard(&mut body, most)).await);
     Err(refusal)
 }
 
-/// The body's bytes; `None` as soon as there are more than `max_bytes`. The announced length only saves reallocations: memory
-/// is taken for bytes that have arrived.
+/// The announced length only saves reallocations: memory is taken for bytes that have arrived.
 async fn collect(
     body: &mut ReqBody,
     max_bytes: usize,
     announced: usize,
-) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(announced.min(64 << 10));
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(std::io::Error::other)?.into_data() {
-            if bytes.len() + data.len() > max_bytes {
-                return Ok(None);
+    room: Option<&BodyRoom>,
+) -> Result<Body, Stopped> {
+    let mut read = Body::default();
+    read.bytes.reserve(announced.min(64 << 10));
+    let (mut window_end, mut window_bytes) = (Instant::now() + WINDOW + HEAD_START, 0);
+    loop {
+        let frame = match tokio::time::timeout_at(window_end, body.frame()).await {
+            Ok(Some(frame)) => frame.map_err(|_| Stopped::Broken)?,
+            Ok(None) => return Ok(read),
+            Err(_) if window_bytes < WINDOW_BYTES => return Err(Stopped::TooSlow),
+            Err(_) => {
+                (window_end, window_bytes) = (Instant::now() + WINDOW, 0);
+                continue;
             }
-            bytes.extend_from_slice(&data);
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        window_bytes += data.len();
+        if Instant::now() >= window_end {
+            if window_bytes < WINDOW_BYTES {
+                return Err(Stopped::TooSlow);
+            }
+            (window_end, window_bytes) = (Instant::now() + WINDOW, 0);
         }
+        if read.bytes.len() + data.len() > max_bytes {
+            return Err(Stopped::TooLong);
+        }
+        if let Some(room) = room {
+            read.take(room, data.len())?;
+        }
+        read.bytes.extend_from_slice(&data);
     }
-    Ok(Some(bytes))
+}
+
+impl Body {
+    /// Takes room for `more` bytes.
+    fn take(&mut self, BodyRoom(room): &BodyRoom, more: usize) -> Result<(), Stopped> {
+        let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = (self.bytes.len() + more).div_ceil(BLOCK_BYTES).saturating_sub(held);
+        let missing = u32::try_from(missing).map_err(|_| Stopped::NoRoom)?;
+        let taken = Arc::clone(room).try_acquire_many_owned(missing);
+        let taken = taken.map_err(|_| Stopped::NoRoom)?;
+        match &mut self.room {
+            Some(room) => room.merge(taken),
+            none => *none = Some(taken),
+        }
+        Ok(())
+    }
 }
 
 async fn discard(body: &mut ReqBody, mut most: usize) {
@@ -78,7 +195,10 @@ async fn discard(body: &mut ReqBody, mut most: usize) {
     }
 }
 
-/// Parses a JSON body: UTF-8, one object, no key twice.
+/// Deepest nesting of objects and lists in a JSON body.
+const MOST_DEPTH: usize = 16;
+
+/// Parses a JSON body: UTF-8, one object, no key twice, at most 16 levels of objects and lists.
 ///
 /// # Errors
 ///
@@ -90,6 +210,73 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(ApiError::BadRequest("invalid JSON: expected an object".into()));
     }
-    serde_json::from_slice(body)
+    if is_too_deep(body) {
+        let text = format!("invalid JSON: more than {MOST_DEPTH} levels of objects and lists");
+        return Err(ApiError::BadRequest(text));
+    }
+    // All of it: what is passed over by the parser, such as unknown keys, is not looked at there.
+    let body = str::from_utf8(body)
+        .map_err(|_| ApiError::BadRequest("invalid JSON: expected UTF-8".into()))?;
+    serde_json::from_str(body)
         .map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))
+}
+
+/// Whether more objects and lists are open at some place than are allowed. Of bytes that are no JSON it need not be true: those
+/// are refused anyway.
+fn is_too_deep(body: &[u8]) -> bool {
+    let (mut depth, mut rest) = (0_usize, body);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => rest = after_text(after),
+            _ => {}
+        }
+        if depth > MOST_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+/// What follows the text whose first quote was taken. Most of a heartbeat is inside one, so that this hurries.
+fn after_text(mut rest: &[u8]) -> &[u8] {
+    while let Some(place) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest.get(place) == Some(&b'"');
+        let next = if is_end { place + 1 } else { place + 2 }; // the escaped character is passed over
+        rest = rest.get(next..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parses(text: &str) -> bool {
+        parse_json::<serde_json::Value>(text.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn lim_05_sixteen_levels_of_json_are_accepted_and_seventeen_are_not() {
+        let nested = |levels: usize| {
+            format!("{{\"a\":{}1{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1))
+        };
+        for (levels, fits) in [(1, true), (16, true), (17, false), (1600, false)] {
+            assert_eq!(parses(&nested(levels)), fits, "{levels}");
+        }
+        let unknown = b"{\"unknown\":\"\xff\"}";
+        assert!(parse_json::<crate::model::Heartbeat>(unknown).is_err(), "not UTF-8");
+        // Neither brackets within texts nor lists beside each other are levels.
+        let text =
+            format!(r#"{{"a":"\\\"{}","b":[{}]}}"#, "[{".repeat(50), vec!["[]"; 50].join(","));
+        assert!(parses(&text), "{text}");
+        for text in [r#"{"a":""#, r#"{"a":"\"#, r#"{"a":"\""#] {
+            assert!(!parses(text), "{text}");
+        }
+    }
 }

@@ -40,6 +40,29 @@ pub fn check(req: &Request, origin: &str) -> Result<(), ApiError> {
     }
 }
 
+/// Refuses what a link, a form or a page's parts make a browser send: a browser must say that a script of our own origin asks
+/// for data, and a program that says nothing of that kind must send `X-Requested-With`, which neither links nor forms can.
+///
+/// # Errors
+///
+/// 403.
+pub fn check_data(req: &Request) -> Result<(), ApiError> {
+    let header = |name: &str| req.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let says_so = match (header("sec-fetch-site"), header("sec-fetch-dest")) {
+        (Some(site), Some(dest)) => site == "same-origin" && dest == "empty",
+        (site, dest) => {
+            site.is_none_or(|site| site == "same-origin")
+                && dest.is_none_or(|dest| dest == "empty")
+                && header("x-requested-with").is_some_and(|value| !value.is_empty())
+        }
+    };
+    if says_so {
+        Ok(())
+    } else {
+        Err(ApiError::Forbidden("Forbidden: this address is for programs"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use salvo::http::Method;
@@ -53,6 +76,35 @@ mod tests {
             req.headers_mut().insert(*name, value.parse().unwrap());
         }
         req
+    }
+
+    #[test]
+    fn tun_06_only_requests_for_data_pass() {
+        const SITE: &str = "sec-fetch-site";
+        const DEST: &str = "sec-fetch-dest";
+        const SCRIPT: (&str, &str) = ("x-requested-with", "curl");
+        let allowed: [&[(&str, &str)]; 3] = [
+            &[(SITE, "same-origin"), (DEST, "empty")],
+            &[SCRIPT],
+            &[(SITE, "same-origin"), SCRIPT],
+        ];
+        for headers in allowed {
+            assert!(check_data(&request(Method::GET, headers)).is_ok(), "{headers:?}");
+        }
+        let refused: [&[(&str, &str)]; 9] = [
+            &[],
+            &[("x-requested-with", "")],
+            &[(SITE, "same-origin")],
+            &[(SITE, "none"), (DEST, "empty"), SCRIPT],
+            &[(SITE, "same-site"), (DEST, "empty"), SCRIPT],
+            &[(SITE, "cross-site"), (DEST, "empty"), SCRIPT],
+            &[(SITE, "same-origin"), (DEST, "document"), SCRIPT],
+            &[(SITE, "same-origin"), (DEST, "iframe")],
+            &[(DEST, "script"), SCRIPT],
+        ];
+        for headers in refused {
+            assert!(check_data(&request(Method::GET, headers)).is_err(), "{headers:?}");
+        }
     }
 
     #[test]

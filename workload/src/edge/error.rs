@@ -49,13 +49,19 @@ pub enum ApiError {
     /// 500: our own defect.
     #[error("Internal Server Error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
+    /// 502: who should have answered for us did not, or with something that cannot be used.
+    #[error("{0}")]
+    BadGateway(&'static str),
     /// 503: something we need is away.
     #[error("{0}")]
     Unavailable(&'static str, #[source] Option<Box<dyn StdError + Send + Sync>>),
+    /// 504: who should have answered for us took too long.
+    #[error("{0}")]
+    GatewayTimeout(&'static str),
 }
 
 impl ApiError {
-    /// The status of the answer.
+    /// The answer's status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -71,7 +77,9 @@ impl ApiError {
             Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::GatewayTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -93,7 +101,8 @@ impl ApiError {
     pub fn respond(&self, req: &Request, res: &mut Response) {
         let status = self.status();
         let (method, path) = (req.method(), super::path::for_log(req.uri().path()));
-        if status.is_server_error() {
+        let theirs = matches!(self, Self::BadGateway(_) | Self::GatewayTimeout(_));
+        if status.is_server_error() && !theirs {
             tracing::error!(error = %Chain(self), status = status.as_u16(), "{method} {path} failed");
         } else {
             tracing::debug!(error = %self, status = status.as_u16(), "{method} {path} refused");
@@ -133,6 +142,7 @@ impl From<domain::Error> for ApiError {
                 Some(source.into()),
             ),
             domain::Error::Store(source) => Self::Internal(source.into()),
+            domain::Error::Unavailable(text) => Self::Unavailable(text, None),
             domain::Error::Overloaded(reason) => {
                 Self::Unavailable("the service is busy, try again later", Some(reason.into()))
             }

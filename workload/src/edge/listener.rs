@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Balancer, Network};
 
+use super::handshakes::Handshakes;
 use super::proxy_protocol::ProxyAcceptor;
+use crate::metrics::Metrics;
 
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
@@ -35,21 +37,21 @@ pub struct Limits {
 /// A bound socket: what goes wrong with the address is known before anything is served.
 pub struct Listener {
     tcp: tokio::net::TcpListener,
-    tls: Option<ServerConfig>,
+    tls: Option<(ServerConfig, Metrics)>,
     limits: Limits,
     /// Where connections come from that begin with a PROXY header; `None` when none does.
     balancers: Option<Vec<Network>>,
 }
 
 impl Listener {
-    /// Binds `address`; port 0 takes a free one.
+    /// Binds `address`; port 0 takes a free one. With `tls` it speaks nothing else, and counts the handshakes.
     ///
     /// # Errors
     ///
     /// What the system answers, for example that the address is in use.
     pub fn bind(
         address: SocketAddr,
-        tls: Option<ServerConfig>,
+        tls: Option<(ServerConfig, Metrics)>,
         limits: Limits,
     ) -> std::io::Result<Self> {
         let socket = if address.is_ipv4() {
@@ -61,6 +63,15 @@ impl Listener {
         socket.set_nodelay(true)?; // inherited by the accepted connections
         socket.bind(address)?;
         Ok(Self { tcp: socket.listen(4096)?, tls, limits, balancers: None })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers about the bound socket.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
     }
 
     /// Reads PROXY headers when the settings require them.
@@ -97,7 +108,7 @@ impl Listener {
 
 fn start<A>(
     tcp: A,
-    tls: Option<ServerConfig>,
+    tls: Option<(ServerConfig, Metrics)>,
     limits: Limits,
     service: Service,
     tasks: &TaskTracker,
@@ -106,10 +117,11 @@ fn start<A>(
 ) where
     A: Acceptor<Stream: AsyncRead + AsyncWrite> + 'static,
 {
-    if let Some(config) = tls {
+    if let Some((config, metrics)) = tls {
         let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
         let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
+        let acceptor = Handshakes::new(acceptor, metrics);
         tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
     } else {
         tasks.spawn(run(Server::new(tcp), limits, service, stop, grace));

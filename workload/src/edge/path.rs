@@ -68,7 +68,10 @@ fn is_exact(path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
     let fixed =
         segments.by_ref().take(2).all(|segment| !segment.is_empty() && !segment.contains('%'));
-    fixed && segments.all(|segment| !segment.is_empty())
+    // What follows `/1.0/remote-cluster/<name>/tunnel` is another server's path with rules of its own: see `tunnel::TunnelPath`.
+    let named = segments.next().is_none_or(|segment| !segment.is_empty());
+    let tunnel = segments.clone().next() == Some("tunnel");
+    fixed && named && (tunnel || segments.all(|segment| !segment.is_empty()))
 }
 
 fn has_bad_escape(path: &str) -> bool {
@@ -77,7 +80,12 @@ fn has_bad_escape(path: &str) -> bool {
     })
 }
 
-/// A path for a log line: at most 1 KiB, other than printable ASCII escaped.
+/// The path of a request for a record: at most 1 KiB, other than printable ASCII escaped.
+pub fn path_for_log(req: &Request) -> String {
+    for_log(req.uri().path())
+}
+
+/// The same for a line of the log.
 pub(super) fn for_log(path: &str) -> String {
     path.get(..1024).unwrap_or(path).escape_default().to_string()
 }
@@ -96,6 +104,7 @@ mod tests {
             "/1.0/remote-cluster",
             "/1.0/remote-cluster/oslo%2Fcore%201",
             "/1.0/remote-cluster/a+b",
+            "/1.0/remote-cluster/a/tunnel/1.0//x/",
         ] {
             assert!(is_exact(good), "{good}");
         }
@@ -105,6 +114,8 @@ mod tests {
             "/1%2E0",
             "/1.0//remote-cluster",
             "/1.0/remote-cluster/",
+            "/1.0/remote-cluster//tunnel/1.0",
+            "/1.0/remote-cluster/a/status//tunnel",
             "/1.0/remote%2Dcluster",
             "",
         ] {

@@ -7,11 +7,29 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use tracing::Instrument;
 
 use crate::metrics::Metrics;
+use crate::model::{Actor, Origin};
 
 /// Gives each request an id, which the answer carries as `X-Request-Id` and every log line of the request as a field, and
 /// logs and counts the request once, also when the client hung up before its answer. Queries are never logged.
 #[derive(Debug)]
 pub struct RequestLog(pub Metrics);
+
+/// The id of a request, as the answer and the log have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RequestId(String);
+
+/// Where a request comes from, for the audit log. Who it was is not known here.
+#[must_use]
+pub fn origin(req: &Request, depot: &Depot) -> Origin {
+    let request_id = depot.get_typed::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    Origin { actor: Actor::Anonymous, source: source(req), request_id }
+}
+
+/// The address of the connection's other end, or of the client that a balancer names with the PROXY protocol. Headers have no say.
+#[must_use]
+pub fn source(req: &Request) -> String {
+    req.remote_addr().ip().map(|ip| ip.to_canonical().to_string()).unwrap_or_default()
+}
 
 #[async_trait]
 impl Handler for RequestLog {
@@ -35,6 +53,7 @@ impl Handler for RequestLog {
             peer: req.remote_addr().to_string(),
             status: None,
         };
+        depot.insert_typed(RequestId(id.clone()));
         let span = tracing::info_span!("request", request.id = id);
         async {
             ctrl.call_next(req, depot, res).await;

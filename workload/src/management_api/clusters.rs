@@ -4,9 +4,11 @@ use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app, fleet};
 use crate::domain::clusters::{self, AssessedCluster};
 use crate::domain::freshness::Freshness;
+use crate::domain::tunnels;
 use crate::domain::warnings::Warning;
 use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
 use crate::model::{
@@ -15,7 +17,7 @@ use crate::model::{
 
 /// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct ClusterView {
+pub(crate) struct ClusterView {
     name: String,
     description: String,
     cluster_certificate: String,
@@ -83,7 +85,7 @@ impl From<AssessedCluster> for ClusterView {
             instance_count: cluster.instance_count,
             instance_statuses: cluster.instance_statuses,
             ui_url,
-            tunnel_registered: false, // this release opens no tunnels
+            tunnel_registered: cluster.tunnel_registered,
             joined_at: cluster.pulse.joined_at,
             created_at: cluster.pulse.joined_at,
             last_status_update_at: cluster
@@ -215,14 +217,20 @@ pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Succes
     let app = app(depot)?;
     let name = cluster_name(req)?;
     let body: ChangeBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
-    clusters::change(&app.pool, &name, &body.into_changes(&app.own_hosts)?).await?;
+    let changes = body.into_changes(&app.own_hosts)?;
+    clusters::change(&app.pool, &name, &changes, &caller(depot)?.origin).await?;
     Ok(Success::EMPTY)
 }
 
 /// `DELETE /1.0/remote-cluster/{name}`: removes the cluster from the manager; the cluster itself goes on.
 #[handler]
 pub(super) async fn remove(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
-    clusters::remove(&app(depot)?.pool, &cluster_name(req)?).await?;
+    let (app, name) = (app(depot)?, cluster_name(req)?);
+    let target = tunnels::target(&app.pool, &app.tunnels.addresses, &name).await;
+    clusters::remove(&app.pool, &name, &caller(depot)?.origin).await?;
+    if let Ok(target) = target {
+        app.tunnels.sessions.forget_cluster(target.cluster_id);
+    }
     Ok(Success::EMPTY)
 }
 

@@ -3,6 +3,7 @@
 use salvo::{Depot, handler};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use workload_config::{Config, ExposeSecret, Url};
 
 use super::app;
@@ -15,7 +16,7 @@ pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ConfigurationView>> 
 }
 
 /// Key, title and description of each setting, in the order of [`values`].
-const ENTRIES: [(&str, &str, &str); 28] = [
+const ENTRIES: [(&str, &str, &str); 29] = [
     ("api_version", "API Version", "Version of the HTTP API"),
     ("version", "Version", "Version of this server"),
     ("cluster_connector_domain", "Cluster Connector Domain", "Host name that clusters connect to"),
@@ -96,6 +97,11 @@ const ENTRIES: [(&str, &str, &str); 28] = [
     ),
     ("proxy_protocol", "PROXY Protocol", "Whether a balancer names the client of each connection"),
     ("proxy_protocol_from", "PROXY Protocol From", "Networks of the balancers"),
+    (
+        "tunnel_forward_access_token",
+        "Tunnel Forward Access Token",
+        "Whether requests through a tunnel carry the operator's access token",
+    ),
 ];
 
 /// The settings as an object whose keys keep their order: the UI shows them as they come.
@@ -132,7 +138,7 @@ pub(super) fn schema() -> Value {
 }
 
 fn values(config: &Config) -> [String; ENTRIES.len()] {
-    let Config { connector, database, rate_limit, balancer, .. } = config;
+    let Config { connector, database, rate_limit, balancer, tunnel, .. } = config;
     let oidc = config.oidc.as_ref();
     let text = |value: Option<&String>| value.cloned().unwrap_or_default();
     let secret = oidc.and_then(|oidc| oidc.client_secret.as_ref());
@@ -167,7 +173,14 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         rate_limit.login.per_unit.to_string(),
         if balancer.proxy_protocol { "required".into() } else { "off".into() },
         balancer.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        tunnel.forward_access_token.to_string(),
     ]
+}
+
+/// Stands for the settings that operators see: when it changes, they did.
+#[must_use]
+pub fn settings_digest(config: &Config) -> String {
+    hex::encode(Sha256::digest(values(config).join("\0").as_bytes()))
 }
 
 /// An address without the password that it may hold.

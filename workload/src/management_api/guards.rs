@@ -1,12 +1,20 @@
-//! What stands before the handlers: the host, the session, the origin and the group.
+//! What stands before the handlers: the host, and who may use the route.
 
-use salvo::http::header::HOST;
+use std::sync::Arc;
+
+use salvo::http::header::{AUTHORIZATION, HOST, HeaderValue, WWW_AUTHENTICATE};
 use salvo::{Depot, FlowCtrl, Request, Response, handler};
+use serde_json::json;
+use time::OffsetDateTime;
 
-use super::{app, cookies};
-use crate::domain;
-use crate::edge::{ApiError, browser};
-use crate::model::Operator;
+use super::access::{self, Access};
+use super::caller::Caller;
+use super::{App, app, cookies};
+use crate::domain::audit;
+use crate::edge::{self, ApiError, browser};
+use crate::error_chain::Chain;
+use crate::model::{AuditEntry, Event, Origin, Outcome};
+use crate::oidc::OidcError;
 
 /// Refuses requests for a host that is not ours: a foreign name that points here must not get at anything.
 #[handler]
@@ -30,30 +38,84 @@ pub(super) async fn own_host(
     pass(verdict, req, res, ctrl);
 }
 
-/// Lets people with a valid session through and tells the handlers who it is.
+/// Lets those through who may use the route, and tells the handlers who it is.
 #[handler]
-pub(super) async fn people(
+pub(super) async fn permitted(
     req: &mut Request,
     depot: &mut Depot,
     res: &mut Response,
     ctrl: &mut FlowCtrl,
 ) {
-    let verdict = match operator(req, depot).await {
-        Ok(operator) => {
-            depot.insert_typed(operator);
-            Ok(())
-        }
-        Err(error) => Err(error),
-    };
+    let verdict = permit(req, depot).await;
+    if matches!(verdict, Err(ApiError::Unauthorized)) && bearer_token(req).is_some() {
+        // RFC 6750, section 3.1.
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        res.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     pass(verdict, req, res, ctrl);
 }
 
-async fn operator(req: &Request, depot: &Depot) -> Result<Operator, ApiError> {
+async fn permit(req: &Request, depot: &mut Depot) -> Result<(), ApiError> {
+    let pattern = format!("/{}", req.matched_path());
+    let Some(needed) = access::needed(req.method(), &pattern) else {
+        tracing::error!(method = %req.method(), pattern, "nobody may use this route: it is not in the table");
+        return Err(ApiError::Forbidden("Permission denied"));
+    };
+    if needed == Access::Anyone {
+        return Ok(());
+    }
     let app = app(depot)?;
-    let id = cookies::session(req).ok_or(ApiError::Unauthorized)?;
-    let session =
-        domain::sessions::find(&app.pool, &id, app.config.management.session_idle).await?;
-    Ok(session.ok_or(ApiError::Unauthorized)?.operator)
+    let caller = authenticate(req, &app, edge::origin(req, depot)).await?;
+    if let Access::Role(role) = needed
+        && caller.role < Some(role)
+    {
+        if !req.method().is_safe() {
+            let object = format!("{} {}", req.method(), edge::path_for_log(req));
+            let (event, outcome) = (Event::PermissionDenied, Outcome::Refused);
+            let details = json!({"role": caller.role, "needed": role});
+            let entry = AuditEntry { event, object: &object, outcome, details };
+            audit::note(&app.pool, &caller.origin, &entry).await;
+        }
+        return Err(ApiError::Forbidden("Permission denied"));
+    }
+    depot.insert_typed(caller);
+    Ok(())
+}
+
+/// An access token speaks for itself; otherwise the session counts, and the request must come from our own pages. A browser adds the
+/// cookie to whatever another site makes it send, but never an access token, so that only requests with a cookie are checked.
+async fn authenticate(req: &Request, app: &App, origin: Origin) -> Result<Caller, ApiError> {
+    let cookie = cookies::session(req);
+    let token = bearer_token(req);
+    if cookie.is_none() && token.is_none() {
+        return Err(ApiError::Unauthorized);
+    }
+    if let Some(token) = token {
+        if cookie.is_some() {
+            browser::check(req, &app.public_url.origin())?;
+        }
+        return match app.provider.bearer(token, OffsetDateTime::now_utc()).await {
+            Ok(operator) => Ok(Caller::new(operator, None, &app.roles, &origin)),
+            Err(error @ OidcError::Unavailable(_)) => Err(ApiError::Unavailable(
+                "the identity provider is not available, try again later",
+                Some(error.into()),
+            )),
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "an access token was refused");
+                Err(ApiError::Unauthorized)
+            }
+        };
+    }
+    let id = Arc::new(cookie.ok_or(ApiError::Unauthorized)?);
+    let operator = app.sessions.find(&id).await?.ok_or(ApiError::Unauthorized)?;
+    browser::check(req, &app.public_url.origin())?;
+    Ok(Caller::new(operator, Some(id), &app.roles, &origin))
+}
+
+/// The token in `Authorization: Bearer …` (RFC 6750, section 2.1).
+fn bearer_token(req: &Request) -> Option<&str> {
+    let (scheme, token) = req.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Refuses what another site makes a browser send.
@@ -68,20 +130,15 @@ pub(super) async fn same_origin(
     pass(verdict, req, res, ctrl);
 }
 
-/// Lets members of an admin group through.
+/// Refuses what would show an answer as a page, a frame, an image or a script: only a program that reads it as data passes.
 #[handler]
-pub(super) async fn admins(
+pub(super) async fn data_only(
     req: &mut Request,
-    depot: &mut Depot,
+    _depot: &mut Depot,
     res: &mut Response,
     ctrl: &mut FlowCtrl,
 ) {
-    let verdict = app(depot).and_then(|app| {
-        let operator = depot.get_typed::<Operator>().map_err(|_| ApiError::Unauthorized)?;
-        let admin = operator.groups.iter().any(|group| app.admin_groups.contains(group));
-        if admin { Ok(()) } else { Err(ApiError::Forbidden("Permission denied")) }
-    });
-    pass(verdict, req, res, ctrl);
+    pass(browser::check_data(req), req, res, ctrl);
 }
 
 fn pass(verdict: Result<(), ApiError>, req: &Request, res: &mut Response, ctrl: &mut FlowCtrl) {

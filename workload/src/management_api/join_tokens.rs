@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
 use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
+use crate::model::PendingJoinToken;
 
 /// A pending token as listed. `expired` is ours, the other keys are those of the contract.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct JoinTokenView {
+pub(crate) struct JoinTokenView {
     #[serde(with = "time::serde::rfc3339")]
     expiry: OffsetDateTime,
     cluster_name: String,
@@ -21,6 +23,19 @@ pub(super) struct JoinTokenView {
     expired: bool,
     /// Whether it gives an enrolled cluster another certificate.
     rotation: bool,
+}
+
+impl From<PendingJoinToken> for JoinTokenView {
+    fn from(token: PendingJoinToken) -> Self {
+        Self {
+            expiry: token.expires_at,
+            cluster_name: token.cluster_name,
+            description: token.description,
+            created_at: token.created_at,
+            expired: token.expired,
+            rotation: token.rotation,
+        }
+    }
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -69,15 +84,7 @@ pub(super) struct RotationBody {
 #[handler]
 pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>> {
     let tokens = join_tokens::list(&app(depot)?.pool).await?;
-    let views = tokens.into_iter().map(|token| JoinTokenView {
-        expiry: token.expires_at,
-        cluster_name: token.cluster_name,
-        description: token.description,
-        created_at: token.created_at,
-        expired: token.expired,
-        rotation: token.rotation,
-    });
-    Ok(Success(views.collect()))
+    Ok(Success(tokens.into_iter().map(JoinTokenView::from).collect()))
 }
 
 /// `POST /1.0/remote-cluster-join-token`: creates a token; its text is in this answer and nowhere else.
@@ -85,7 +92,9 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>
 pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
     let app = app(depot)?;
     let body: NewTokenBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
-    let token = join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?).await?;
+    let token =
+        join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?, &caller(depot)?.origin)
+            .await?;
     Ok(Success(NewTokenView { token: token.expose().to_owned() }))
 }
 
@@ -99,13 +108,14 @@ pub(super) async fn rotate(req: &mut Request, depot: &mut Depot) -> Reply<Succes
     let body = NewTokenBody { expiry: body.expiry, ..NewTokenBody::default() };
     let request = JoinTokenRequest::try_from(body)?;
     let request = JoinTokenRequest { cluster_name, purpose: Purpose::Rotate, ..request };
-    let token = join_tokens::create(&app.pool, &app.join_tokens, request).await?;
+    let origin = caller(depot)?.origin;
+    let token = join_tokens::create(&app.pool, &app.join_tokens, request, &origin).await?;
     Ok(Success(NewTokenView { token: token.expose().to_owned() }))
 }
 
 /// `DELETE /1.0/remote-cluster-join-token/{name}`: revokes the pending token of a cluster.
 #[handler]
 pub(super) async fn revoke(req: &mut Request, depot: &mut Depot) -> Reply<Success<Option<()>>> {
-    join_tokens::revoke(&app(depot)?.pool, &cluster_name(req)?).await?;
+    join_tokens::revoke(&app(depot)?.pool, &cluster_name(req)?, &caller(depot)?.origin).await?;
     Ok(Success::NULL)
 }

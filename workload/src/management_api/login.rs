@@ -4,12 +4,14 @@ use salvo::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION};
 use salvo::http::{Method, StatusCode};
 use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 
+use super::caller::device;
 use super::{app, cookies};
-use crate::domain::sessions;
-use crate::edge::{ApiError, Reply, Success};
+use crate::edge::{self, ApiError, Reply, Success};
 use crate::error_chain::Chain;
+use crate::model::{AuditEntry, Event, Outcome};
 use crate::oidc::{LoginAttempt, OidcError, safe_next};
 
 /// How long the browser keeps the state of a login, in seconds.
@@ -46,6 +48,7 @@ async fn try_begin(depot: &Depot, res: &mut Response, next: String) -> Result<()
 #[handler]
 pub(super) async fn finish(req: &mut Request, depot: &mut Depot, res: &mut Response) {
     if let Err(failure) = try_finish(req, depot, res).await {
+        failure.note(req, depot).await;
         failure.answer(req, res);
     }
 }
@@ -72,16 +75,15 @@ async fn try_finish(req: &mut Request, depot: &Depot, res: &mut Response) -> Res
         return Err(Failure::Refused);
     }
     let code = req.query::<String>("code").ok_or(Failure::Refused)?;
-    let login = app.provider.finish(&attempt, code, now).await?;
-    let lifetime = app.config.management.session_lifetime;
-    let id = sessions::start(&app.pool, &app.master_key, &login, lifetime)
-        .await
-        .map_err(ApiError::from)?;
+    let issuer = req.query::<String>("iss");
+    let login = app.provider.finish(&attempt, code, issuer.as_deref(), now).await?;
+    let origin = edge::origin(req, depot);
+    let id = app.sessions.start(&login, &device(req), &origin).await.map_err(ApiError::from)?;
     // A session that was there before ends: its id may have been planted.
     if let Some(old) = cookies::session(req) {
-        sessions::end(&app.pool, &app.master_key, &old).await.map_err(ApiError::from)?;
+        app.sessions.replace(&old, &origin).await.map_err(ApiError::from)?;
     }
-    cookies::set_session(res, &id, lifetime);
+    cookies::set_session(res, &id, app.sessions.lifetime);
     cookies::clear_foreign(req, res);
     tracing::info!(
         issuer = login.identity.issuer,
@@ -105,9 +107,10 @@ pub(super) async fn logout(req: &mut Request, depot: &mut Depot, res: &mut Respo
     let app = app(depot)?;
     let mut target = LOGIN_PAGE.to_owned();
     if let Some(id) = cookies::session(req) {
-        let id_token = sessions::end(&app.pool, &app.master_key, &id).await?;
+        app.tunnels.sessions.forget_operator(id.hash());
+        let id_token = app.sessions.log_out(&id, &edge::origin(req, depot)).await?;
         if let Some(id_token) = id_token {
-            target = app.provider.logout_url(&id_token).await.unwrap_or(target);
+            target = app.provider.logout_url(&id_token).unwrap_or(target);
         }
     }
     cookies::clear_session(res);
@@ -134,6 +137,24 @@ enum Failure {
 }
 
 impl Failure {
+    /// Records what came of a login that was really begun here.
+    async fn note(&self, req: &Request, depot: &Depot) {
+        let Ok(app) = app(depot) else { return };
+        let (outcome, reason) = match self {
+            Self::Expired | Self::Other(_) => return,
+            Self::Refused => (Outcome::Refused, "the identity provider ended the login"),
+            Self::ProviderUnavailable(_) => {
+                (Outcome::Failed, "the identity provider did not answer")
+            }
+            Self::NotAcceptable(_) => {
+                (Outcome::Failed, "the identity provider's answer is not acceptable")
+            }
+        };
+        let details = json!({"reason": reason});
+        let entry = AuditEntry { event: Event::Login, object: "", outcome, details };
+        app.failed_logins.note(&app.pool, &edge::origin(req, depot), entry).await;
+    }
+
     /// People get the login page, which explains the code; scripts get the envelope.
     fn answer(self, req: &Request, res: &mut Response) {
         let (code, error) = match self {
@@ -174,7 +195,7 @@ impl From<OidcError> for Failure {
     fn from(error: OidcError) -> Self {
         match error {
             OidcError::Unavailable(_) => Self::ProviderUnavailable(error),
-            OidcError::Refused(_) | OidcError::IdToken(_) => Self::NotAcceptable(error),
+            OidcError::Refused(_) | OidcError::Token(_) => Self::NotAcceptable(error),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The Management API: what operators, their browsers and their scripts talk to.
 //!
-//! Invariants: a new route below `/1.0` is closed by default (the hoops stand on the router, not on the handlers); the `Host`
-//! header never ends up in an address or a cookie; secrets never leave.
+//! Invariants: a route is closed until the table in `access` says who may use it (the guard stands on the router, not on the
+//! handlers); the `Host` header never ends up in an address or a cookie; secrets never leave.
 
+pub mod access;
+mod audit;
+mod caller;
 mod clusters;
 mod configuration;
 mod cookies;
@@ -13,23 +16,34 @@ mod join_tokens;
 mod login;
 pub mod openapi;
 mod server;
+mod sessions;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use clusters::ClusterView;
+pub(crate) use join_tokens::JoinTokenView;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
 pub use self::fleet::Rendered;
+use crate::domain::audit::Sampler;
 use crate::domain::fleet::Fleet;
 use crate::domain::join_tokens::JoinTokenPolicy;
+use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
-use crate::edge::{self, ApiError, LeanAnswers, Limits, Prepared, Redirect, Success};
+use crate::edge::{self, ApiError, BodyRoom, LeanAnswers, Limits, Prepared, Redirect, Success};
 use crate::metrics::Metrics;
+use crate::model::RoleGroups;
 use crate::oidc::Provider;
 use crate::seal::MasterKey;
+use crate::seal::UnitAddresses;
 use crate::store::Pool;
+use crate::tunnel::{HopClient, LxdSessions};
 use crate::ui_assets;
+
+pub use configuration::settings_digest;
 
 /// Limits of the Management API's listener.
 pub const LIMITS: Limits = Limits {
@@ -42,6 +56,8 @@ pub const LIMITS: Limits = Limits {
 
 /// Longest body of a request in bytes, and the time that it may take.
 const BODY_MAX_BYTES: usize = 256 << 10;
+/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
+const BODIES_MAX_BYTES: usize = 64 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
@@ -51,15 +67,15 @@ pub struct App {
     /// The database.
     pub pool: Pool,
     /// The identity provider.
-    pub provider: Provider,
+    pub provider: Arc<Provider>,
+    /// Who is logged in.
+    pub sessions: Sessions<Provider>,
     /// The key of cookies and stored tokens.
     pub master_key: Arc<MasterKey>,
     /// Our origin.
     pub public_url: PublicUrl,
     /// What is written into join tokens.
     pub join_tokens: JoinTokenPolicy,
-    /// Groups whose members administer.
-    pub admin_groups: Vec<String>,
     /// The whole fleet.
     pub fleet: Fleet,
     /// Its list, ready to be sent.
@@ -68,6 +84,22 @@ pub struct App {
     pub openapi: Arc<Prepared>,
     /// Host names and addresses of the manager itself: no link of a cluster may lead there.
     pub own_hosts: Vec<String>,
+    /// Groups and what their members may do.
+    pub roles: RoleGroups,
+    /// Which failed logins the audit log gets.
+    pub failed_logins: Sampler,
+    /// The way to the clusters' tunnels.
+    pub tunnels: Tunnels,
+}
+
+/// The way to the clusters' tunnels.
+pub struct Tunnels {
+    /// Sends requests to the units that hold them.
+    pub hop: HopClient,
+    /// Tells addresses of units from others.
+    pub addresses: UnitAddresses,
+    /// Sessions that LXD gave to operators.
+    pub sessions: LxdSessions,
 }
 
 /// How often people may begin and finish a login.
@@ -80,6 +112,14 @@ pub fn login_limit(config: &Config) -> Anonymous {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
+    let bodies = BodyRoom::new(app.config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES));
+    let tunnel = Router::with_path("tunnel/{**path}")
+        .hoop(guards::data_only)
+        .get(tunnel::pass_on)
+        .post(tunnel::pass_on)
+        .put(tunnel::pass_on)
+        .patch(tunnel::pass_on)
+        .delete(tunnel::pass_on);
     let clusters = Router::with_path("remote-cluster")
         .push(Router::new().hoop(LeanAnswers).get(clusters::list).head(clusters::list))
         .push(
@@ -88,7 +128,8 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
                 .head(clusters::get)
                 .patch(clusters::change)
                 .delete(clusters::remove)
-                .push(Router::with_path("rotation-token").post(join_tokens::rotate)),
+                .push(Router::with_path("rotation-token").post(join_tokens::rotate))
+                .push(tunnel),
         );
     let join_tokens = Router::with_path("remote-cluster-join-token")
         .get(join_tokens::list)
@@ -97,23 +138,37 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(Router::with_path("{name}").delete(join_tokens::revoke));
     let configuration =
         Router::with_path("configuration").get(configuration::get).head(configuration::get);
-    let administration = Router::new()
-        .hoop(guards::admins)
+    let own_sessions = Router::with_path("sessions")
+        .get(sessions::list)
+        .head(sessions::list)
+        .delete(sessions::end_all)
+        .push(Router::with_path("{id}").delete(sessions::end_one));
+    let sessions_of = Router::with_path("{id}/sessions")
+        .get(sessions::list_of)
+        .head(sessions::list_of)
+        .delete(sessions::end_all_of)
+        .push(Router::with_path("{session}").delete(sessions::end_one_of));
+    let identities = Router::with_path("identities")
+        .get(sessions::identities)
+        .head(sessions::identities)
+        .push(sessions_of);
+    let audit = Router::with_path("audit")
+        .get(audit::list)
+        .head(audit::list)
+        .push(Router::with_path("export").get(audit::export));
+    let api = Router::with_path("1.0")
+        .get(server::get)
+        .head(server::get)
+        .push(Router::with_path("status").get(server::status).head(server::status))
         .push(clusters)
         .push(join_tokens)
         .push(Router::with_path("openapi.json").get(openapi::get).head(openapi::get))
         .push(fleet::routes())
         .push(fleet::warnings())
-        .push(configuration);
-    let signed_in = Router::new()
-        .hoop(guards::people)
-        .hoop(guards::same_origin)
-        .get(server::get)
-        .head(server::get)
-        .push(administration);
-    let api = Router::with_path("1.0")
-        .push(Router::with_path("status").get(server::status).head(server::status))
-        .push(signed_in);
+        .push(configuration)
+        .push(own_sessions)
+        .push(identities)
+        .push(audit);
     let oidc = Router::with_path("oidc")
         .push(Router::with_path("login").hoop(logins.clone()).get(login::begin))
         .push(Router::with_path("callback").hoop(logins).get(login::finish))
@@ -127,13 +182,14 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let router = Router::new()
         .hoop(affix_state::inject(app))
         .hoop(guards::own_host)
+        .hoop(guards::permitted)
         .get(to_ui)
         .head(to_ui)
         .goal(versions)
         .push(api)
         .push(oidc)
         .push(ui);
-    edge::service(router, metrics)
+    edge::service(router, bodies, metrics)
 }
 
 /// `GET /` leads to the UI.

@@ -4,9 +4,10 @@ use salvo::{Depot, handler};
 use serde::Serialize;
 
 use super::app;
+use super::caller::caller;
 use crate::domain::Error;
-use crate::edge::{ApiError, Reply, Success};
-use crate::model::Operator;
+use crate::edge::{Reply, Success};
+use crate::model::{Identity, Operator, Role};
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ServerView {
@@ -14,14 +15,16 @@ pub(super) struct ServerView {
     name: String,
     groups: Vec<String>,
     trusted: bool,
+    /// What the person may do; null without a role.
+    role: Option<Role>,
 }
 
 /// `GET /1.0`: who is logged in.
 #[handler]
 pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ServerView>> {
-    let Operator { email, name, groups } =
-        depot.get_typed::<Operator>().cloned().map_err(|_| ApiError::Unauthorized)?;
-    Ok(Success(ServerView { email, name, groups, trusted: true }))
+    let caller = caller(depot)?;
+    let Operator { identity: Identity { email, name, .. }, groups } = caller.operator;
+    Ok(Success(ServerView { email, name, groups, trusted: true, role: caller.role }))
 }
 
 /// `GET /1.0/status`: the service and its database are reachable.

@@ -1,4 +1,5 @@
 use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
@@ -28,6 +29,9 @@ pub enum CertificateError {
         "invalid certificate: expected exactly one PEM block of type CERTIFICATE and nothing else"
     )]
     NotOnePemBlock,
+    /// No PEM block at all, where one and anything around it would do.
+    #[error("invalid certificate: there is no PEM block in it")]
+    NoPemBlock,
     /// The block does not hold an X.509 certificate.
     #[error("invalid certificate: the PEM block does not hold an X.509 certificate")]
     NotX509,
@@ -39,6 +43,11 @@ pub enum CertificateError {
         "invalid certificate: the key must be RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519"
     )]
     Key,
+    /// The TLS library cannot read it, so that no connection with it could ever come about.
+    #[error(
+        "invalid certificate: TLS cannot use it, because it has an unknown critical extension or an unusual encoding"
+    )]
+    NotForTls,
     /// Not within its validity.
     #[error("invalid certificate: it has expired or is not valid yet")]
     NotValidNow,
@@ -56,19 +65,38 @@ impl ClusterCertificate {
             return Err(CertificateError::TooLong);
         }
         let text = text.trim_ascii();
-        let one_block = text.starts_with("-----BEGIN CERTIFICATE-----")
+        // White space beyond ASCII is none (RFC 7468, section 3), but the library would pass over it.
+        let one_block = text.is_ascii()
+            && text.starts_with("-----BEGIN CERTIFICATE-----")
             && text.ends_with("-----END CERTIFICATE-----")
-            && text.matches("-----BEGIN").count() == 1;
+            && text.matches("-----BEGIN").count() == 1
+            && text.matches("-----END").count() == 1;
         if !one_block {
             return Err(CertificateError::NotOnePemBlock);
         }
         let block = pem::parse(text).map_err(|_| CertificateError::NotOnePemBlock)?;
+        // Older kinds of PEM had headers within the block (RFC 7468, section 2).
+        if block.headers().iter().next().is_some() {
+            return Err(CertificateError::NotOnePemBlock);
+        }
         let certificate = Self::from_der(block.contents())?;
         if now + time::Duration::minutes(5) < certificate.not_before || now > certificate.not_after
         {
             return Err(CertificateError::NotValidNow);
         }
         Ok(certificate)
+    }
+
+    /// Parses the text of a certificate that another product accepted: the first PEM block counts, whatever its label and whatever
+    /// stands around it, and it may have expired. The certificate itself must be one that a TLS handshake can prove.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] says which rule the text breaks.
+    pub fn from_imported_pem(text: &str) -> Result<Self, CertificateError> {
+        let blocks = pem::parse_many(text).map_err(|_| CertificateError::NoPemBlock)?;
+        let block = blocks.first().ok_or(CertificateError::NoPemBlock)?;
+        Self::from_der(block.contents())
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
@@ -100,6 +128,8 @@ impl ClusterCertificate {
         if !strong {
             return Err(CertificateError::Key);
         }
+        let tls = CertificateDer::from(der);
+        ParsedCertificate::try_from(&tls).map_err(|_| CertificateError::NotForTls)?;
         Ok(Self {
             fingerprint: Fingerprint::of(der),
             not_before: parsed.validity().not_before.to_datetime(),
@@ -148,6 +178,13 @@ mod tests {
         params.self_signed(&key).unwrap().pem()
     }
 
+    /// RFC 5280, section 4.2: who does not know a critical extension must not use the certificate.
+    fn unknown_critical() -> rcgen::CustomExtension {
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        extension
+    }
+
     fn parse(text: &str) -> Result<ClusterCertificate, CertificateError> {
         ClusterCertificate::from_pem(text, OffsetDateTime::now_utc())
     }
@@ -165,6 +202,36 @@ mod tests {
     }
 
     #[test]
+    fn an_imported_certificate_may_stand_among_other_text_and_may_have_expired() {
+        let now = OffsetDateTime::now_utc();
+        let good = pem_with(|p| p.not_after = now - Duration::days(1));
+        let canonical = ClusterCertificate::from_imported_pem(&good).unwrap();
+        let other = pem_with(|_| ());
+        for text in [
+            format!("subject=CN = x\n\n{good}{other}"),
+            good.replace("CERTIFICATE", "X509 CERTIFICATE"),
+            good.replace('\n', "\r\n"),
+        ] {
+            let imported = ClusterCertificate::from_imported_pem(&text).unwrap();
+            assert_eq!(imported.to_pem(), canonical.to_pem(), "{text}");
+            assert_eq!(imported.fingerprint(), canonical.fingerprint());
+        }
+        let empty = pem::encode(&pem::Pem::new("CERTIFICATE", vec![1, 2, 3]));
+        for (text, expected) in [
+            ("", CertificateError::NoPemBlock),
+            ("cert-01", CertificateError::NoPemBlock),
+            (&good[..good.len() - 40], CertificateError::NoPemBlock),
+            (&empty, CertificateError::NotX509),
+        ] {
+            assert_eq!(
+                ClusterCertificate::from_imported_pem(text).unwrap_err(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn join_10_other_texts_are_refused_with_their_reason() {
         use CertificateError as E;
         let good = pem_with(|_| ());
@@ -175,8 +242,12 @@ mod tests {
             (format!("{good}{good}"), E::NotOnePemBlock),
             (format!("leading text\n{good}"), E::NotOnePemBlock),
             (good.replace("CERTIFICATE", "PUBLIC KEY"), E::NotOnePemBlock),
+            (format!("{good}trailing text\n-----END CERTIFICATE-----\n"), E::NotOnePemBlock),
+            (good.replacen('\n', "\nA: b\n\n", 1), E::NotOnePemBlock),
+            (good.replacen('\n', "\n\u{2003}", 1), E::NotOnePemBlock),
             (pem::encode(&pem::Pem::new("CERTIFICATE", vec![1, 2, 3])), E::NotX509),
             (format!("{good}{}", " ".repeat(MAX_PEM_BYTES)), E::TooLong),
+            (pem_with(|p| p.custom_extensions.push(unknown_critical())), E::NotForTls),
             (pem_with(|p| p.not_after = now - Duration::days(1)), E::NotValidNow),
             (pem_with(|p| p.not_before = now + Duration::hours(1)), E::NotValidNow),
         ];

@@ -62,6 +62,8 @@ pub struct RemoteCluster {
     pub ui_url_override: String,
     /// When it enrolled or an operator last changed it.
     pub updated_at: OffsetDateTime,
+    /// Whether a unit holds its tunnel.
+    pub tunnel_registered: bool,
 }
 
 impl RemoteCluster {

@@ -3,6 +3,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// The 256-bit id of a session, as the cookie carries it. The database knows only its hash.
 pub struct SessionId(SecretBox<[u8; 32]>);
@@ -58,19 +60,60 @@ pub struct Identity {
 /// The person behind a request, with the groups that decide what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// E-mail address; may be empty.
-    pub email: String,
-    /// Display name; the subject when the provider gave none.
-    pub name: String,
+    /// Whom the provider vouched for. The name is the subject when the provider gave none.
+    pub identity: Identity,
     /// Groups as the provider lists them.
     pub groups: Vec<String>,
 }
 
-/// A session as stored: whom it belongs to and the sealed ID token, which a logout at the provider needs.
-#[derive(Debug, Clone)]
-pub struct Session {
+impl Operator {
+    /// The person with these groups.
+    #[must_use]
+    pub fn new(mut identity: Identity, groups: Vec<String>) -> Self {
+        if identity.name.is_empty() {
+            identity.name.clone_from(&identity.subject);
+        }
+        Self { identity, groups }
+    }
+}
+
+/// Where a login came from, for telling one's sessions apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Address of the connection's other end; behind a balancer without the PROXY protocol that is the balancer's.
+    pub source: String,
+    /// What the browser says it is; at most 256 characters are kept.
+    pub user_agent: String,
+}
+
+/// A session as a person sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// Names the session; it opens nothing.
+    pub id: Uuid,
+    /// When and where it began.
+    pub created_at: OffsetDateTime,
+    /// Where it began.
+    pub device: Device,
+    /// Last use, to the minute.
+    pub last_used_at: OffsetDateTime,
+    /// When the identity provider last vouched for the person.
+    pub verified_at: OffsetDateTime,
+    /// When it ends at the latest.
+    pub expires_at: OffsetDateTime,
+}
+
+/// A person who logged in once, as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIdentity {
+    /// Names the person here.
+    pub id: i64,
     /// The person.
-    pub operator: Operator,
-    /// The ID token, sealed.
-    pub id_token_sealed: Vec<u8>,
+    pub identity: Identity,
+    /// First login.
+    pub created_at: OffsetDateTime,
+    /// Last login or verification.
+    pub last_seen: OffsetDateTime,
+    /// Sessions that are alive.
+    pub sessions: i64,
 }

@@ -1,50 +1,31 @@
-//! The identity provider: discovery, the redirect to it, and the exchange of its answer for a person.
+//! The identity provider: the redirect to it, the exchange of its answer for a person, and what keeps a session verified.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use openidconnect::core::{CoreAuthenticationFlow, CoreGenderClaim, CoreJwsSigningAlgorithm};
+use openidconnect::core::{CoreAuthenticationFlow, CoreErrorResponseType, CoreRevocableToken};
 use openidconnect::{
-    AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
-    EndSessionUrl, IdTokenClaims, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse,
-    PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout,
-    RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, TokenResponse,
+    AuthorizationCode, ClientId, CsrfToken, LogoutRequest, Nonce, NonceVerifier,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, RefreshToken,
+    RequestTokenError, Scope, TokenResponse,
 };
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
-use workload_config::{ExposeSecret, Oidc, PublicUrl};
+use tokio_util::sync::CancellationToken;
+use workload_config::{Oidc, PublicUrl};
 
-use super::LoginAttempt;
-use super::claims::{OidcClient, OtherClaims, ProviderIdToken, Tokens};
+use super::claims::{ProviderIdToken, Tokens};
+use super::documents::{self, DocumentCache, Documents};
 use super::http_client::HttpClient;
-use crate::domain::sessions::Login;
+use super::verification::{self, Claims};
+use super::{LoginAttempt, OidcError, unavailable};
+use crate::domain::sessions::{IdentityProvider, Login, RefreshError};
 use crate::error_chain::Chain;
-use crate::model::Identity;
+use crate::model::{Identity, Operator};
 use crate::tls::{self, TlsError};
 
-/// Scopes that are asked for.
-const SCOPES: [&str; 3] = ["offline_access", "email", "profile"];
-/// Least time between two attempts to reach a provider that does not answer.
-const RETRY_TIME: Duration = Duration::from_secs(10);
-/// Least time between two looks for new keys.
-const KEY_REFRESH_TIME: Duration = Duration::from_mins(1);
-/// Oldest ID token that is accepted at a login, and the tolerance between clocks, in seconds.
-const MAX_TOKEN_AGE_S: i64 = 600;
-const CLOCK_SKEW_S: i64 = 60;
-
-/// Why a login fails.
-#[derive(Debug, thiserror::Error)]
-pub enum OidcError {
-    /// The provider cannot be reached or answers nonsense.
-    #[error("the identity provider is not available")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The provider refused the code.
-    #[error("the identity provider refused the login")]
-    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The ID token is not acceptable.
-    #[error("the ID token is not acceptable")]
-    IdToken(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+/// Time between two looks at the file with authorities and at the age of the keys.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The redirect that begins a login.
 pub struct Authorization {
@@ -59,19 +40,7 @@ pub struct Provider {
     settings: Oidc,
     public_url: PublicUrl,
     http: HttpClient,
-    discovered: Mutex<Discovered>,
-}
-
-#[derive(Default)]
-struct Discovered {
-    session: Option<Arc<Session>>,
-    last_attempt: Option<Instant>,
-}
-
-/// What discovery yielded.
-struct Session {
-    client: OidcClient,
-    end_session: Option<EndSessionUrl>,
+    documents: DocumentCache,
 }
 
 impl Provider {
@@ -83,7 +52,34 @@ impl Provider {
     pub fn new(settings: Oidc, public_url: PublicUrl) -> Result<Self, TlsError> {
         let tls = tls::client_config(settings.ca_file.as_deref())?;
         let http = HttpClient::new(tls).map_err(|_| TlsError::Runtime)?;
-        Ok(Self { settings, public_url, http, discovered: Mutex::default() })
+        Ok(Self { settings, public_url, http, documents: DocumentCache::new() })
+    }
+
+    /// Until `stop`: takes over a changed file with authorities, and fetches the provider's keys again before they are old.
+    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let mut seen = authorities(self.settings.ca_file.as_deref()).await;
+        while stop.run_until_cancelled(tokio::time::sleep(FOLLOW_INTERVAL)).await.is_some() {
+            let now = authorities(self.settings.ca_file.as_deref()).await;
+            if now != seen {
+                seen = now;
+                self.replace_authorities().await;
+            }
+            self.documents.refresh_if_old(self.discover()).await;
+        }
+    }
+
+    async fn replace_authorities(&self) {
+        let replaced = tls::client_config(self.settings.ca_file.as_deref())
+            .and_then(|tls| self.http.replace(tls).map_err(|_| TlsError::Runtime));
+        match replaced {
+            Ok(()) => {
+                self.documents.try_again().await;
+                tracing::info!("the authorities for the identity provider were replaced");
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the new authorities for the identity provider cannot be used: the old ones stay");
+            }
+        }
     }
 
     /// Begins a login: the address to send the browser to, with fresh state, nonce and PKCE challenge (S256).
@@ -97,10 +93,10 @@ impl Provider {
         next: String,
         now: OffsetDateTime,
     ) -> Result<Authorization, OidcError> {
-        let session = self.session(None).await?;
+        let documents = self.documents(None).await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         // 256 bits each.
-        let mut request = session
+        let mut request = documents
             .client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
@@ -108,8 +104,8 @@ impl Provider {
                 || Nonce::new_random_len(32),
             )
             .set_pkce_challenge(challenge);
-        for scope in SCOPES {
-            request = request.add_scope(Scope::new(scope.into()));
+        for scope in self.settings.scopes.iter().filter(|scope| *scope != "openid") {
+            request = request.add_scope(Scope::new(scope.clone()));
         }
         if !self.settings.audience.is_empty() {
             request = request.add_extra_param("audience", &self.settings.audience);
@@ -125,7 +121,7 @@ impl Provider {
         Ok(Authorization { url: url.into(), attempt })
     }
 
-    /// Ends a login: exchanges the code and checks the ID token.
+    /// Ends a login: exchanges the code and checks the ID token. `issuer` is who the answer says that it comes from (RFC 9207).
     ///
     /// # Errors
     ///
@@ -135,10 +131,14 @@ impl Provider {
         &self,
         attempt: &LoginAttempt,
         code: String,
+        issuer: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<Login, OidcError> {
-        let session = self.session(None).await?;
-        let exchange = session
+        let documents = self.documents(None).await?;
+        if issuer.map_or(documents.names_itself, |issuer| issuer != self.settings.issuer) {
+            return Err(OidcError::Token("the answer comes from another issuer".into()));
+        }
+        let exchange = documents
             .client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(unavailable)?
@@ -148,158 +148,158 @@ impl Provider {
             RequestTokenError::ServerResponse(_) => OidcError::Refused(error.into()),
             other => OidcError::Unavailable(other.into()),
         })?;
-        let id_token =
-            tokens.id_token().ok_or_else(|| OidcError::IdToken("there is none".into()))?;
         let nonce = Nonce::new(attempt.nonce.clone());
-        let mut verified = verify(&session, &tokens, id_token, &nonce, now);
-        if let Err(ClaimsVerificationError::SignatureVerification(
-            SignatureVerificationError::NoMatchingKey,
-        )) = verified
-        {
-            let session = self.session(Some(&session)).await?;
-            verified = verify(&session, &tokens, id_token, &nonce, now);
+        self.login(&documents, &tokens, || &nonce, now).await
+    }
+
+    /// Who a bearer access token belongs to (RFC 6750). It must be a JWT of the provider for the configured audience.
+    ///
+    /// # Errors
+    ///
+    /// [`OidcError::Token`] for every token when no audience is configured, and for one that is not acceptable;
+    /// [`OidcError::Unavailable`] when the provider's keys cannot be fetched.
+    #[tracing::instrument(name = "oidc.access_token.verify", skip_all)]
+    pub async fn bearer(&self, token: &str, now: OffsetDateTime) -> Result<Operator, OidcError> {
+        let audience = &self.settings.audience;
+        if audience.is_empty() {
+            return Err(OidcError::Token("no audience is configured".into()));
         }
-        let claims = verified.map_err(|error| OidcError::IdToken(error.into()))?;
-        let subject = claims.subject().to_string();
-        if subject.is_empty() || subject.len() > 255 {
-            return Err(OidcError::IdToken("the subject must have 1 to 255 characters".into()));
+        let token: ProviderIdToken =
+            token.parse().map_err(|_| OidcError::Token("it is no JWT for us".into()))?;
+        let client_id = &self.settings.client_id;
+        let documents = self.documents(None).await?;
+        let mut verified = verification::access_token(&documents, client_id, audience, &token, now);
+        if verified.as_ref().is_err_and(verification::lacks_key) {
+            let documents = self.documents(Some(&documents)).await?;
+            verified = verification::access_token(&documents, client_id, audience, &token, now);
         }
-        Ok(Login {
-            identity: Identity {
-                issuer: self.settings.issuer.clone(),
-                subject,
-                name: claims
-                    .name()
-                    .and_then(|name| name.get(None))
-                    .map(|name| name.to_string())
-                    .unwrap_or_default(),
-                email: claims.email().map(|email| email.to_string()).unwrap_or_default(),
-            },
-            groups: claims.additional_claims().groups(&self.settings.groups_claim),
-            id_token: id_token.to_string(),
-            refresh_token: tokens.refresh_token().map(|token| token.secret().clone()),
-        })
+        let claims = verified.map_err(|error| OidcError::Token(error.into()))?;
+        let groups = claims.additional_claims().groups(&self.settings.groups_claim);
+        Ok(Operator::new(self.identity(claims), groups))
     }
 
     /// Where to send the browser to end the session at the provider as well (RP-Initiated Logout 1.0); `None` when the
     /// provider has no such page or was not reached yet.
-    pub async fn logout_url(&self, id_token: &str) -> Option<String> {
-        let session = self.discovered.lock().await.session.clone()?;
+    #[must_use]
+    pub fn logout_url(&self, id_token: &str) -> Option<String> {
+        let documents = self.documents.known()?;
         let hint: ProviderIdToken = id_token.parse().ok()?;
         let target = PostLogoutRedirectUrl::new(self.public_url.join("/ui/login/")).ok()?;
-        let request = LogoutRequest::from(session.end_session.clone()?)
+        let request = LogoutRequest::from(documents.end_session.clone()?)
             .set_id_token_hint(&hint)
             .set_client_id(ClientId::new(self.settings.client_id.clone()))
             .set_post_logout_redirect_uri(target);
         Some(request.http_get_url().into())
     }
 
-    /// The provider's documents: fetched when there are none yet, and again when `outdated` is what we have. One request at a
-    /// time; an unreachable provider is tried every ten seconds at most, new keys are looked for once a minute at most.
-    async fn session(&self, outdated: Option<&Arc<Session>>) -> Result<Arc<Session>, OidcError> {
-        let mut discovered = self.discovered.lock().await;
-        let pause = if discovered.session.is_some() { KEY_REFRESH_TIME } else { RETRY_TIME };
-        let too_soon = discovered.last_attempt.is_some_and(|at| at.elapsed() < pause);
-        let known = discovered.session.clone();
-        match &known {
-            Some(session) if too_soon || !outdated.is_some_and(|old| Arc::ptr_eq(old, session)) => {
-                return Ok(Arc::clone(session));
-            }
-            None if too_soon => {
-                return Err(OidcError::Unavailable("it did not answer a moment ago".into()));
-            }
-            _ => {}
+    /// Checks the ID token among `tokens`, with the provider's newest keys if need be.
+    async fn login<N: NonceVerifier>(
+        &self,
+        documents: &Arc<Documents>,
+        tokens: &Tokens,
+        nonce: impl Fn() -> N,
+        now: OffsetDateTime,
+    ) -> Result<Login, OidcError> {
+        let id_token = tokens.id_token().ok_or_else(|| OidcError::Token("there is none".into()))?;
+        let client_id = &self.settings.client_id;
+        let mut verified =
+            verification::id_token(documents, client_id, tokens, id_token, nonce(), now);
+        if verified.as_ref().is_err_and(verification::lacks_key) {
+            let documents = self.documents(Some(documents)).await?;
+            verified =
+                verification::id_token(&documents, client_id, tokens, id_token, nonce(), now);
         }
-        discovered.last_attempt = Some(Instant::now());
-        match (self.discover().await, known) {
-            (Ok(session), _) => Ok(Arc::clone(discovered.session.insert(Arc::new(session)))),
-            (Err(error), Some(session)) => {
-                tracing::warn!(error = %Chain(&error), "the identity provider's keys could not be fetched again");
-                Ok(session)
-            }
-            (Err(error), None) => Err(error),
+        let claims = verified.map_err(|error| OidcError::Token(error.into()))?;
+        Ok(Login {
+            identity: self.identity(claims),
+            groups: claims.additional_claims().groups(&self.settings.groups_claim),
+            id_token: id_token.to_string(),
+            refresh_token: tokens.refresh_token().map(|token| token.secret().clone()),
+            access_token: tokens.access_token().secret().clone().into(),
+        })
+    }
+
+    fn identity(&self, claims: &Claims) -> Identity {
+        let name = claims.name().and_then(|name| name.get(None));
+        Identity {
+            issuer: self.settings.issuer.clone(),
+            subject: claims.subject().to_string(),
+            name: name.map(|name| name.to_string()).unwrap_or_default(),
+            email: claims.email().map(|email| email.to_string()).unwrap_or_default(),
         }
     }
 
-    async fn discover(&self) -> Result<Session, OidcError> {
-        let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(unavailable)?;
+    async fn documents(
+        &self,
+        outdated: Option<&Arc<Documents>>,
+    ) -> Result<Arc<Documents>, OidcError> {
+        self.documents.get(outdated, self.discover()).await
+    }
+
+    async fn discover(&self) -> Result<Documents, OidcError> {
+        documents::discover(&self.settings, &self.public_url, &self.http).await
+    }
+}
+
+impl IdentityProvider for Provider {
+    /// Refreshes (OpenID Connect Core 1.0, section 12). Only `invalid_grant`, an answer about another person and an answer without
+    /// an ID token end a session; whatever else goes wrong may be the network's or the provider's bad moment.
+    #[tracing::instrument(name = "oidc.refresh", skip_all)]
+    async fn refresh(&self, refresh_token: &str, subject: &str) -> Result<Login, RefreshError> {
+        let away = |error: OidcError| RefreshError::Unavailable(error.into());
+        let ended = |reason: &str| RefreshError::Ended(reason.into());
+        let documents = self.documents(None).await.map_err(away)?;
+        let refresh_token = RefreshToken::new(refresh_token.to_owned());
+        let request = documents
+            .client
+            .exchange_refresh_token(&refresh_token)
+            .map_err(|error| away(unavailable(error)))?;
         let http = self.http.sender();
-        let metadata =
-            ProviderMetadataWithLogout::discover_async(issuer, &http).await.map_err(unavailable)?;
-        let end_session = metadata.additional_metadata().end_session_endpoint.clone();
-        let redirect =
-            RedirectUrl::new(self.public_url.join("/oidc/callback")).map_err(unavailable)?;
-        let secret = self
-            .settings
-            .client_secret
-            .as_ref()
-            .map(|secret| ClientSecret::new(secret.expose_secret().into()));
-        let client = OidcClient::from_provider_metadata(
-            metadata,
-            ClientId::new(self.settings.client_id.clone()),
-            secret,
-        )
-        .set_redirect_uri(redirect);
-        tracing::info!(
-            issuer = self.settings.issuer,
-            "fetched the identity provider's configuration"
-        );
-        Ok(Session { client, end_session })
+        let tokens = request.request_async(&http).await.map_err(|error| match &error {
+            RequestTokenError::ServerResponse(answer)
+                if *answer.error() == CoreErrorResponseType::InvalidGrant =>
+            {
+                RefreshError::Ended(error.into())
+            }
+            _ => RefreshError::Unavailable(error.into()),
+        })?;
+        if tokens.id_token().is_none() {
+            return Err(ended("the answer to a refresh has no ID token"));
+        }
+        // A refreshed ID token need not have the nonce of the login.
+        let nonce = || |_: Option<&Nonce>| Ok(());
+        let login = self
+            .login(&documents, &tokens, nonce, OffsetDateTime::now_utc())
+            .await
+            .map_err(away)?;
+        if login.identity.subject != subject {
+            return Err(ended("the answer to a refresh is about somebody else"));
+        }
+        Ok(login)
     }
-}
 
-fn unavailable<E: std::error::Error + Send + Sync + 'static>(error: E) -> OidcError {
-    OidcError::Unavailable(error.into())
-}
-
-/// Checks signature, issuer, audience, expiry, nonce, age and the binding to the access token (OpenID Connect Core 1.0, section
-/// 3.1.3.7). Only asymmetric algorithms are accepted.
-fn verify<'a>(
-    session: &Session,
-    tokens: &'a Tokens,
-    id_token: &'a ProviderIdToken,
-    nonce: &Nonce,
-    now: OffsetDateTime,
-) -> Result<&'a IdTokenClaims<OtherClaims, CoreGenderClaim>, ClaimsVerificationError> {
-    use CoreJwsSigningAlgorithm as Alg;
-    let now = now.unix_timestamp();
-    let algorithms = [
-        Alg::RsaSsaPkcs1V15Sha256,
-        Alg::RsaSsaPkcs1V15Sha384,
-        Alg::RsaSsaPkcs1V15Sha512,
-        Alg::RsaSsaPssSha256,
-        Alg::RsaSsaPssSha384,
-        Alg::RsaSsaPssSha512,
-        Alg::EcdsaP256Sha256,
-        Alg::EcdsaP384Sha384,
-        Alg::EdDsa,
-    ];
-    let verifier =
-        session.client.id_token_verifier().set_allowed_algs(algorithms).set_issue_time_verifier_fn(
-            move |issued| {
-                let age = now - issued.timestamp();
-                if (-CLOCK_SKEW_S..=MAX_TOKEN_AGE_S).contains(&age) {
-                    Ok(())
-                } else {
-                    Err(format!("it was issued {age} s ago"))
-                }
-            },
-        );
-    let claims = id_token.claims(&verifier, nonce)?;
-    let refuse = |reason: &str| Err(ClaimsVerificationError::Other(reason.into()));
-    if claims.additional_claims().not_before().is_some_and(|begin| begin > now + CLOCK_SKEW_S) {
-        return refuse("it is not valid yet");
-    }
-    if let Some(expected) = claims.access_token_hash() {
-        let algorithm =
-            id_token.signing_alg().map_err(ClaimsVerificationError::SignatureVerification)?;
-        let key = id_token
-            .signing_key(&verifier)
-            .map_err(ClaimsVerificationError::SignatureVerification)?;
-        let actual = AccessTokenHash::from_token(tokens.access_token(), algorithm, key);
-        if actual.is_ok_and(|actual| actual != *expected) {
-            return refuse("it belongs to another access token");
+    /// Revokes a refresh token (RFC 7009), where the provider knows how.
+    #[tracing::instrument(name = "oidc.revoke", skip_all)]
+    async fn revoke(&self, refresh_token: String) {
+        let Some(documents) = self.documents.known() else { return };
+        let Some(endpoint) = documents.revocation.clone() else { return };
+        let client = documents.client.clone().set_revocation_url(endpoint);
+        let token = CoreRevocableToken::RefreshToken(RefreshToken::new(refresh_token));
+        let Ok(request) = client.revoke_token(token) else { return };
+        let http = self.http.sender();
+        match request.request_async(&http).await {
+            Ok(()) => tracing::debug!("a refresh token was revoked"),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "a refresh token could not be revoked");
+            }
         }
     }
-    Ok(claims)
+}
+
+/// What the file with authorities holds; one that cannot be read counts as empty.
+async fn authorities(path: Option<&Path>) -> Vec<u8> {
+    match path {
+        Some(path) => tokio::fs::read(path).await.unwrap_or_default(),
+        None => Vec::new(),
+    }
 }

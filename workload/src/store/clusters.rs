@@ -154,24 +154,40 @@ pub async fn has_similar_name(db: &impl GenericClient, name: &str) -> Result<boo
     column(&row, "exists")
 }
 
+/// What came of a leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// The cluster of this name was removed.
+    Now(String),
+    /// It had been removed before.
+    Before,
+    /// The certificate is unknown.
+    Unknown,
+}
+
 /// Removes the cluster that owns a certificate and remembers the certificate; a certificate that is remembered already
-/// counts as removed. `false`: the certificate is unknown.
+/// counts as removed.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.cluster.leave", skip_all)]
-pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<bool, StoreError> {
+pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<Left, StoreError> {
     const SQL: &str = "
         WITH removed AS (DELETE FROM remote_clusters WHERE fingerprint = $1 RETURNING name, fingerprint),
         remembered AS (
             INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
             ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()
         )
-        SELECT EXISTS (SELECT FROM removed) OR EXISTS (SELECT FROM removed_clusters WHERE fingerprint = $1) AS known";
+        SELECT (SELECT name FROM removed) AS name, EXISTS (SELECT FROM removed_clusters WHERE fingerprint = $1) AS known";
     let row =
         query_one(db, "removing a cluster that leaves", SQL, &[&fingerprint.as_bytes()]).await?;
-    column(&row, "known")
+    let name: Option<String> = column(&row, "name")?;
+    Ok(match name {
+        Some(name) => Left::Now(name),
+        None if column(&row, "known")? => Left::Before,
+        None => Left::Unknown,
+    })
 }
 
 /// Removes the cluster `name` and remembers its certificate. `false`: no such cluster.
@@ -186,6 +202,36 @@ pub async fn remove(db: &impl GenericClient, name: &str) -> Result<bool, StoreEr
         INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
         ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()";
     Ok(execute(db, "removing a cluster", SQL, &[&name]).await? == 1)
+}
+
+/// What operators say about a cluster, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The description.
+    pub description: String,
+    /// Percent of a pool's capacity.
+    pub disk_threshold: i16,
+    /// Percent of the memory.
+    pub memory_threshold: i16,
+}
+
+/// What operators say about a cluster, locked until the transaction ends. `None`: no such cluster.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+pub async fn lock(db: &impl GenericClient, name: &str) -> Result<Option<Said>, StoreError> {
+    const SQL: &str = "
+        SELECT description, disk_threshold, memory_threshold FROM remote_clusters WHERE name = $1 FOR UPDATE";
+    let row = query_opt(db, "locking a cluster", SQL, &[&name]).await?;
+    row.map(|row| {
+        Ok(Said {
+            description: column(&row, "description")?,
+            disk_threshold: column(&row, "disk_threshold")?,
+            memory_threshold: column(&row, "memory_threshold")?,
+        })
+    })
+    .transpose()
 }
 
 /// Changes what an operator may change. `false`: no such cluster.
@@ -232,8 +278,10 @@ pub type AtTime<T> = (T, OffsetDateTime);
 #[tracing::instrument(name = "store.cluster.list", skip_all)]
 pub async fn list(db: &impl GenericClient) -> Result<AtTime<Vec<RemoteCluster>>, StoreError> {
     const SQL: &str = "
-        SELECT cluster.*, details.*, now() AS now
+        SELECT cluster.*, details.*, tunnel.remote_cluster_id IS NOT NULL AS tunnel_registered, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+          LEFT JOIN (SELECT held.remote_cluster_id FROM tunnels AS held JOIN units ON units.id = held.unit_id
+                      WHERE units.expires_at > now()) AS tunnel ON tunnel.remote_cluster_id = cluster.id
       ORDER BY cluster.name";
     let rows = query(db, "listing clusters", SQL, &[]).await?;
     let now = rows.first().map_or(Ok(OffsetDateTime::UNIX_EPOCH), |row| column(row, "now"))?;
@@ -251,8 +299,10 @@ pub async fn find(
     name: &str,
 ) -> Result<Option<AtTime<RemoteCluster>>, StoreError> {
     const SQL: &str = "
-        SELECT cluster.*, details.*, now() AS now
+        SELECT cluster.*, details.*, tunnel.remote_cluster_id IS NOT NULL AS tunnel_registered, now() AS now
           FROM remote_clusters AS cluster JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+          LEFT JOIN (SELECT held.remote_cluster_id FROM tunnels AS held JOIN units ON units.id = held.unit_id
+                      WHERE units.expires_at > now()) AS tunnel ON tunnel.remote_cluster_id = cluster.id
          WHERE cluster.name = $1";
     let row = query_opt(db, "looking up a cluster", SQL, &[&name]).await?;
     row.map(|row| Ok((remote_cluster(&row)?, column(&row, "now")?))).transpose()
@@ -307,6 +357,7 @@ pub(super) fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
         ui_url: column(row, "ui_url")?,
         ui_url_override: column(row, "ui_url_override")?,
         updated_at: column(row, "updated_at")?,
+        tunnel_registered: column(row, "tunnel_registered")?,
     })
 }
 

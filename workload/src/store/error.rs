@@ -46,6 +46,15 @@ impl StoreError {
         matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
 
+    /// Whether a table, a column or the whole schema is missing: nobody migrated this database yet.
+    #[must_use]
+    pub fn is_missing_schema(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME]
+            .iter()
+            .any(|code| source.code() == Some(code))
+    }
+
     /// Whether trying again later can help: the database is away, shutting down, out of connections, out of space, or a
     /// time limit or a lock stood in the way. Decided by the error's code alone.
     #[must_use]

@@ -32,13 +32,16 @@ pub async fn store(
 ) -> Result<Vec<Option<String>>, StoreError> {
     // The rows are joined in the order of their ids, so that two batches lock them in the same order. The average follows a
     // changed interval within a few heartbeats, and one long silence does not spoil it. The history follows the row: a cluster
-    // that is being removed gets none.
+    // that is being removed gets none. Each parameter is in a subquery of its own: that hides the lengths of the arrays, from which PostgreSQL would make a new plan for each call, at more than the
+    // price of running it.
     const SQL: &str = "
         WITH report AS (
             SELECT *
-              FROM unnest($1::bytea[], $2::bigint[], $3::jsonb[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                          $8::bigint[], $9::bigint[], $10::jsonb[], $11::bigint[], $12::jsonb[], $13::bigint[],
-                          $14::jsonb[], $15::text[], $16::real[], $17::json[])
+              FROM unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::jsonb[]), (SELECT $4::bigint[]),
+                          (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::bigint[]),
+                          (SELECT $9::bigint[]), (SELECT $10::jsonb[]), (SELECT $11::bigint[]), (SELECT $12::jsonb[]),
+                          (SELECT $13::bigint[]), (SELECT $14::jsonb[]), (SELECT $15::text[]), (SELECT $16::real[]),
+                          (SELECT $17::json[]))
                    WITH ORDINALITY
                 AS report (fingerprint, ceph_count, ceph_statuses, cpu_total_count, cpu_load_1, cpu_load_5, cpu_load_15,
                            memory_total_amount, memory_usage, storage_pool_usages, member_count, member_statuses,

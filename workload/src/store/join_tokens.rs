@@ -123,15 +123,21 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
         .collect()
 }
 
-/// Deletes the pending token of a cluster; joins that did not commit yet will not find it. `false`: there is none.
+/// Deletes the pending token of a cluster; joins that did not commit yet will not find it. The answer is its id;
+/// `None`: there is none.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.join_token.revoke", skip_all, fields(cluster.name = cluster_name))]
-pub async fn revoke(db: &impl GenericClient, cluster_name: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL";
-    Ok(execute(db, "revoking a join token", SQL, &[&cluster_name]).await? == 1)
+pub async fn revoke(
+    db: &impl GenericClient,
+    cluster_name: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    const SQL: &str =
+        "DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL RETURNING id";
+    let row = query_opt(db, "revoking a join token", SQL, &[&cluster_name]).await?;
+    row.map(|row| column(&row, "id")).transpose()
 }
 
 /// All tokens of a cluster, pending and consumed, without locking them.

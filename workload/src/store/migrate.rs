@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use refinery::Migration;
+use tokio_postgres::types::Json;
+use tokio_postgres::{IsolationLevel, Transaction};
+
 use super::{Pool, StoreError};
+use crate::model::Event;
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
@@ -14,44 +19,94 @@ const LOCK: i64 = 0x4d43_4d69_6772_6174;
 /// How long a process waits for another one that migrates.
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
-/// Creates our PostgreSQL schema and applies the migrations that are missing. Processes that start together take turns
-/// (refinery itself takes no lock); the answer is the number of migrations that this call applied.
-///
-/// # Errors
-///
-/// [`StoreError::Connect`] without a database, [`StoreError::Migrate`] when a migration fails, when an applied one was
-/// edited, when the schema is newer than this program, or when another process migrates for more than a minute.
-#[tracing::instrument(name = "store.migrate", skip_all)]
-pub async fn migrate(pool: &Pool) -> Result<usize, StoreError> {
-    let failed = |error: tokio_postgres::Error| StoreError::Migrate(error.into());
-    let mut db = pool.dedicated().await?;
-    db.batch_execute("SET statement_timeout = 0").await.map_err(failed)?;
-    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
-    // Polling keeps the wait bounded whatever the server's lock_timeout is; the lock goes with the connection.
-    loop {
-        let row =
-            db.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
-        if row.try_get(0).map_err(failed)? {
-            break;
+/// The right to change the schema and to take over another product's data, held by one process at a time. It goes with the
+/// connection, so a process that dies gives it back.
+pub struct MigrationLock {
+    db: tokio_postgres::Client,
+}
+
+impl MigrationLock {
+    /// Waits for the right: processes that start together take turns (refinery itself takes no lock).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Connect`] without a database, [`StoreError::Migrate`] when another process migrates for more than a minute.
+    #[tracing::instrument(name = "store.migration_lock.acquire", skip_all)]
+    pub async fn acquire(pool: &Pool) -> Result<Self, StoreError> {
+        let db = pool.dedicated().await?;
+        db.batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+            .await
+            .map_err(failed)?;
+        let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+        // Polling keeps the wait bounded whatever the server's lock_timeout is.
+        loop {
+            let row =
+                db.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
+            if row.try_get(0).map_err(failed)? {
+                return Ok(Self { db });
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(StoreError::Migrate(
+                    "another process has been migrating for a minute".into(),
+                ));
+            }
+            tracing::info!("another process migrates the database: waiting");
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        if tokio::time::Instant::now() >= deadline {
-            return Err(StoreError::Migrate(
-                "another process has been migrating for a minute".into(),
-            ));
+    }
+
+    /// Creates our PostgreSQL schema and applies the migrations that are missing. The answer is the number of migrations that
+    /// this call applied.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Migrate`] when a migration fails, when an applied one was edited, or when the schema is newer than this
+    /// program.
+    #[tracing::instrument(name = "store.migrate", skip_all)]
+    pub async fn migrate(&mut self) -> Result<usize, StoreError> {
+        const RECORD: &str = "
+            INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+                 VALUES ('system', '', '', '', $1, '', 'success', '', $2)";
+        let db = &mut self.db;
+        db.batch_execute("CREATE SCHEMA IF NOT EXISTS cluster_manager").await.map_err(failed)?;
+        let report = embedded::migrations::runner()
+            .set_abort_divergent(true)
+            .set_abort_missing(true)
+            .run_async(db)
+            .await
+            .map_err(|error| StoreError::Migrate(error.into()))?;
+        let applied = report.applied_migrations();
+        for migration in applied {
+            tracing::info!(migration = %migration, "applied {migration}");
         }
-        tracing::info!("another process migrates the database: waiting");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        if !applied.is_empty() {
+            let versions: Vec<String> = applied.iter().map(ToString::to_string).collect();
+            let details = serde_json::json!({"migrations": versions});
+            let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+                &[&Event::SchemaMigrated.as_str(), &Json(&details)];
+            db.execute(RECORD, values).await.map_err(failed)?;
+        }
+        Ok(applied.len())
     }
-    db.batch_execute("CREATE SCHEMA IF NOT EXISTS cluster_manager").await.map_err(failed)?;
-    let report = embedded::migrations::runner()
-        .set_abort_divergent(true)
-        .set_abort_missing(true)
-        .run_async(&mut db)
-        .await
-        .map_err(|error| StoreError::Migrate(error.into()))?;
-    let applied = report.applied_migrations();
-    for migration in applied {
-        tracing::info!(migration = %migration, "applied {migration}");
+
+    /// A transaction that sees one moment of the database.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`] if PostgreSQL fails.
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
+        let begin = self.db.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        begin.start().await.map_err(StoreError::transaction)
     }
-    Ok(applied.len())
+}
+
+/// Version of the newest migration that this program has.
+#[must_use]
+pub fn newest_version() -> i32 {
+    let versions = embedded::migrations::runner();
+    versions.get_migrations().iter().map(Migration::version).max().unwrap_or_default()
+}
+
+fn failed(error: tokio_postgres::Error) -> StoreError {
+    StoreError::Migrate(error.into())
 }

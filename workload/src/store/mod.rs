@@ -3,6 +3,8 @@
 //! Invariants: statements are literals and values are parameters; a lookup that finds nothing is `None`, an error is
 //! PostgreSQL's or ours, never the caller's; no transaction begins here.
 
+pub mod access_tokens;
+pub mod audit;
 pub mod cluster_warnings;
 pub mod clusters;
 mod error;
@@ -12,11 +14,16 @@ pub mod heartbeats;
 pub mod history;
 pub mod join_tokens;
 mod migrate;
+pub mod notifications;
 mod pool;
 pub mod purge;
+pub mod session_verification;
 pub mod sessions;
 mod statement;
+pub mod status;
+pub mod takeover;
+pub mod tunnels;
 
 pub use error::StoreError;
-pub use migrate::migrate;
+pub use migrate::{MigrationLock, newest_version};
 pub use pool::{Connection, Pool};

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use workload_config::{Database, DatabaseHost, DatabaseTls, ExposeSecret};
 
 use super::StoreError;
+use super::notifications::{self, Heard};
 use crate::tls::{self, TlsError};
 
 /// A connection out of the pool; it goes back when dropped.
@@ -22,6 +24,9 @@ const SESSION_OPTIONS: &str = "-c search_path=cluster_manager -c timezone=utc -c
 /// How long a caller waits for a connection, and how long opening one may take.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What the name of every service's connections begins with, as the database shows it; the service's name follows.
+pub(super) const SERVICE_PREFIX: &str = "microcloud-cluster-manager/";
+
 /// A bounded pool of connections. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Pool {
@@ -31,12 +36,25 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Prepares a pool; connections are opened when they are needed, so PostgreSQL may be away.
+    /// Prepares a pool for a command; connections are opened when they are needed, so PostgreSQL may be away.
     ///
     /// # Errors
     ///
     /// [`TlsError`] when the file with authorities cannot be used.
     pub fn new(database: &Database) -> Result<Self, TlsError> {
+        Self::named(database, "microcloud-cluster-manager")
+    }
+
+    /// Prepares a pool for a service, which the database lists under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when the file with authorities cannot be used.
+    pub fn for_service(database: &Database, service: &str) -> Result<Self, TlsError> {
+        Self::named(database, &format!("{SERVICE_PREFIX}{service}"))
+    }
+
+    fn named(database: &Database, name: &str) -> Result<Self, TlsError> {
         let mut config = tokio_postgres::Config::new();
         match &database.host {
             DatabaseHost::Tcp(host) => config.host(host),
@@ -47,7 +65,7 @@ impl Pool {
             .user(&database.user)
             .password(database.password.expose_secret())
             .dbname(&database.name)
-            .application_name("microcloud-cluster-manager")
+            .application_name(name)
             .connect_timeout(ACQUIRE_TIMEOUT)
             .keepalives_idle(Duration::from_secs(15))
             .tcp_user_timeout(Duration::from_mins(1))
@@ -97,6 +115,27 @@ impl Pool {
                 let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
                 tokio::spawn(connection);
                 Ok(client)
+            }
+        }
+    }
+
+    /// Runs a `LISTEN` statement on a connection of its own and passes on what is heard, until the connection ends or nobody
+    /// receives any more.
+    pub(super) async fn listen(
+        &self,
+        statement: &'static str,
+        heard: mpsc::Sender<Heard>,
+    ) -> Result<(), StoreError> {
+        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
+        match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                listen(client, connection, statement, heard).await
+            }
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(tls.clone());
+                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
+                listen(client, connection, statement, heard).await
             }
         }
     }
@@ -163,5 +202,28 @@ async fn pass_on<S, T>(
         if let AsyncMessage::Notification(notification) = message {
             hear(notification.payload());
         }
+    }
+}
+
+async fn listen<S, T>(
+    client: Client,
+    connection: tokio_postgres::Connection<S, T>,
+    statement: &'static str,
+    heard: mpsc::Sender<Heard>,
+) -> Result<(), StoreError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let begin = async {
+        client.batch_execute(statement).await.map_err(StoreError::query("listening"))?;
+        // The client stays: without it the connection would end.
+        let gone = heard.send(Heard::Listening).await.is_err();
+        if gone { Ok(()) } else { std::future::pending().await }
+    };
+    let drive = notifications::drive(connection, heard.clone());
+    tokio::select! {
+        ended = begin => ended,
+        ended = drive => ended.map_err(|error| StoreError::Connect(error.into())),
     }
 }

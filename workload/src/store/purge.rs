@@ -1,26 +1,47 @@
 //! Rows whose time is over.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 
 use super::StoreError;
 
-/// Deletes ended sessions, consumed tokens whose life is over, tokens that expired a week ago, and certificates of clusters
-/// removed 30 days ago. The answer is the number of deleted rows.
+/// What is old.
+#[derive(Debug, Clone, Copy)]
+pub struct PurgeAges {
+    /// A session that was not used for so long is over.
+    pub session_idle: Duration,
+    /// Records of the audit log are kept for so long.
+    pub audit: Duration,
+}
+
+/// Deletes sessions whose life is over or that were not used for too long, at most 10,000 old records of the audit log, consumed
+/// tokens whose life is over, tokens that expired a week ago, certificates of clusters removed 30 days ago, and units that were last
+/// heard of an hour ago. The answer is the number of deleted rows.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.purge", skip_all)]
-pub async fn purge(db: &impl GenericClient) -> Result<u64, StoreError> {
+pub async fn purge(db: &impl GenericClient, ages: &PurgeAges) -> Result<u64, StoreError> {
+    const SESSIONS: &str = "
+        DELETE FROM sessions
+              WHERE expires_at <= now() OR last_used_at <= now() - make_interval(secs => $1)";
+    const AUDIT: &str = "
+        DELETE FROM audit_events
+              WHERE id IN (SELECT id FROM audit_events WHERE at <= now() - make_interval(secs => $1) ORDER BY at LIMIT 10000)";
     const STATEMENTS: [&str; 3] = [
-        "DELETE FROM sessions WHERE expires_at <= now()",
         "DELETE FROM join_tokens
                WHERE expires_at <= now() AND (consumed_at IS NOT NULL OR expires_at <= now() - interval '7 days')",
         "DELETE FROM removed_clusters WHERE removed_at <= now() - interval '30 days'",
+        "DELETE FROM units WHERE expires_at <= now() - interval '1 hour'",
     ];
-    let mut deleted = 0;
+    let failed = || StoreError::query("deleting old rows");
+    let mut deleted =
+        db.execute(SESSIONS, &[&ages.session_idle.as_secs_f64()]).await.map_err(failed())?;
+    deleted += db.execute(AUDIT, &[&ages.audit.as_secs_f64()]).await.map_err(failed())?;
     for sql in STATEMENTS {
-        deleted += db.execute(sql, &[]).await.map_err(StoreError::query("deleting old rows"))?;
+        deleted += db.execute(sql, &[]).await.map_err(failed())?;
     }
     Ok(deleted)
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
+use uuid::Uuid;
 
 use super::StoreError;
-use super::statement::{execute, query_one, query_opt};
-use crate::model::{Identity, Operator, Session};
+use super::statement::{execute, query, query_one, query_opt};
+use crate::model::{Device, Identity, KnownIdentity, Operator, SessionSummary};
 
-/// Most sessions of one person; the oldest give way.
+/// Most sessions of one person, and of all together; the ones that were not used for the longest time give way.
 const MAX_SESSIONS_PER_IDENTITY: i64 = 16;
+const MAX_SESSIONS: i64 = 10_000;
 
 /// What is stored of a new session.
 pub struct NewSession<'a> {
@@ -25,6 +27,8 @@ pub struct NewSession<'a> {
     pub refresh_token_sealed: Option<Vec<u8>>,
     /// How long the session may live.
     pub lifetime: Duration,
+    /// Where the login came from.
+    pub device: &'a Device,
 }
 
 /// Records the person and starts a session. Call it within a transaction.
@@ -38,44 +42,76 @@ pub async fn insert(
     identity: &Identity,
     session: &NewSession<'_>,
 ) -> Result<(), StoreError> {
+    const DOING: &str = "starting a session";
     const IDENTITY: &str = "
         INSERT INTO identities (issuer, subject, name, email) VALUES ($1, $2, $3, $4)
         ON CONFLICT (issuer, subject) DO UPDATE SET name = $3, email = $4, last_seen = now()
           RETURNING id";
     const SESSION: &str = "
-        INSERT INTO sessions (id_hash, identity_id, groups, expires_at, id_token_sealed, refresh_token_sealed)
-             VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5, $6)";
-    const EVICT: &str = "
+        INSERT INTO sessions (id_hash, identity_id, groups, expires_at, id_token_sealed, refresh_token_sealed, source,
+                              user_agent)
+             VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5, $6, $7, $8)";
+    // The new session was used just now, so that it is never among those that give way.
+    const EVICT_OWN: &str = "
         DELETE FROM sessions
               WHERE id_hash IN (SELECT id_hash FROM sessions WHERE identity_id = $1
-                                ORDER BY created_at DESC, id_hash OFFSET $2)";
-    let row = query_one(
-        db,
-        "starting a session",
-        IDENTITY,
-        &[&identity.issuer, &identity.subject, &identity.name, &identity.email],
-    )
-    .await?;
+                                ORDER BY last_used_at DESC, created_at DESC, id_hash OFFSET $2)";
+    const EVICT: &str = "
+        DELETE FROM sessions
+              WHERE id_hash IN (SELECT id_hash FROM sessions ORDER BY last_used_at DESC, id_hash OFFSET $1)";
+    let Identity { issuer, subject, name, email } = identity;
+    let row = query_one(db, DOING, IDENTITY, &[issuer, subject, name, email]).await?;
     let identity_id: i64 = column(&row, "id")?;
-    execute(
-        db,
-        "starting a session",
-        SESSION,
-        &[
-            &session.id_hash.as_slice(),
-            &identity_id,
-            &session.groups,
-            &session.lifetime.as_secs_f64(),
-            &session.id_token_sealed,
-            &session.refresh_token_sealed,
-        ],
-    )
-    .await?;
-    execute(db, "starting a session", EVICT, &[&identity_id, &MAX_SESSIONS_PER_IDENTITY]).await?;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &session.id_hash.as_slice(),
+        &identity_id,
+        &session.groups,
+        &session.lifetime.as_secs_f64(),
+        &session.id_token_sealed,
+        &session.refresh_token_sealed,
+        &session.device.source,
+        &session.device.user_agent,
+    ];
+    execute(db, DOING, SESSION, values).await?;
+    execute(db, DOING, EVICT_OWN, &[&identity_id, &MAX_SESSIONS_PER_IDENTITY]).await?;
+    execute(db, DOING, EVICT, &[&MAX_SESSIONS]).await?;
     Ok(())
 }
 
-/// The session with this id, unless it ended: it was deleted, its life is over, or nobody used it for `idle`. The time of
+/// The ages by which a session is judged.
+pub struct Ages {
+    /// A session that was not used for so long is over.
+    pub idle: Duration,
+    /// For so long the provider need not be asked again.
+    pub verified: Duration,
+    /// For so long a session goes on while the provider does not answer.
+    pub tolerated: Duration,
+}
+
+/// How a session stands with the identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// Verified recently.
+    Fresh,
+    /// The provider must be asked.
+    Due,
+    /// Somebody asks it now.
+    UnderWay,
+    /// It did not answer a moment ago.
+    Postponed,
+}
+
+/// A session that is alive.
+pub struct FoundSession {
+    /// The person.
+    pub operator: Operator,
+    /// Whether the provider must be asked.
+    pub verification: Verification,
+    /// Whether the session may go on while the provider does not answer.
+    pub tolerated: bool,
+}
+
+/// The session with this id, unless it ended: it was deleted, its life is over, or nobody used it for too long. The time of
 /// last use is written at most once a minute.
 ///
 /// # Errors
@@ -85,49 +121,197 @@ pub async fn insert(
 pub async fn find(
     db: &impl GenericClient,
     id_hash: &[u8; 32],
-    idle: Duration,
-) -> Result<Option<Session>, StoreError> {
+    ages: &Ages,
+) -> Result<Option<FoundSession>, StoreError> {
+    const DOING: &str = "looking up a session";
     const SQL: &str = "
-        SELECT identity.subject, identity.name, identity.email, session.groups, session.id_token_sealed,
-               session.last_used_at < now() - interval '1 min' AS stale
+        SELECT identity.issuer, identity.subject, identity.name, identity.email, session.groups,
+               session.last_used_at < now() - interval '1 min' AS stale,
+               session.verified_at > now() - make_interval(secs => $3) AS fresh,
+               session.verified_at > now() - make_interval(secs => $4) AS tolerated,
+               coalesce(session.verifying_until > now(), false) AS under_way,
+               coalesce(session.verify_not_before > now(), false) AS postponed
           FROM sessions AS session JOIN identities AS identity ON identity.id = session.identity_id
          WHERE session.id_hash = $1
            AND session.expires_at > now()
            AND session.last_used_at > now() - make_interval(secs => $2)";
     const TOUCH: &str = "UPDATE sessions SET last_used_at = now() WHERE id_hash = $1";
     let id_hash = id_hash.as_slice();
-    let Some(row) =
-        query_opt(db, "looking up a session", SQL, &[&id_hash, &idle.as_secs_f64()]).await?
-    else {
-        return Ok(None);
-    };
+    let (idle, verified) = (ages.idle.as_secs_f64(), ages.verified.as_secs_f64());
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id_hash, &idle, &verified, &ages.tolerated.as_secs_f64()];
+    let Some(row) = query_opt(db, DOING, SQL, values).await? else { return Ok(None) };
     if column(&row, "stale")? {
-        execute(db, "looking up a session", TOUCH, &[&id_hash]).await?;
+        execute(db, DOING, TOUCH, &[&id_hash]).await?;
     }
-    let (subject, name): (String, String) = (column(&row, "subject")?, column(&row, "name")?);
-    Ok(Some(Session {
-        operator: Operator {
-            email: column(&row, "email")?,
-            name: if name.is_empty() { subject } else { name },
-            groups: column(&row, "groups")?,
-        },
-        id_token_sealed: column(&row, "id_token_sealed")?,
+    let verification =
+        match (column(&row, "fresh")?, column(&row, "under_way")?, column(&row, "postponed")?) {
+            (true, _, _) => Verification::Fresh,
+            (false, true, _) => Verification::UnderWay,
+            (false, false, true) => Verification::Postponed,
+            (false, false, false) => Verification::Due,
+        };
+    Ok(Some(FoundSession {
+        operator: Operator::new(identity_of(&row)?, column(&row, "groups")?),
+        verification,
+        tolerated: column(&row, "tolerated")?,
     }))
 }
 
-/// Ends a session and returns its sealed ID token. `None`: it had ended already.
+/// A session that ended.
+pub struct EndedSession {
+    /// Whose it was.
+    pub identity: Identity,
+    /// The ID token, sealed.
+    pub id_token_sealed: Vec<u8>,
+    /// The refresh token, sealed.
+    pub refresh_token_sealed: Option<Vec<u8>>,
+}
+
+/// Ends a session and returns its sealed tokens. `None`: it had ended already.
 ///
 /// # Errors
 ///
-/// [`StoreError::Query`] if PostgreSQL fails.
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
 #[tracing::instrument(name = "store.session.end", skip_all)]
 pub async fn end(
     db: &impl GenericClient,
     id_hash: &[u8; 32],
-) -> Result<Option<Vec<u8>>, StoreError> {
-    const SQL: &str = "DELETE FROM sessions WHERE id_hash = $1 RETURNING id_token_sealed";
+) -> Result<Option<EndedSession>, StoreError> {
+    const SQL: &str = "
+        DELETE FROM sessions USING identities AS identity
+              WHERE id_hash = $1 AND identity.id = identity_id
+          RETURNING issuer, subject, name, email, id_token_sealed, refresh_token_sealed";
     let row = query_opt(db, "ending a session", SQL, &[&id_hash.as_slice()]).await?;
-    row.as_ref().map(|row| column(row, "id_token_sealed")).transpose()
+    row.map(|row| {
+        Ok(EndedSession {
+            identity: identity_of(&row)?,
+            id_token_sealed: column(&row, "id_token_sealed")?,
+            refresh_token_sealed: column(&row, "refresh_token_sealed")?,
+        })
+    })
+    .transpose()
+}
+
+/// The sessions of a person that are alive, the newest first, each with whether it has the hash `current`.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.session.list", skip_all)]
+pub async fn list(
+    db: &impl GenericClient,
+    of: &Identity,
+    current: Option<&[u8; 32]>,
+    idle: Duration,
+) -> Result<Vec<(SessionSummary, bool)>, StoreError> {
+    const SQL: &str = "
+        SELECT public_id, session.created_at, source, user_agent, last_used_at, verified_at, expires_at,
+               coalesce(id_hash = $4, false) AS current
+          FROM sessions AS session JOIN identities AS identity ON identity.id = session.identity_id
+         WHERE identity.issuer = $1 AND identity.subject = $2
+           AND expires_at > now() AND last_used_at > now() - make_interval(secs => $3)
+      ORDER BY session.created_at DESC, public_id";
+    let current = current.map(<[u8; 32]>::as_slice);
+    let rows = query(
+        db,
+        "listing sessions",
+        SQL,
+        &[&of.issuer, &of.subject, &idle.as_secs_f64(), &current],
+    )
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let device =
+                Device { source: column(row, "source")?, user_agent: column(row, "user_agent")? };
+            let summary = SessionSummary {
+                id: column(row, "public_id")?,
+                created_at: column(row, "created_at")?,
+                device,
+                last_used_at: column(row, "last_used_at")?,
+                verified_at: column(row, "verified_at")?,
+                expires_at: column(row, "expires_at")?,
+            };
+            Ok((summary, column(row, "current")?))
+        })
+        .collect()
+}
+
+/// Ends the session with this public id, if it is the person's. `false`: there is none.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.session.end_one", skip_all)]
+pub async fn end_one(db: &impl GenericClient, of: &Identity, id: Uuid) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        DELETE FROM sessions USING identities AS identity
+              WHERE public_id = $3 AND identity.id = identity_id AND identity.issuer = $1 AND identity.subject = $2";
+    Ok(execute(db, "ending a session", SQL, &[&of.issuer, &of.subject, &id]).await? == 1)
+}
+
+/// Ends all sessions of a person; the answer is how many there were.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.session.end_all", skip_all)]
+pub async fn end_all(db: &impl GenericClient, of: &Identity) -> Result<u64, StoreError> {
+    const SQL: &str = "
+        DELETE FROM sessions USING identities AS identity
+              WHERE identity.id = identity_id AND identity.issuer = $1 AND identity.subject = $2";
+    execute(db, "ending all sessions of a person", SQL, &[&of.issuer, &of.subject]).await
+}
+
+/// People who have logged in, the last one first, at most 1,000, with the number of their sessions that are alive.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.identity.list", skip_all)]
+pub async fn identities(
+    db: &impl GenericClient,
+    idle: Duration,
+) -> Result<Vec<KnownIdentity>, StoreError> {
+    const SQL: &str = "
+        SELECT id, issuer, subject, name, email, created_at, last_seen,
+               (SELECT count(*) FROM sessions
+                 WHERE identity_id = identity.id
+                   AND expires_at > now() AND last_used_at > now() - make_interval(secs => $1)) AS sessions
+          FROM identities AS identity
+      ORDER BY last_seen DESC, id LIMIT 1000";
+    let rows = query(db, "listing people", SQL, &[&idle.as_secs_f64()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(KnownIdentity {
+                id: column(row, "id")?,
+                identity: identity_of(row)?,
+                created_at: column(row, "created_at")?,
+                last_seen: column(row, "last_seen")?,
+                sessions: column(row, "sessions")?,
+            })
+        })
+        .collect()
+}
+
+/// The person with this id. `None`: there is none.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+pub async fn identity(db: &impl GenericClient, id: i64) -> Result<Option<Identity>, StoreError> {
+    const SQL: &str = "SELECT issuer, subject, name, email FROM identities WHERE id = $1";
+    let row = query_opt(db, "looking up a person", SQL, &[&id]).await?;
+    row.as_ref().map(identity_of).transpose()
+}
+
+fn identity_of(row: &Row) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        issuer: column(row, "issuer")?,
+        subject: column(row, "subject")?,
+        name: column(row, "name")?,
+        email: column(row, "email")?,
+    })
 }
 
 fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, StoreError> {

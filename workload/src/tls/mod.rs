@@ -4,6 +4,7 @@
 mod any_client;
 mod client;
 mod identity;
+mod inter_unit;
 mod presented;
 mod server;
 
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 pub use client::client_config;
 pub use identity::ServerIdentity;
-pub use presented::Presented;
+pub use inter_unit::InterUnit;
+pub use presented::{Presented, Renewal};
 pub use server::{ClientCertificates, server_config};
 
 use rustls::crypto::CryptoProvider;
@@ -37,6 +39,9 @@ pub enum TlsError {
     /// The library refused its own defaults.
     #[error("the TLS library refused its configuration")]
     Library(#[source] rustls::Error),
+    /// The key pair by which units know each other could not be made.
+    #[error("the key pair for connections between units could not be made")]
+    InterUnit,
     /// The connection pool has no runtime.
     #[error("the connection pool could not be set up")]
     Runtime,

@@ -20,6 +20,15 @@ const INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Presented(ArcSwap<ServerIdentity>);
 
+/// What becomes of new files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// New handshakes get them.
+    Present,
+    /// The log says that they are there: whoever pinned the old certificate must not be cut off by a file.
+    Report,
+}
+
 impl ResolvesServerCert for Presented {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load().certified_key())
@@ -33,11 +42,12 @@ impl Presented {
         Arc::new(Self(ArcSwap::from_pointee(identity)))
     }
 
-    /// Looks at `tls.crt` and `tls.key` in `directory` every two seconds until `stop`, and presents a new pair as soon as both
-    /// files belong together. A pair that cannot be used changes nothing and is logged once.
+    /// Looks at `tls.crt` and `tls.key` in `directory` every two seconds until `stop`. A new pair is presented as soon as both
+    /// files belong together, or only reported, as `renewal` says. A pair that cannot be used changes nothing and is logged once.
     pub async fn follow(
         self: Arc<Self>,
         directory: PathBuf,
+        renewal: Renewal,
         metrics: Metrics,
         stop: CancellationToken,
     ) {
@@ -49,6 +59,11 @@ impl Presented {
             }
             seen = now;
             match ServerIdentity::from_directory(&directory) {
+                Ok(identity) if renewal == Renewal::Report => {
+                    let (new, old) = (identity.fingerprint(), self.0.load().fingerprint());
+                    tracing::warn!(fingerprint = %new, presented = %old,
+                        "the certificate's files have changed to {new}: clusters pin {old}, which is presented until the service restarts");
+                }
                 Ok(identity) => {
                     tracing::info!(fingerprint = %identity.fingerprint(), "a new certificate is presented");
                     metrics.certificate_ends(identity.not_after());

@@ -3,24 +3,21 @@
 //! [`State`] says how the model stands; [`MemoryTools`] answers hook tools from it and collects
 //! what the charm writes. Writes that Juju delays to the end of the hook are delayed here too:
 //! [`MemoryTools::commit`] applies them, [`MemoryTools::discard`] drops them as a failed hook does.
+//! [`Harness`] runs a charm for one event and holds state and outcome against the metadata, as
+//! Juju would. [`FakePebble`] is a container, on a real socket.
 
+mod args;
+mod environment;
+mod harness;
 mod memory;
+mod meta;
+mod pebble;
+mod secrets;
 mod state;
 
+pub use environment::{event_environment, hook_environment};
+pub use harness::{Harness, Outcome};
 pub use memory::MemoryTools;
-pub use state::{RelationState, State};
-
-/// The variables that Juju sets for every hook, for the hook `hook` on `unit`.
-#[must_use]
-pub fn hook_environment(hook: &str, unit: &str) -> Vec<(String, String)> {
-    [
-        ("JUJU_DISPATCH_PATH", format!("hooks/{hook}").as_str()),
-        ("JUJU_HOOK_NAME", hook),
-        ("JUJU_UNIT_NAME", unit),
-        ("JUJU_MODEL_NAME", "test-model"),
-        ("JUJU_MODEL_UUID", "6f1c2b8e-3f0d-4c59-9d7e-0a51c7b7e1a4"),
-        ("JUJU_VERSION", "3.6.9"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
-}
+pub use meta::{ActionMeta, ConfigMeta, EndpointMeta, Inconsistent, Meta, OptionMeta};
+pub use pebble::{FakeExec, FakePebble};
+pub use state::{RelationState, SecretOwner, SecretState, State};

@@ -6,13 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{HookTools, Tool, ToolError};
-use crate::ids::{AppName, Endpoint, RelationId};
+use crate::ids::{AppName, Endpoint, RelationId, UnitName};
 use crate::status::{ReportedStatus, Status};
 
 /// One databag: every value is a string.
 pub type Bag = BTreeMap<String, String>;
 
-const JSON: &str = "--format=json";
+pub(super) const JSON: &str = "--format=json";
 
 /// `config-get`: all options that are set or have a default.
 ///
@@ -72,7 +72,51 @@ pub fn relation_get_app(
     app: &AppName,
 ) -> Result<Bag, ToolError> {
     let args = [JSON, "-r", &id.to_string(), "--app", "-", app.as_str()];
-    json(tools, Tool::RelationGet, &args)
+    Ok(json::<Option<Bag>>(tools, Tool::RelationGet, &args)?.unwrap_or_default())
+}
+
+/// `relation-list`: the remote units, sorted by name.
+///
+/// # Errors
+///
+/// [`ToolError`], also if the relation is gone.
+pub fn relation_units(tools: &dyn HookTools, id: &RelationId) -> Result<Vec<UnitName>, ToolError> {
+    let names: Vec<String> = json(tools, Tool::RelationList, &[JSON, "-r", &id.to_string()])?;
+    let mut units = names
+        .iter()
+        .map(|name| UnitName::parse(name))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| ToolError::Output { tool: Tool::RelationList })?;
+    units.sort();
+    Ok(units)
+}
+
+/// `relation-get`: the whole databag of `unit`, which may be the own one.
+///
+/// # Errors
+///
+/// [`ToolError`], also if the relation is gone.
+pub fn relation_get_unit(
+    tools: &dyn HookTools,
+    id: &RelationId,
+    unit: &UnitName,
+) -> Result<Bag, ToolError> {
+    let args = [JSON, "-r", &id.to_string(), "-", unit.as_str()];
+    // Juju prints `null` for a unit that has not written anything.
+    Ok(json::<Option<Bag>>(tools, Tool::RelationGet, &args)?.unwrap_or_default())
+}
+
+/// `relation-set`: writes keys of the own unit databag; an empty value removes the key.
+///
+/// # Errors
+///
+/// [`ToolError`], also if the relation is gone.
+pub fn relation_set_unit(
+    tools: &dyn HookTools,
+    id: &RelationId,
+    values: &Bag,
+) -> Result<(), ToolError> {
+    relation_set(tools, &["-r", &id.to_string(), "--file", "-"], values)
 }
 
 /// `relation-set --app`: writes keys of the own application databag; an empty value removes the key.
@@ -85,12 +129,15 @@ pub fn relation_set_app(
     id: &RelationId,
     values: &Bag,
 ) -> Result<(), ToolError> {
+    relation_set(tools, &["-r", &id.to_string(), "--app", "--file", "-"], values)
+}
+
+fn relation_set(tools: &dyn HookTools, args: &[&str], values: &Bag) -> Result<(), ToolError> {
     // JSON is YAML, which the tool reads; values travel on standard input and not as arguments,
     // which have a length limit and are visible to others.
     let object = values.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect();
     let input = Value::Object(object).to_string();
-    let args = ["-r", &id.to_string(), "--app", "--file", "-"];
-    tools.call(Tool::RelationSet, &args, Some(input.as_bytes())).map(drop)
+    tools.call(Tool::RelationSet, args, Some(input.as_bytes())).map(drop)
 }
 
 /// `status-get`: the unit's present status.
@@ -133,7 +180,7 @@ pub fn action_fail(tools: &dyn HookTools, message: &str) -> Result<(), ToolError
     tools.call(Tool::ActionFail, &["--", message], None).map(drop)
 }
 
-fn json<T: DeserializeOwned>(
+pub(super) fn json<T: DeserializeOwned>(
     tools: &dyn HookTools,
     tool: Tool,
     args: &[&str],

@@ -8,7 +8,7 @@ const SALT: u64 = 100;
 
 /// State of an instance in LXD's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     Running,
     Stopped,
     Frozen,
@@ -17,14 +17,14 @@ pub(super) enum State {
 
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Instance {
+pub(crate) struct Instance {
     pub(super) seed: u64,
     pub(super) member: u64,
-    pub(super) name: String,
-    pub(super) project: &'static str,
-    pub(super) virtual_machine: bool,
+    pub(crate) name: String,
+    pub(crate) project: &'static str,
+    pub(crate) virtual_machine: bool,
     pub(super) cpus: u64,
-    pub(super) state: State,
+    pub(crate) state: State,
 }
 
 impl ClusterModel {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{Error, clusters};
-use crate::model::ClusterChanges;
+use crate::model::{ClusterChanges, Origin};
 use crate::store::Pool;
 
 /// Most clusters in one call.
@@ -33,7 +33,12 @@ pub struct Outcome {
 /// # Errors
 ///
 /// [`Error::Invalid`] for no name, too many, or one that is there twice: then nothing was done.
-pub async fn act(pool: &Pool, action: &Action, names: Vec<String>) -> Result<Vec<Outcome>, Error> {
+pub async fn act(
+    pool: &Pool,
+    action: &Action,
+    names: Vec<String>,
+    origin: &Origin,
+) -> Result<Vec<Outcome>, Error> {
     if names.is_empty() || names.len() > MAX_NAMES {
         return Err(Error::Invalid(format!("names must have 1 to {MAX_NAMES} clusters")));
     }
@@ -48,8 +53,8 @@ pub async fn act(pool: &Pool, action: &Action, names: Vec<String>) -> Result<Vec
             _ if is_away => Err(Error::Overloaded("the database was away for an earlier cluster")),
             // PostgreSQL knows no text with this character, so no cluster has such a name.
             _ if name.contains('\0') => Err(Error::NotFound("remote cluster not found".into())),
-            Action::Edit(changes) => clusters::change(pool, &name, changes).await,
-            Action::Remove => clusters::remove(pool, &name).await,
+            Action::Edit(changes) => clusters::change(pool, &name, changes, origin).await,
+            Action::Remove => clusters::remove(pool, &name, origin).await,
         };
         is_away |= matches!(&done, Err(Error::Store(error)) if error.is_transient());
         outcomes.push(Outcome { name, error: done.err() });

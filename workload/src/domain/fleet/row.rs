@@ -112,7 +112,7 @@ impl CompactRow {
             storage: storage(cluster),
             pool: fullest_pool(cluster),
             load: cluster.cpu_load[0].clone(),
-            tunnel: false, // this release opens no tunnels
+            tunnel: cluster.tunnel_registered,
             warnings: warnings.to_vec(),
             joined: cluster.pulse.joined_at.unix_timestamp(),
         }

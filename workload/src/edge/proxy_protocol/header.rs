@@ -14,7 +14,7 @@ const V2_FIXED_BYTES: usize = 16;
 
 /// Who speaks on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+pub enum Sender {
     /// The client at this address.
     Client(SocketAddr),
     /// The balancer itself, or somebody whose address it does not know.
@@ -23,21 +23,26 @@ pub(super) enum Sender {
 
 /// A complete header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) sender: Sender,
+pub struct Header {
+    /// Who speaks on the connection that begins with it.
+    pub sender: Sender,
     /// Length of the header in bytes: what follows is the client's.
-    pub(super) length: usize,
+    pub length: usize,
 }
 
 /// Bytes that do not begin with a header that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Invalid {
+pub enum Invalid {
+    /// The bytes begin with something else.
     #[error("there is no PROXY header")]
     Missing,
+    /// It is longer than any that is accepted.
     #[error("the PROXY header is too long")]
     TooLong,
+    /// It is not right in every byte.
     #[error("the PROXY header does not follow its specification")]
     Malformed,
+    /// UDP, a Unix socket or something unknown.
     #[error("the PROXY header is for another kind of connection than TCP")]
     NotTcp,
 }
@@ -47,7 +52,7 @@ pub(super) enum Invalid {
 /// # Errors
 ///
 /// [`Invalid`] as soon as no further bytes can make it a header.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Invalid> {
+pub fn parse(bytes: &[u8]) -> Result<Option<Header>, Invalid> {
     if begins_alike(bytes, V1_START) {
         parse_v1(bytes)
     } else if begins_alike(bytes, V2_START) {

@@ -26,7 +26,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use workload_config::Network;
 
-use self::header::{Invalid, Sender, V2_MAX_BYTES, parse};
+use self::header::V2_MAX_BYTES;
+pub use self::header::{Header, Invalid, Sender, parse};
 use super::rate_limit::MonotonicClock;
 
 /// Longest time for the header.

@@ -5,7 +5,7 @@ use salvo::conn::SocketAddr;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use workload_config::{AnonymousLimit, RateLimit};
 
-use super::{Forget, Limiter, MonotonicClock, PeerNetwork, Peers, Refused, Unit};
+use super::{Limit, Limiter, MonotonicClock, PeerNetwork, Peers, Refusals, Refused, Unit};
 use crate::edge::ApiError;
 
 /// The limit of requests from clients that have not shown who they are: per address where the address is the client's own, and
@@ -14,13 +14,14 @@ use crate::edge::ApiError;
 pub struct Anonymous<C: Clock = MonotonicClock>(Arc<Inner<C>>);
 
 struct Inner<C: Clock> {
+    name: &'static str,
     peers: Peers,
     addresses: Limiter<PeerNetwork, C>,
     unit: Limiter<Unit, C>,
 }
 
 impl<C: Clock + Clone> Anonymous<C> {
-    /// `name` says in the log what is limited: "joins".
+    /// `name` says in log and metrics what is limited: "joins".
     pub fn new(
         name: &'static str,
         limit: AnonymousLimit,
@@ -29,6 +30,7 @@ impl<C: Clock + Clone> Anonymous<C> {
         clock: &C,
     ) -> Self {
         Self(Arc::new(Inner {
+            name,
             peers: peers.clone(),
             addresses: Limiter::new(name, limit.per_address, settings, clock),
             unit: Limiter::new(name, limit.per_unit, settings, clock),
@@ -46,18 +48,20 @@ impl<C: Clock + Clone> Anonymous<C> {
         }
         self.0.unit.take(Unit)
     }
-
-    /// How many requests were refused so far, by the limit per address and by the one per unit.
-    #[must_use]
-    pub fn refused(&self) -> (u64, u64) {
-        (self.0.addresses.refused(), self.0.unit.refused())
-    }
 }
 
-impl<C: Clock + Clone + Send + Sync> Forget for Anonymous<C>
+impl<C: Clock + Clone + Send + Sync> Limit for Anonymous<C>
 where
     C::Instant: Send + Sync,
 {
+    fn refusals(&self) -> Vec<Refusals> {
+        let Inner { name, addresses, unit, .. } = &*self.0;
+        vec![
+            Refusals { limit: name, scope: "address", count: addresses.refused() },
+            Refusals { limit: name, scope: "unit", count: unit.refused() },
+        ]
+    }
+
     fn forget_idle(&self) {
         self.0.addresses.forget_idle();
     }
@@ -105,6 +109,10 @@ mod tests {
         (0..200).filter(|_| limit.take(&peer(address)).is_ok()).count()
     }
 
+    fn counts(limit: &impl Limit) -> Vec<u64> {
+        limit.refusals().iter().map(|known| known.count).collect()
+    }
+
     #[test]
     fn rate_04_an_address_is_limited_before_it_takes_from_the_unit() {
         let clock = FakeRelativeClock::default();
@@ -115,7 +123,7 @@ mod tests {
         assert_eq!(accepted(&limit, "2001:db8::2"), 0, "the same /64");
         assert_eq!(accepted(&limit, "203.0.113.3"), 10);
         assert_eq!(accepted(&limit, "203.0.113.4"), 10);
-        assert_eq!(limit.refused(), (190 * 4 + 200 + 190, 0));
+        assert_eq!(counts(&limit), [190 * 4 + 200 + 190, 0]);
         assert_eq!(accepted(&limit, "203.0.113.5"), 0, "50 per unit");
         clock.advance(Duration::from_secs(1));
         assert_eq!(accepted(&limit, "203.0.113.1"), 1);
@@ -126,6 +134,6 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limit = limit(&Peers::Unknown, &clock);
         assert_eq!(accepted(&limit, "203.0.113.1"), 50);
-        assert_eq!(limit.refused(), (0, 150));
+        assert_eq!(counts(&limit), [0, 150]);
     }
 }

@@ -8,7 +8,7 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use workload_config::RateLimit;
 
 use super::table::Table;
-use super::{Forget, Limiter, MonotonicClock, PeerNetwork, Peers, Refused, Unit};
+use super::{Limit, Limiter, MonotonicClock, PeerNetwork, Peers, Refusals, Refused, Unit};
 use crate::edge::{ApiError, presented_certificate};
 use crate::model::Fingerprint;
 
@@ -68,12 +68,6 @@ impl<C: Clock + Clone> Clusters<C> {
             self.0.known.update(&cluster, |_| Ok::<_, Infallible>(((), self.next_success())));
     }
 
-    /// How many requests were refused so far: by the limit per cluster, that of strangers per address, and per unit.
-    #[must_use]
-    pub fn refused(&self) -> (u64, u64, u64) {
-        (self.0.clusters.refused(), self.0.addresses.refused(), self.0.unit.refused())
-    }
-
     fn before(
         &self,
         certificate: Option<Fingerprint>,
@@ -126,10 +120,19 @@ impl<C: Clock + Clone> Clusters<C> {
     }
 }
 
-impl<C: Clock + Clone + Send + Sync> Forget for Clusters<C>
+impl<C: Clock + Clone + Send + Sync> Limit for Clusters<C>
 where
     C::Instant: Send + Sync,
 {
+    fn refusals(&self) -> Vec<Refusals> {
+        let Inner { clusters, addresses, unit, .. } = &*self.0;
+        vec![
+            Refusals { limit: "clusters", scope: "cluster", count: clusters.refused() },
+            Refusals { limit: "strangers", scope: "address", count: addresses.refused() },
+            Refusals { limit: "strangers", scope: "unit", count: unit.refused() },
+        ]
+    }
+
     fn forget_idle(&self) {
         self.0.clusters.forget_idle();
         self.0.addresses.forget_idle();
@@ -306,7 +309,8 @@ mod tests {
         fixture.limits.remember(certificate(1));
         let passed = (0..100).filter(|_| fixture.request(certificate(1), HERE, FORBIDDEN)).count();
         assert_eq!(passed, 30);
-        assert_eq!(fixture.limits.refused(), (0, 70, 0));
+        let counts: Vec<u64> = fixture.limits.refusals().iter().map(|known| known.count).collect();
+        assert_eq!(counts, [0, 70, 0]);
     }
 
     #[test]

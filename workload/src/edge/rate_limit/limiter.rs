@@ -12,8 +12,8 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use workload_config::{Rate, RateLimit};
 
+use super::MonotonicClock;
 use super::table::Table;
-use super::{Forget, MonotonicClock};
 
 /// Most log lines per minute about refusals of one kind, whoever they are about.
 const LOG_LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
@@ -106,6 +106,12 @@ impl<K: Key, C: Clock + Clone> Limiter<K, C> {
         self.len() == 0
     }
 
+    /// See [`super::Limit::forget_idle`].
+    pub fn forget_idle(&self) {
+        self.buckets.retain_recent();
+        self.log_lines.retain_recent();
+    }
+
     fn ask(&self, ask: Ask<K>) -> Result<(), Refused> {
         self.buckets.check_key(&ask).map_err(|until| {
             let wait = until.wait_time_from(self.buckets.clock().now());
@@ -128,16 +134,6 @@ impl<K: Key, C: Clock + Clone> Limiter<K, C> {
                 self.name
             );
         }
-    }
-}
-
-impl<K: Key, C: Clock + Clone + Send + Sync> Forget for Limiter<K, C>
-where
-    C::Instant: Send + Sync,
-{
-    fn forget_idle(&self) {
-        self.buckets.retain_recent();
-        self.log_lines.retain_recent();
     }
 }
 

@@ -31,8 +31,22 @@ pub use governor::clock::MonotonicClock;
 pub use limiter::{Limiter, Refused};
 pub use peers::{PeerNetwork, Peers, Unit};
 
-/// What has clients to forget.
-pub trait Forget: Send + Sync {
+/// How many requests a limit refused so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusals {
+    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `logins`.
+    pub limit: &'static str,
+    /// Whose bucket was empty: `cluster`, `address`, `unit`.
+    pub scope: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// What keeps buckets.
+pub trait Limit: Send + Sync {
+    /// The refusals so far, by scope.
+    fn refusals(&self) -> Vec<Refusals>;
+
     /// Drops the clients whose bucket has been full for the client active interval. Nobody notices: a client that is not known
     /// begins with a full bucket.
     fn forget_idle(&self);
@@ -40,7 +54,7 @@ pub trait Forget: Send + Sync {
 
 /// Looks for clients to forget once per `interval` until `stop`.
 pub async fn forget_regularly(
-    tables: Vec<Arc<dyn Forget>>,
+    tables: Vec<Arc<dyn Limit>>,
     interval: Duration,
     stop: CancellationToken,
 ) {

@@ -3,10 +3,12 @@
 use salvo::{Depot, Request, handler};
 use serde::{Deserialize, Serialize};
 
+use super::super::caller::caller;
 use super::super::clusters::ChangeBody;
 use super::super::{BODY_MAX_BYTES, BODY_TIME, app};
 use crate::domain::fleet::{self, Action};
 use crate::edge::{ApiError, Reply, Success, parse_json, read_body};
+use crate::model::Role;
 
 /// One change for many clusters. `changes` belongs to `edit`.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -42,7 +44,7 @@ struct ResultView {
 /// `POST /1.0/fleet/actions`: does the same to many clusters.
 #[handler]
 pub(super) async fn act(req: &mut Request, depot: &mut Depot) -> Reply<Success<ActionsView>> {
-    let app = app(depot)?;
+    let (app, caller) = (app(depot)?, caller(depot)?);
     let body: ActionsBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
     let changes = body.changes.unwrap_or_default().into_changes(&app.own_hosts)?;
     let action = match body.action {
@@ -50,9 +52,13 @@ pub(super) async fn act(req: &mut Request, depot: &mut Depot) -> Reply<Success<A
             return Err(ApiError::BadRequest("changes must have at least one change".into()));
         }
         ActionName::Edit => Action::Edit(changes),
+        // As for one cluster alone: who may configure may not remove.
+        ActionName::Remove if caller.role < Some(Role::Admin) => {
+            return Err(ApiError::Forbidden("Permission denied"));
+        }
         ActionName::Remove => Action::Remove,
     };
-    let outcomes = fleet::act(&app.pool, &action, body.names).await?;
+    let outcomes = fleet::act(&app.pool, &action, body.names, &caller.origin).await?;
     let results = outcomes.into_iter().map(|outcome| {
         let error = outcome.error.map(ApiError::from);
         if let Some(error) = &error {

@@ -1,0 +1,209 @@
+//! What the leader keeps for all units: the master key, the certificate from the relation, and the
+//! identity that clusters pin. Pure but for fresh keys, which come from a [`Mint`].
+
+use relations::tls_certificates::{CertificateAnswers, IssuedCertificate, RefusalKind};
+use secrecy::ExposeSecret;
+
+use crate::addresses::Addresses;
+use crate::observe::Inputs;
+use crate::pki::{self, Leaf, Mint, PkiError};
+use crate::shared::{Certificates, Connector, Kept, MasterKey, Pair};
+
+/// What should be kept. `None`: as it is, or nothing yet.
+#[derive(Debug, Clone, Default)]
+pub struct Custody {
+    /// The master key, where there is none yet.
+    pub master_key: Option<MasterKey>,
+    /// The state of the relation `certificates`.
+    pub certificates: Option<Certificates>,
+    /// The identity of the connector, where there is none yet.
+    pub connector: Option<Connector>,
+}
+
+/// Decides what should be kept. Only a leader with a peer relation keeps anything.
+///
+/// # Errors
+///
+/// [`PkiError`] if fresh keys cannot be made.
+pub fn next(inputs: &Inputs, mint: &dyn Mint) -> Result<Custody, PkiError> {
+    let mut custody = Custody::default();
+    if !inputs.leader || inputs.peers.is_none() || inputs.leaving {
+        return Ok(custody);
+    }
+    if inputs.shared.master_key.is_absent() {
+        custody.master_key = Some(MasterKey(mint.master_key()?.into()));
+    }
+    let Some(addresses) = inputs.addresses() else { return Ok(custody) };
+    if inputs.shared.connector.is_absent() {
+        custody.connector = connector(inputs, &addresses, mint)?;
+    }
+    custody.certificates = certificates(inputs, &addresses, mint)?;
+    Ok(custody)
+}
+
+fn answers(inputs: &Inputs) -> Option<&CertificateAnswers> {
+    inputs.certificates.as_ref()?.good()
+}
+
+/// What clusters will pin. Where the Python charm served a certificate, clusters have pinned that one,
+/// and it goes on being served.
+fn connector(
+    inputs: &Inputs,
+    addresses: &Addresses,
+    mint: &dyn Mint,
+) -> Result<Option<Connector>, PkiError> {
+    if let Some(legacy) = &inputs.legacy {
+        let Some(answers) = answers(inputs) else {
+            // The certificate may still come: a fresh one now would cut off every cluster.
+            return Ok(None);
+        };
+        if let Some(issued) = newest(answers.certificates.iter(), legacy.key.expose_secret()) {
+            let pair = Pair { chain: chain(issued), key: legacy.key.clone() };
+            return Ok(Some(Connector { pair, next: None }));
+        }
+    }
+    // Names go into join tokens; without one there is nothing to be good for.
+    if addresses.connector.is_none() {
+        return Ok(None);
+    }
+    fresh_connector(inputs, addresses, mint.p256_key()?).map(Some)
+}
+
+/// A new identity with the key `key`.
+///
+/// # Errors
+///
+/// [`PkiError`] if it cannot be made.
+pub fn fresh_connector(
+    inputs: &Inputs,
+    addresses: &Addresses,
+    key: String,
+) -> Result<Connector, PkiError> {
+    let mut names: Vec<String> = addresses.connector.iter().map(ToString::to_string).collect();
+    names.push(addresses.service.clone());
+    let chain = pki::connector_certificate(&key, &names, inputs.surroundings.now)?;
+    Ok(Connector { pair: Pair { chain, key: key.into() }, next: None })
+}
+
+fn certificates(
+    inputs: &Inputs,
+    addresses: &Addresses,
+    mint: &dyn Mint,
+) -> Result<Option<Certificates>, PkiError> {
+    let mut kept = match &inputs.shared.certificates {
+        Kept::Unreadable => return Ok(None),
+        Kept::Here(_, kept) => kept.clone(),
+        Kept::Absent if inputs.certificates.is_none() || addresses.management.is_none() => {
+            return Ok(None);
+        }
+        Kept::Absent => match &inputs.legacy {
+            // The request stays word for word, so that the answer to it stays valid.
+            Some(legacy) => Certificates {
+                key: legacy.key.clone(),
+                request: legacy.request.clone(),
+                served: None,
+            },
+            None => Certificates { key: mint.rsa_key()?.into(), request: None, served: None },
+        },
+    };
+    if inputs.certificates.is_none() {
+        // The key may serve again; certificates of a provider that is gone do not.
+        kept.request = None;
+        kept.served = None;
+        return Ok(Some(kept));
+    }
+    let issued = kept
+        .request
+        .as_deref()
+        .and_then(|request| newest(answers(inputs)?.answers_to(request), kept.key.expose_secret()));
+    if let Some(issued) = issued {
+        kept.served = Some(Pair { chain: chain(issued), key: kept.key.clone() });
+    }
+    if let Some(names) = names_to_request(inputs, addresses, &kept, issued) {
+        kept.request = Some(pki::signing_request(kept.key.expose_secret(), &names)?);
+    }
+    Ok(Some(kept))
+}
+
+/// The names for a new request, where one is due.
+fn names_to_request(
+    inputs: &Inputs,
+    addresses: &Addresses,
+    kept: &Certificates,
+    issued: Option<&IssuedCertificate>,
+) -> Option<Vec<String>> {
+    let for_connector = serves_relation(inputs);
+    let needed = addresses.needed_names(for_connector);
+    addresses.management.as_ref()?;
+    let Some(request) = &kept.request else {
+        return Some(possible_names(inputs, addresses));
+    };
+    let asked = pki::request_names(request).unwrap_or_default();
+    let fits = needed.iter().all(|name| asked.contains(name));
+    let answers = answers(inputs);
+    let revoked = issued.is_none()
+        && answers.is_some_and(|answers| {
+            let mut all = answers.answers_to(request).peekable();
+            all.peek().is_some() && all.all(IssuedCertificate::is_revoked)
+        });
+    let due = issued
+        .and_then(|issued| Leaf::parse(&issued.certificate))
+        .is_some_and(|leaf| leaf.renewal() <= inputs.surroundings.now);
+    if !fits || revoked || due {
+        return Some(possible_names(inputs, addresses));
+    }
+    // A refusal that fewer names may avoid.
+    let refusal = answers.and_then(|answers| answers.refusal_of(request))?;
+    let fewer: Vec<String> = match refusal.reason_kind() {
+        RefusalKind::IpNotAllowed | RefusalKind::DomainNotAllowed => needed,
+        _ => return None,
+    };
+    let without_addresses = refusal.reason_kind() == RefusalKind::IpNotAllowed;
+    let is_address = |name: &String| name.parse::<std::net::IpAddr>().is_ok();
+    let fewer: Vec<String> =
+        fewer.into_iter().filter(|name| !(without_addresses && is_address(name))).collect();
+    let is_less = !fewer.is_empty() && asked.len() > fewer.len();
+    // A needed name that had to go would be asked for again in the next hook.
+    (is_less && addresses.needed_names(for_connector).iter().all(|n| fewer.contains(n)))
+        .then_some(fewer)
+}
+
+/// All names that are worth having, as far as the provider says that it can.
+fn possible_names(inputs: &Inputs, addresses: &Addresses) -> Vec<String> {
+    let capabilities = answers(inputs).and_then(|answers| answers.capabilities.as_ref());
+    let domains = capabilities.and_then(|c| c.allowed_domains.as_ref());
+    let needed = addresses.needed_names(serves_relation(inputs));
+    let allowed = |name: &String| {
+        needed.contains(name)
+            || domains.is_none_or(|domains| {
+                domains.iter().any(|domain| name == domain || name.ends_with(&format!(".{domain}")))
+            })
+    };
+    addresses.wanted_names().into_iter().filter(allowed).collect()
+}
+
+/// Whether the connector presents the certificate from the relation.
+#[must_use]
+pub fn serves_relation(inputs: &Inputs) -> bool {
+    let choice = inputs.config.as_ref().map(|config| config.connector_certificate);
+    choice == Ok(crate::config::ConnectorCertificate::Relation)
+}
+
+/// The newest usable certificate for `key`. What providers write is checked, not believed.
+fn newest<'a>(
+    issued: impl Iterator<Item = &'a IssuedCertificate>,
+    key: &str,
+) -> Option<&'a IssuedCertificate> {
+    let key = pki::public_key_of(key)?;
+    let usable = issued.filter(|issued| !issued.is_revoked()).filter_map(|issued| {
+        let leaf = Leaf::parse(&issued.certificate)?;
+        (leaf.public_key == key && !leaf.is_ca).then_some((leaf.not_before, issued))
+    });
+    usable.max_by_key(|(since, _)| *since).map(|(_, issued)| issued)
+}
+
+fn chain(issued: &IssuedCertificate) -> String {
+    let mut others = issued.chain.clone().unwrap_or_default();
+    others.push(issued.ca.clone());
+    pki::chain_of(&issued.certificate, &others)
+}

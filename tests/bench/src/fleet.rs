@@ -1,0 +1,102 @@
+//! The clusters that make the load, and the manager as they know it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use cluster_simulator::{
+    CertificateSpec, ClientOptions, Identity, KeyKind, Member, Pin, fingerprint,
+};
+
+use crate::Error;
+use crate::connector::Connector;
+
+/// The connector's certificate in a folder of its own, as the program reads it.
+pub(crate) struct Manager {
+    pub(crate) folder: PathBuf,
+    fingerprint: String,
+}
+
+impl Manager {
+    /// Makes a certificate for 127.0.0.1 with a key of the given kind.
+    pub(crate) fn new(folder: &Path, key: KeyKind) -> Result<Self, Error> {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let spec =
+            CertificateSpec { key, ip_addresses: vec![address], ..CertificateSpec::lxd("bench") };
+        let identity = Identity::from_spec(&spec)?;
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("tls.crt"), identity.certificate_pem())?;
+        fs::write(folder.join("tls.key"), identity.key_pem())?;
+        Ok(Self { folder: folder.to_owned(), fingerprint: fingerprint(identity.der()) })
+    }
+}
+
+/// Clusters with P-384 keys, as LXD makes them. Each one has a key of its own.
+#[derive(Clone)]
+pub(crate) struct Fleet(Vec<Identity>);
+
+impl Fleet {
+    pub(crate) fn generate(size: u32) -> Result<Self, Error> {
+        let threads = u32::try_from(thread::available_parallelism()?.get())?;
+        thread::scope(|scope| {
+            let shares: Vec<_> = (0..threads)
+                .map(|share| {
+                    scope.spawn(move || {
+                        let mine = (share..size).step_by(usize::try_from(threads)?);
+                        mine.map(|n| Ok(Identity::generate(&format!("cluster-{n}"))?))
+                            .collect::<Result<Vec<_>, Error>>()
+                    })
+                })
+                .collect();
+            let mut all = Vec::new();
+            for share in shares {
+                all.extend(share.join().map_err(|_| "a thread that makes keys failed")??);
+            }
+            Ok(Self(all))
+        })
+    }
+
+    /// The first so many clusters.
+    pub(crate) fn first(&self, count: usize) -> &[Identity] {
+        self.0.get(..count).unwrap_or(&self.0)
+    }
+
+    /// Everyone.
+    pub(crate) fn all(&self) -> &[Identity] {
+        &self.0
+    }
+
+    /// The first so many as members of the running service. They come from 250 addresses and, as members do, leave their
+    /// connections to the server to close.
+    pub(crate) fn members(
+        &self,
+        manager: &Manager,
+        connector: &Connector,
+        count: usize,
+    ) -> Vec<Member> {
+        let pin = Pin {
+            addresses: vec![connector.address.clone()],
+            fingerprint: manager.fingerprint.clone(),
+        };
+        let clusters = self.first(count).iter().zip((1..=250).cycle());
+        let members = clusters.map(|(identity, host)| {
+            let options = ClientOptions {
+                leave_connections_open: true,
+                source: Some(Ipv4Addr::new(127, 77, 0, host).into()),
+                ..ClientOptions::default()
+            };
+            Member::new(identity.clone(), pin.clone()).with_options(options)
+        });
+        members.collect()
+    }
+}
+
+/// A heartbeat without the text of the metrics.
+pub(crate) fn without_metrics(heartbeat: &str) -> Result<Vec<u8>, Error> {
+    let mut body: serde_json::Value = serde_json::from_str(heartbeat)?;
+    if let Some(metrics) = body.get_mut("server_metrics") {
+        *metrics = serde_json::Value::Array(Vec::new());
+    }
+    Ok(serde_json::to_vec(&body)?)
+}

@@ -1,0 +1,234 @@
+//! Making the load and measuring what it takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster_simulator::{ClientError, Member, Request, STATUS_PATH};
+use tokio::task::JoinSet;
+
+use crate::Error;
+use crate::connector::Connector;
+use crate::database::Database;
+
+/// Before a measurement counts, so that caches, connections to PostgreSQL and the allocator are warm.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// How heartbeats come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// As members send them: an anonymous preflight and a mutual connection, both new.
+    Fresh,
+    /// One connection per sender, for all of its heartbeats.
+    Kept,
+}
+
+/// A load of heartbeats: each sender sends one after the other, as fast as they are answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Load<'a> {
+    /// Senders.
+    pub(crate) at_a_time: u32,
+    /// How long it lasts.
+    pub(crate) length: Duration,
+    pub(crate) database: &'a Database,
+}
+
+/// What a load came to.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Acknowledged heartbeats.
+    pub(crate) heartbeats: usize,
+    /// Heartbeats that had another answer than 200, or none.
+    pub(crate) failed: usize,
+    pub(crate) elapsed: Duration,
+    /// From the first connection to the complete answer, sorted.
+    latencies: Vec<Duration>,
+    /// CPU time of all heartbeats together.
+    connector: Duration,
+    postgres: Duration,
+}
+
+impl Done {
+    pub(crate) fn per_second(&self) -> f64 {
+        count(self.heartbeats) / self.elapsed.as_secs_f64()
+    }
+
+    /// The time within which `share` (0 to 1) of the heartbeats were answered.
+    pub(crate) fn within(&self, share: f64) -> Duration {
+        let last = self.latencies.len().saturating_sub(1);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place within the list"
+        )]
+        let place = (count(last) * share).round() as usize;
+        self.latencies.get(place).copied().unwrap_or_default()
+    }
+
+    /// CPU time of one heartbeat: connector and PostgreSQL.
+    pub(crate) fn cpu(&self) -> (Duration, Duration) {
+        let each = |time: Duration| time.div_f64(count(self.heartbeats.max(1)));
+        (each(self.connector), each(self.postgres))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+/// What the senders of one load share.
+struct Shared {
+    members: Vec<Member>,
+    next: AtomicUsize,
+    body: Vec<u8>,
+}
+
+impl Shared {
+    /// The clusters take turns.
+    fn member(&self) -> Option<&Member> {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        self.members.get(n % self.members.len().max(1))
+    }
+}
+
+impl Load<'_> {
+    /// Warms up, then measures.
+    pub(crate) async fn run(
+        self,
+        connector: &Connector,
+        members: Vec<Member>,
+        pattern: Pattern,
+        body: &[u8],
+    ) -> Result<Done, Error> {
+        let shared = Arc::new(Shared { members, next: AtomicUsize::new(0), body: body.to_vec() });
+        self.send(&shared, pattern, WARM_UP.min(self.length)).await?;
+        let before = (connector.cpu()?, self.database.cpu()?);
+        let begin = Instant::now();
+        let (mut latencies, failed) = self.send(&shared, pattern, self.length).await?;
+        let elapsed = begin.elapsed();
+        latencies.sort_unstable();
+        Ok(Done {
+            heartbeats: latencies.len(),
+            failed,
+            elapsed,
+            latencies,
+            connector: connector.cpu()?.saturating_sub(before.0),
+            postgres: self.database.cpu()?.saturating_sub(before.1),
+        })
+    }
+
+    /// Times of the acknowledged heartbeats, and how many failed.
+    async fn send(
+        self,
+        shared: &Arc<Shared>,
+        pattern: Pattern,
+        length: Duration,
+    ) -> Result<(Vec<Duration>, usize), Error> {
+        let end = Instant::now() + length;
+        let mut senders = JoinSet::new();
+        for _ in 0..self.at_a_time {
+            let shared = Arc::clone(shared);
+            senders.spawn(async move {
+                match pattern {
+                    Pattern::Fresh => fresh(&shared, end).await,
+                    Pattern::Kept => kept(&shared, end).await,
+                }
+            });
+        }
+        let (mut times, mut failed) = (Vec::new(), 0);
+        while let Some(sent) = senders.join_next().await {
+            let sent = sent?;
+            times.extend(sent.times);
+            failed += sent.failed;
+            if let (Some(error), true) = (sent.last_error, times.is_empty()) {
+                return Err(format!("heartbeats fail: {error}").into());
+            }
+        }
+        Ok((times, failed))
+    }
+
+    /// Every cluster sends one heartbeat with fresh connections; the answer is how long that took.
+    pub(crate) async fn each_once(
+        self,
+        members: Vec<Member>,
+        body: &[u8],
+    ) -> Result<Duration, Error> {
+        let begin = Instant::now();
+        let total = members.len();
+        let shared = Arc::new(Shared { members, next: AtomicUsize::new(0), body: body.to_vec() });
+        let mut senders = JoinSet::new();
+        for _ in 0..self.at_a_time {
+            let shared = Arc::clone(&shared);
+            senders.spawn(async move {
+                loop {
+                    let n = shared.next.fetch_add(1, Ordering::Relaxed);
+                    let Some(member) = shared.members.get(n).filter(|_| n < total) else {
+                        return Ok::<(), ClientError>(());
+                    };
+                    member.request("POST", STATUS_PATH, shared.body.clone()).await?.success()?;
+                }
+            });
+        }
+        while let Some(sent) = senders.join_next().await {
+            sent??;
+        }
+        Ok(begin.elapsed())
+    }
+}
+
+#[derive(Default)]
+struct Sent {
+    times: Vec<Duration>,
+    failed: usize,
+    last_error: Option<ClientError>,
+}
+
+impl Sent {
+    fn note(&mut self, begin: Instant, result: Result<(), ClientError>) {
+        match result {
+            Ok(()) => self.times.push(begin.elapsed()),
+            Err(error) => {
+                self.failed += 1;
+                self.last_error = Some(error);
+            }
+        }
+    }
+}
+
+async fn fresh(shared: &Shared, end: Instant) -> Sent {
+    let mut sent = Sent::default();
+    while Instant::now() < end {
+        let Some(member) = shared.member() else { break };
+        let begin = Instant::now();
+        let answer = member.request("POST", STATUS_PATH, shared.body.clone()).await;
+        sent.note(begin, answer.and_then(|answer| answer.success().map(drop)));
+    }
+    sent
+}
+
+async fn kept(shared: &Shared, end: Instant) -> Sent {
+    let mut sent = Sent::default();
+    let request = Request::of_member("POST", STATUS_PATH, shared.body.clone())
+        .with_header("Connection", "keep-alive");
+    'connection: while Instant::now() < end {
+        let Some(member) = shared.member() else { break };
+        let mut connection = match member.open().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                sent.note(Instant::now(), Err(error));
+                continue;
+            }
+        };
+        while Instant::now() < end {
+            let begin = Instant::now();
+            let result = connection.send(&request).await;
+            let broken = result.is_err();
+            sent.note(begin, result.and_then(|answer| answer.success().map(drop)));
+            if broken {
+                continue 'connection;
+            }
+        }
+    }
+    sent
+}

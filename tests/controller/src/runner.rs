@@ -1,0 +1,156 @@
+//! How an event reaches the charm.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use charm::Manager;
+use charm::pki::{Mint, PkiError, RealMint};
+use charm::surroundings::Surroundings;
+use ops::testing::{MemoryTools, State, event_environment};
+use ops::{Dispatch, Event, Tool, run_with};
+use time::OffsetDateTime;
+
+use crate::wire::{Call, exchange, serve};
+
+/// What runs the charm.
+#[derive(Debug, Clone)]
+pub enum Runner {
+    /// The real `dispatch` program, with this program for its hook tools.
+    Process {
+        /// The charm.
+        dispatch: PathBuf,
+        /// The multi-call hook tool.
+        hook_tool: PathBuf,
+    },
+    /// The charm's code, with keys made once.
+    InProcess,
+}
+
+/// What one event came to.
+#[derive(Debug)]
+pub struct Run {
+    /// The state afterwards.
+    pub state: State,
+    /// It ended well.
+    pub good: bool,
+    /// Hook tools that were called.
+    pub calls: usize,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+/// Where one unit's things are.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) containers: PathBuf,
+    pub(crate) root: String,
+    pub(crate) listen: String,
+}
+
+impl Runner {
+    /// The real program, which stands beside the hook tool `hook_tool` that cargo has built.
+    #[must_use]
+    pub fn process(hook_tool: &str) -> Self {
+        let hook_tool = PathBuf::from(hook_tool);
+        let dispatch = hook_tool.with_file_name("dispatch");
+        assert!(
+            dispatch.exists(),
+            "{} is missing, run: cargo build -p microcloud-cluster-manager-charm",
+            dispatch.display()
+        );
+        Self::Process { dispatch, hook_tool }
+    }
+
+    pub(crate) fn run(&self, place: &Place, event: &Event, state: State) -> Run {
+        match self {
+            Self::Process { dispatch, hook_tool } => {
+                process(place, dispatch, hook_tool, event, state)
+            }
+            Self::InProcess => in_process(place, event, state),
+        }
+    }
+}
+
+fn in_process(place: &Place, event: &Event, state: State) -> Run {
+    let get = |name: &str| match name {
+        "CHARM_TEST_CONTAINERS" => place.containers.to_str().map(str::to_owned),
+        _ => None,
+    };
+    let surroundings = Surroundings::new(OffsetDateTime::now_utc(), get, "");
+    let dispatch = Dispatch::from_vars(event_environment(event, &state.unit)).unwrap();
+    let tools = MemoryTools::new(state);
+    let charm = Manager::with_mint(surroundings, Box::new(KnownKeys));
+    let error = run_with(&charm, &tools, &dispatch).err();
+    let calls = tools.calls();
+    let good = error.is_none();
+    let state = if good { tools.commit() } else { tools.discard() };
+    Run { state, good, calls, stderr: error.map(|e| e.to_string()).unwrap_or_default() }
+}
+
+/// Starts the program with the environment that Juju makes from nothing.
+fn process(place: &Place, dispatch: &Path, hook_tool: &Path, event: &Event, state: State) -> Run {
+    let tools_folder = place.folder.join("tools");
+    if !tools_folder.exists() {
+        std::fs::create_dir_all(&tools_folder).unwrap();
+        for tool in Tool::ALL {
+            symlink(hook_tool, tools_folder.join(tool.name())).unwrap();
+        }
+    }
+    let socket = place.folder.join("agent.socket");
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let context = format!("{}-1", state.unit);
+    let vars = event_environment(event, &state.unit);
+    let tools = MemoryTools::new(state);
+    let server = {
+        let context = context.clone();
+        std::thread::spawn(move || serve(&listener, &context, tools))
+    };
+    let output = Command::new(dispatch)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", tools_folder.display()))
+        .env("LANG", "C.UTF-8")
+        .env("JUJU_CONTEXT_ID", &context)
+        .env("JUJU_AGENT_SOCKET_ADDRESS", &socket)
+        .env("JUJU_AGENT_SOCKET_NETWORK", "unix")
+        .env("JUJU_CHARM_DIR", &place.folder)
+        .envs(vars)
+        .env("CHARM_TEST_CONTAINERS", &place.containers)
+        .env("CHARM_TEST_ROOT", &place.root)
+        .env("CHARM_TEST_LISTEN", &place.listen)
+        .current_dir(&place.folder)
+        .output()
+        .unwrap();
+    let end = Call { context, tool: String::new(), args: Vec::new(), input: None };
+    // The server goes without an answer.
+    let _ = exchange(socket.to_str().unwrap(), &end);
+    let tools = server.join().unwrap().unwrap();
+    let calls = tools.calls();
+    let good = output.status.success();
+    let state = if good { tools.commit() } else { tools.discard() };
+    Run { state, good, calls, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+}
+
+/// Keys that are made once for all tests of a process: RSA keys take long. The connector's and the
+/// master key are fresh each time, so that nobody relies on them.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownKeys;
+
+impl Mint for KnownKeys {
+    fn rsa_key(&self) -> Result<String, PkiError> {
+        static KEY: LazyLock<String> = LazyLock::new(|| RealMint.rsa_key().unwrap());
+        Ok(KEY.clone())
+    }
+
+    fn p256_key(&self) -> Result<String, PkiError> {
+        RealMint.p256_key()
+    }
+
+    fn master_key(&self) -> Result<String, PkiError> {
+        RealMint.master_key()
+    }
+}

@@ -1,0 +1,310 @@
+//! Life of a deployment under load: restarts, faults, renewals (security properties REL-*).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cluster_simulator::{
+    CertificateSpec, ClientError, ClientOptions, Identity, Member, Request, STATUS_PATH,
+};
+use end_to_end_tests::{Balancer, DatabaseServer, Deployment, Service, Unit};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::task::JoinSet;
+
+/// Clusters that send heartbeats without a pause, each like a member: two new connections per heartbeat, no second attempt.
+#[derive(Default)]
+struct Load {
+    members: JoinSet<(String, i64)>,
+    failures: Arc<Mutex<Vec<String>>>,
+    sent: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// `of` clusters that reach their manager at `address`. The n-th heartbeat of each says that n bytes of memory are used.
+    async fn start(deployment: &Deployment, of: usize, address: &str) -> Self {
+        let mut load = Self::default();
+        for n in 0..of {
+            let name = format!("load-{n}");
+            let member = deployment.enrol(&name).await;
+            let mut pin = member.pin().clone();
+            pin.addresses = vec![address.to_owned()];
+            // Far longer than any answer takes: a connection that hangs is a failure like any other.
+            let timeout = Some(Duration::from_secs(20));
+            let member = Member::new(member.identity().clone(), pin)
+                .with_options(ClientOptions { timeout, ..ClientOptions::default() });
+            let failures = Arc::clone(&load.failures);
+            let (sent, stop) = (Arc::clone(&load.sent), Arc::clone(&load.stop));
+            load.members.spawn(async move {
+                let (mut acknowledged, mut n) = (0, 0);
+                while !stop.load(Ordering::SeqCst) {
+                    n += 1;
+                    let body = format!("{{\"memory_usage\":{n}}}").into_bytes();
+                    let failure = match member.request("POST", STATUS_PATH, body).await {
+                        Ok(answer) if answer.status == 200 => {
+                            acknowledged = n;
+                            sent.fetch_add(1, Ordering::SeqCst);
+                            continue;
+                        }
+                        Ok(answer) => {
+                            let retry_after = answer.header("retry-after").unwrap_or("-");
+                            format!("{} {retry_after} {}", answer.status, answer.body)
+                        }
+                        Err(error) => error.to_string(),
+                    };
+                    failures.lock().unwrap().push(failure);
+                }
+                (name, acknowledged)
+            });
+        }
+        load
+    }
+
+    /// Waits for `more` heartbeats from now on.
+    async fn continue_for(&self, more: u64) {
+        let until = self.sent.load(Ordering::SeqCst) + more;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while self.sent.load(Ordering::SeqCst) < until {
+            let failures = || self.failures.lock().unwrap().last().cloned();
+            assert!(Instant::now() < deadline, "the load has come to a halt: {:?}", failures());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Ends the load. The answer has the last acknowledged heartbeat of each cluster and a line for each one that failed.
+    async fn finish(self) -> (Vec<(String, i64)>, Vec<String>) {
+        self.stop.store(true, Ordering::SeqCst);
+        let acknowledged = self.members.join_all().await;
+        let failures = std::mem::take(&mut *self.failures.lock().unwrap());
+        (acknowledged, failures)
+    }
+}
+
+#[tokio::test]
+async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("SHUTDOWN_DRAIN_SECONDS", "1".into()));
+    let mut units: Vec<Unit> = Vec::new();
+    for _ in 0..2 {
+        units.push(deployment.start(Service::ClusterConnector).await);
+    }
+    let listen = Balancer::free_address();
+    let _balancer = Balancer::between_ready(&deployment, listen, &units).await;
+    let load = Load::start(&deployment, 6, &format!("localhost:{}", listen.port())).await;
+    load.continue_for(20).await;
+    for _ in 0..2 {
+        for unit in &mut units {
+            unit.process.signal("TERM");
+            assert_eq!(unit.process.wait().await.code(), Some(0), "{}", unit.process.log());
+            let alone = load.sent.load(Ordering::SeqCst);
+            load.continue_for(20).await;
+            assert!(load.sent.load(Ordering::SeqCst) > alone, "one unit bears the load");
+            *unit = deployment.restart(unit).await;
+            // The balancer asks ten times per second: by then both take part again.
+            load.continue_for(60).await;
+        }
+    }
+    assert_eq!(load.finish().await.1, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn rel_08_a_draining_unit_is_not_ready_and_still_answers() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("SHUTDOWN_DRAIN_SECONDS", "300".into()));
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    connector.process.signal("TERM");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while connector.probe("/ready").await != Some(500) {
+        assert!(Instant::now() < deadline, "{}", connector.process.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(connector.probe("/alive").await, Some(200));
+    assert_eq!(connector.probe("/status").await, Some(200));
+    let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    connector.process.signal("TERM");
+    assert_eq!(connector.process.wait().await.code(), Some(0), "a second signal ends it");
+    let gone = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
+    assert!(matches!(gone, Err(ClientError::Connect { .. })), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowledged() {
+    let mut server = DatabaseServer::start().await;
+    let deployment = Deployment::on(server.database.clone());
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let address = deployment.connector_address().to_string();
+    let load = Load::start(&deployment, 4, &address).await;
+    let mut joined = Vec::new();
+    for round in 0..2 {
+        let tokens = [0, 1, 2].map(|n| deployment.token(&format!("join-{round}-{n}")));
+        let mut joins = JoinSet::new();
+        for token in tokens {
+            let member = deployment.member(&token);
+            joins.spawn(async move { (member.join(&token).await, token, member) });
+        }
+        load.continue_for(10 * round).await;
+        tokio::task::block_in_place(|| server.kill());
+        let mut lost = Vec::new();
+        while let Some(outcome) = joins.join_next().await {
+            let (result, token, member) = outcome.unwrap();
+            match result {
+                Ok(_) => joined.push(token),
+                Err(ClientError::Refused(answer)) => {
+                    assert_eq!(answer.status, 503, "{}", answer.body);
+                    lost.push((token, member));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        // Whatever comes in meanwhile gets an answer that says when to come back.
+        let refused = load.failures.lock().unwrap().len();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while load.failures.lock().unwrap().len() < refused + 4 {
+            assert!(Instant::now() < deadline, "nobody is refused while the database is away");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(connector.probe("/alive").await, Some(200));
+        assert_eq!(connector.probe("/ready").await, Some(500));
+        tokio::task::block_in_place(|| server.start_again());
+        let back = Instant::now();
+        load.continue_for(1).await;
+        println!("first heartbeat {:?} after the database was back", back.elapsed());
+        load.continue_for(20).await;
+        for (token, member) in lost {
+            member.join(&token).await.expect("the token is as it was, or the join was");
+            joined.push(token);
+        }
+    }
+    let (acknowledged, failures) = load.finish().await;
+    for failure in &failures {
+        assert!(failure.starts_with("503 5 "), "{failure}");
+    }
+    for (name, last) in acknowledged {
+        let stored = format!(
+            "SELECT memory_usage FROM remote_cluster_details JOIN remote_clusters ON id = remote_cluster_id
+              WHERE name = '{name}'"
+        );
+        assert!(server.database.count(&stored).await >= last, "{name}: {last} was acknowledged");
+    }
+    assert_eq!(server.database.count("SELECT count(*) FROM remote_clusters").await, 4 + 6);
+    assert_eq!(joined.len(), 6);
+}
+
+#[tokio::test]
+async fn rel_06_the_connector_follows_new_files_without_a_failed_request() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("CLUSTER_CONNECTOR_CERTIFICATE", "follow".into()));
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let address = deployment.connector_address();
+    let member = deployment.enrol("lyon").await;
+    let mut seen = vec![fingerprint(&deployment)];
+    // Four clients without a pin, as health checks and balancers are, and a connection that stays open all the time.
+    let (failed, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let mut clients = JoinSet::new();
+    for _ in 0..4 {
+        let (member, failed, stop) = (member.clone(), Arc::clone(&failed), Arc::clone(&stop));
+        clients.spawn(async move {
+            let heartbeat = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+            while !stop.load(Ordering::SeqCst) {
+                let answer = member.raw_request(&heartbeat, Some(member.identity())).await;
+                match answer {
+                    Ok(answer) if answer.status == 200 => {}
+                    other => failed.lock().unwrap().push(format!("{other:?}")),
+                }
+            }
+        });
+    }
+    for _ in 0..3 {
+        drop(deployment.certificates.issue("connector", address.ip()));
+        let new = fingerprint(&deployment);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while member.preflight().await.unwrap().fingerprint() != new {
+            assert!(Instant::now() < deadline, "{}", connector.process.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        seen.push(new);
+    }
+    stop.store(true, Ordering::SeqCst);
+    clients.join_all().await;
+    assert_eq!(*failed.lock().unwrap(), Vec::<String>::new());
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+    // Whoever pinned the first one notices.
+    let pinned = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
+    assert!(matches!(pinned, Err(ClientError::Fingerprint { .. })), "{pinned:?}");
+}
+
+#[tokio::test]
+async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificate() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    drop(deployment.certificates.issue("connector", deployment.connector_address().ip()));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !connector.process.log().contains("the certificate's files have changed") {
+        assert!(Instant::now() < deadline, "{}", connector.process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Of the certificate in the connector's files.
+fn fingerprint(deployment: &Deployment) -> String {
+    let file = deployment.directory().join("tls/connector/tls.crt");
+    cluster_simulator::fingerprint(&CertificateDer::from_pem_file(file).unwrap())
+}
+
+/// Clusters that come back at once.
+const HERD: usize = 150;
+
+#[tokio::test]
+async fn rel_12_all_clusters_that_return_at_once_are_served_with_the_default_limits() {
+    let mut deployment = Deployment::new().await;
+    for (name, default) in [
+        ("RATE_LIMIT_REFILL_RATE", "1"),
+        ("RATE_LIMIT_BUCKET_SIZE", "30"),
+        ("RATE_LIMIT_UNKNOWN_PER_UNIT", "1000:5000"),
+        ("RATE_LIMIT_PREFLIGHT_PER_ADDRESS", "50:50"),
+        ("RATE_LIMIT_PREFLIGHT_PER_UNIT", "5000:5000"),
+    ] {
+        deployment.extra.push((name, default.into()));
+    }
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let pin = deployment.enrol("first").await.pin().clone();
+    // Certificates of their own on one key: making keys is what takes long.
+    let spec = CertificateSpec::lxd("herd");
+    let key = Identity::from_spec(&spec).unwrap();
+    let herd: Vec<Member> = (0..HERD)
+        .map(|n| CertificateSpec { common_name: format!("root@herd-{n}"), ..spec.clone() })
+        .map(|spec| Member::new(key.reissued(&spec).unwrap(), pin.clone()))
+        .collect();
+    let fingerprints: Vec<String> =
+        herd.iter().map(|member| member.identity().fingerprint()).collect();
+    let db = deployment.database.connect().await;
+    let enrol = "WITH cluster AS (
+            INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
+                 SELECT 'herd-' || n, '', decode(fingerprint, 'hex'), now(), now() + interval '1 year'
+                   FROM unnest($1::text[]) WITH ORDINALITY AS herd (fingerprint, n)
+              RETURNING id
+        ) INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
+    assert_eq!(db.execute(enrol, &[&fingerprints]).await.unwrap(), HERD as u64);
+
+    let mut returning = JoinSet::new();
+    for member in herd {
+        returning.spawn(async move { member.request("POST", STATUS_PATH, b"{}".to_vec()).await });
+    }
+    while let Some(answer) = returning.join_next().await {
+        let answer = answer.unwrap().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let written = connector.scrape().await;
+    let batches = written
+        .lines()
+        .find_map(|line| line.strip_prefix("cluster_manager_heartbeat_batch_size_count "))
+        .unwrap();
+    println!("{HERD} heartbeats in {batches} statements");
+}

@@ -1,0 +1,255 @@
+//! Limits of requests and connections (security properties LIM-*): raw bytes over TLS.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster_simulator::tls::{self, Trust};
+use cluster_simulator::{Member, STATUS_PATH};
+use end_to_end_tests::{Deployment, Service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+type Stream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// A mutual TLS connection of a cluster.
+async fn connect(member: &Member) -> Stream {
+    let trust = Trust::Anything;
+    tls::connect(&member.pin().addresses[0], &trust, Some(member.identity()), None).await.unwrap()
+}
+
+/// Everything that comes back until the server closes the connection, which it must do within a minute.
+async fn rest(stream: &mut Stream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_mins(1), stream.read_to_end(&mut bytes)).await;
+    assert!(read.is_ok(), "the server does not close the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Sends bytes and returns what comes back until the server closes.
+async fn exchange(member: &Member, bytes: &[u8]) -> String {
+    let mut stream = connect(member).await;
+    drop(stream.write_all(bytes).await);
+    rest(&mut stream).await
+}
+
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)).collect()
+}
+
+#[tokio::test]
+async fn lim_01_long_bodies_are_refused_while_they_arrive_and_take_no_memory() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("HEARTBEAT_MAX_BYTES", "1048576".into()));
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let before = connector.process.peak_memory_bytes();
+    let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n");
+    let announced = format!("{head}Content-Length: 1073741824\r\n\r\n{{").into_bytes();
+    // Chunks of 64 KiB, 16 MiB in all.
+    let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for _ in 0..256 {
+        chunked.extend_from_slice(b"10000\r\n");
+        chunked.resize(chunked.len() + (64 << 10), b' ');
+        chunked.extend_from_slice(b"\r\n");
+    }
+    let bodies = [Arc::new(announced), Arc::new(chunked)];
+    let mut clients = JoinSet::new();
+    for n in 0..100 {
+        let (member, body) = (member.clone(), Arc::clone(&bodies[n % 2]));
+        clients.spawn(async move { exchange(&member, &body).await });
+    }
+    let answers = clients.join_all().await;
+    let refused = answers.iter().filter(|answer| statuses(answer) == ["413"]).count();
+    // A client that goes on writing for ever is cut off instead.
+    assert!(answers.iter().all(|answer| matches!(*statuses(answer), [] | ["413"])), "{answers:?}");
+    assert!(refused >= 50, "{refused} of 100 read the answer");
+    let grown = connector.process.peak_memory_bytes().saturating_sub(before);
+    assert!(grown < 256 << 20, "{} MiB more", grown >> 20);
+}
+
+#[tokio::test]
+async fn lim_01_the_sum_of_all_bodies_is_bounded() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("BODIES_MAX_BYTES", "1048576".into()));
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let mut holding = connect(&member).await;
+    let part = vec![b' '; 900 << 10];
+    let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n");
+    holding.write_all(head.as_bytes()).await.unwrap();
+    holding.write_all(&part).await.unwrap();
+    holding.flush().await.unwrap();
+    let mut body = vec![b' '; 300 << 10];
+    body.extend_from_slice(b"{}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = member.request("POST", STATUS_PATH, body.clone()).await.unwrap();
+        if answer.status == 503 {
+            assert_eq!(answer.header("retry-after"), Some("5"));
+            assert!(
+                answer.body.contains("the service is busy, try again later"),
+                "{}",
+                answer.body
+            );
+            break;
+        }
+        assert!(Instant::now() < deadline, "the first body takes no room");
+    }
+    let small = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(small.status, 200, "there is room for small ones: {}", small.body);
+    drop(holding);
+    while member.request("POST", STATUS_PATH, body.clone()).await.unwrap().status != 200 {
+        assert!(Instant::now() < deadline, "the room is not given back");
+    }
+}
+
+#[tokio::test]
+async fn lim_02_slow_senders_are_cut_off_and_hold_nobody_up() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let mut slow = JoinSet::new();
+    for n in 0..300 {
+        let (member, address) = (member.clone(), connector.api);
+        slow.spawn(async move {
+            let drip = Duration::from_millis(500);
+            if n % 3 == 0 {
+                // Within the handshake: the beginning of a record, byte by byte.
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                for byte in [0x16_u8, 3, 1, 2, 0, 1].into_iter().chain(std::iter::repeat(0)) {
+                    if stream.write_all(&[byte]).await.is_err() {
+                        return "cut".to_owned();
+                    }
+                    let mut end = [0_u8; 64];
+                    let read = tokio::time::timeout(drip, stream.read(&mut end)).await;
+                    if let Ok(Ok(0) | Err(_)) = read {
+                        return "cut".to_owned();
+                    }
+                }
+            }
+            let mut stream = connect(&member).await;
+            let start = if n % 3 == 1 {
+                format!("POST {STATUS_PATH} HTTP/1.1\r\nX-Slow: ")
+            } else {
+                format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
+            };
+            stream.write_all(start.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            loop {
+                if stream.write_all(b" ").await.is_err() || stream.flush().await.is_err() {
+                    break;
+                }
+                let read = tokio::time::timeout(drip, stream.read_buf(&mut answer)).await;
+                if let Ok(Ok(0) | Err(_)) = read {
+                    break;
+                }
+            }
+            String::from_utf8_lossy(&answer).into_owned()
+        });
+    }
+    let mut ended = Vec::new();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while ended.len() < 300 {
+        let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+        assert_eq!(answer.status, 200, "the others do not notice: {}", answer.body);
+        while let Ok(Some(one)) =
+            tokio::time::timeout(Duration::from_millis(20), slow.join_next()).await
+        {
+            ended.push(one.unwrap());
+        }
+        assert!(Instant::now() < deadline, "{} of 300 were cut off", ended.len());
+    }
+    let with = |status: &str| ended.iter().filter(|answer| statuses(answer) == [status]).count();
+    assert_eq!(with("408"), 100, "bodies get an answer that says why");
+}
+
+#[tokio::test]
+async fn lim_03_requests_with_two_readings_are_refused_and_hide_nothing() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let hidden = "GET /1.0/hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+    let post = |headers: &str, body: &str| {
+        format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}{hidden}")
+    };
+    let many = "X-A: 1\r\n".repeat(64);
+    let long = format!("X-A: {}\r\n", "a".repeat(20 << 10));
+    let extension = format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(20 << 10));
+    for (what, request, expected) in [
+        ("two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n", "{}"), "400"),
+        ("a list of lengths", post("Content-Length: 2, 3\r\n", "{}"), "400"),
+        ("a signed length", post("Content-Length: +2\r\n", "{}"), "400"),
+        ("a length that is no number", post("Content-Length: 2x\r\n", "{}"), "400"),
+        ("a line that goes on", post("X-A: 1\r\n b\r\nContent-Length: 2\r\n", "{}"), "400"),
+        ("a space before the colon", post("Content-Length : 2\r\n", "{}"), "400"),
+        ("a name with a control character", post("X-\u{1}: 2\r\n", ""), "400"),
+        ("a value with a NUL", post("X-A: \0\r\nContent-Length: 2\r\n", "{}"), "400"),
+        ("a bare CR", post("X-A: 1\rContent-Length: 2\r\n", "{}"), "400"),
+        (
+            "not chunked at the end",
+            post("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"),
+            "400",
+        ),
+        ("an unknown coding", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), "400"),
+        (
+            "a chunk size that is no number",
+            post("Transfer-Encoding: chunked\r\n", "2z\r\n{}\r\n0\r\n\r\n"),
+            "400",
+        ),
+        (
+            "a chunk size beyond all bounds",
+            post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
+            "400",
+        ),
+        ("a chunk extension of 20 KiB", post("Transfer-Encoding: chunked\r\n", &extension), "400"),
+        ("65 headers", post(&many, ""), "431"),
+        ("a header of 20 KiB", post(&long, ""), "431"),
+        ("HTTP/3.7", format!("GET / HTTP/3.7\r\nHost: x\r\n\r\n{hidden}"), "400"),
+        ("no version", format!("GET /\r\n\r\n{hidden}"), "400"),
+        ("not HTTP", format!("\u{16}\u{3}\u{1}\r\n\r\n{hidden}"), "400"),
+    ] {
+        let answers = exchange(&member, request.as_bytes()).await;
+        assert_eq!(statuses(&answers), [expected], "{what}: {answers}");
+    }
+    // Two kinds of length: the chunks count (RFC 9112, section 6.3), and the connection ends with the answer.
+    for headers in [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    ] {
+        let answers = exchange(&member, post(headers, "2\r\n{}\r\n0\r\n\r\n").as_bytes()).await;
+        assert_eq!(statuses(&answers), ["200"], "{answers}");
+        assert!(answers.to_ascii_lowercase().contains("connection: close"), "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn lim_06_every_route_answers_while_the_database_is_frozen() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let (lyon, oslo) = (deployment.enrol("lyon").await, deployment.enrol("oslo").await);
+    let token = deployment.token("late");
+    let late = deployment.member(&token);
+    let db = deployment.database.connect().await;
+    db.batch_execute("BEGIN; LOCK TABLE remote_clusters, remote_cluster_details, join_tokens")
+        .await
+        .unwrap();
+    let asked = async |answer| match answer {
+        Ok(cluster_simulator::Answer { status, .. }) => status,
+        Err(cluster_simulator::ClientError::Refused(answer)) => answer.status,
+        Err(error) => panic!("{error}"),
+    };
+    let bounded = async {
+        tokio::join!(
+            async { asked(late.join(&token).await).await },
+            async { asked(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await).await },
+            async { asked(oslo.leave().await).await },
+        )
+    };
+    let statuses = tokio::time::timeout(Duration::from_secs(30), bounded).await;
+    assert_eq!(statuses.expect("each route has its bound"), (503, 503, 503));
+    assert_eq!(connector.probe("/alive").await, Some(200));
+    db.batch_execute("ROLLBACK").await.unwrap();
+    late.join(&token).await.expect("nothing of the refused join remains");
+    assert_eq!(oslo.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+}

@@ -1,0 +1,75 @@
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::TestDatabase;
+
+/// A PostgreSQL server of one test, which may kill it.
+pub struct DatabaseServer {
+    /// A database on it.
+    pub database: TestDatabase,
+    directory: TempDir,
+    port: String,
+    data: PathBuf,
+    runner: Child,
+}
+
+impl DatabaseServer {
+    /// Starts a server with an empty database.
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // PostgreSQL runs as a user of its own when the tests run as root.
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let (runner, line) = run(directory.path(), &[]);
+        let config: tokio_postgres::Config = line.parse().unwrap();
+        let port = config.get_ports()[0].to_string();
+        let database = TestDatabase::on(config).await;
+        let data = "SELECT current_setting('data_directory')";
+        let data = database.connect().await.query_one(data, &[]).await.unwrap();
+        let data = PathBuf::from(data.try_get::<_, String>(0).unwrap());
+        Self { database, directory, port, data, runner }
+    }
+
+    /// Kills the server with all its processes, as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        let killed = Command::new("kill").args(["-KILL", pid.lines().next().unwrap()]).status();
+        assert!(killed.unwrap().success());
+        self.runner.wait().unwrap();
+    }
+
+    /// Starts the server again on the same data and port, and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.runner = run(self.directory.path(), &["--port", &self.port]).0;
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        drop(self.runner.stdin.take()); // the end of its input stops it
+        drop(self.runner.wait());
+    }
+}
+
+/// The line says where the server is.
+fn run(directory: &Path, options: &[&str]) -> (Child, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/postgres.sh");
+    let log = std::fs::File::create(directory.join("server.log")).unwrap();
+    let mut runner = Command::new(script)
+        .arg("run")
+        .arg(directory.join("postgresql"))
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(runner.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let log = || std::fs::read_to_string(directory.join("server.log")).unwrap();
+    assert!(line.starts_with("host="), "PostgreSQL does not start: {}", log());
+    (runner, line)
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# ./dev bench: what a heartbeat costs, on a release build and a PostgreSQL of its own with full durability.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=stack.sh
+source "$ROOT/tools/stack.sh"
+
+HELP='Measures heartbeats against a release build of the Cluster Connector and a private PostgreSQL with full durability:
+rates, latencies, CPU time of both and memory. Takes about four minutes once the programs are built.
+
+Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
+
+  --quick          about a minute: shorter measurements, 2,000 clusters instead of 10,000
+  --only LETTERS   some of the measurements, such as --only ae
+                     a  two fresh connections per heartbeat, as members do; server keys P-256 and RSA-2048
+                     b  heartbeats on connections that stay open
+                     c  the same as a with 10 and 1,000 enrolled clusters
+                     d  bodies of 3 and of 50 members, with metrics
+                     e  memory
+                     f  the limit of PostgreSQL itself: single-row upserts by pgbench
+  --profile NAME   another build than release, such as profiling
+
+Nothing stays behind but the build. Close other programs: they share the processors.'
+
+LOGS=$ROOT/target/bench-logs
+STACK_DIR=$ROOT/target/bench-stack
+STACK_LOGS=$LOGS
+PROFILE=release
+ARGUMENTS=()
+
+read_options() {
+  while (($#)); do
+    case $1 in
+      --quick)
+        ARGUMENTS+=(--seconds 4 --clusters 2000)
+        shift
+        continue
+        ;;
+      --only)
+        [[ ${2:-} =~ ^[a-f]+$ ]] || die "--only needs letters from a to f: ./dev bench --help"
+        ARGUMENTS+=(--only "$2")
+        ;;
+      --profile)
+        [[ ${2:-} =~ ^[a-z]+$ ]] || die "--profile needs the name of a profile in Cargo.toml"
+        PROFILE=$2
+        ;;
+      -h | --help)
+        printf '%s\n' "$HELP"
+        exit
+        ;;
+      *) die "unknown option $1: ./dev bench --help" ;;
+    esac
+    shift 2
+  done
+}
+
+build_bench() {
+  cd -- "$ROOT" && cargo build --locked --profile "$PROFILE" -p microcloud-cluster-manager -p heartbeat-bench
+}
+
+main() {
+  local programs
+  read_options "$@"
+  cd -- "$ROOT"
+  supervise "$ROOT/target/bench-lock"
+  rm -rf -- "$STACK_DIR"
+  CLEAN_UP+=("$STACK_DIR")
+  ulimit -n "$(ulimit -Hn)" # each connection is a file
+
+  step "Packages and modules" "$LOGS/steps/install.log" "$ROOT/tools/install.sh" up
+  step "Programs" "$LOGS/programs.log" build_bench
+  # shellcheck disable=SC2119 # its options are for tests
+  start_postgres
+  programs=${CARGO_TARGET_DIR:-$ROOT/target}/$PROFILE
+  if [[ $PROFILE == dev ]]; then programs=${programs%/*}/debug; fi
+  printf '\n'
+  "$programs/heartbeat-bench" --server "$programs/microcloud-cluster-manager" --postgres "$POSTGRES" "${ARGUMENTS[@]}"
+}
+
+main "$@"

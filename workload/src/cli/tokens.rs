@@ -1,0 +1,64 @@
+//! `tokens`: join tokens that nobody used yet.
+
+use clap::Subcommand;
+use workload_config::Config;
+
+use super::output::{Ending, Format};
+use super::table::{Table, printable};
+use super::{Failure, pool, short_time};
+use crate::domain::join_tokens;
+use crate::management_api::JoinTokenView;
+use crate::model::PendingJoinToken;
+
+/// What to do with join tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum TokensCommand {
+    /// List the tokens that nobody used yet (what `tokens` alone does); their text cannot be had again
+    List,
+    /// Revoke the token of a cluster: nobody can join with it any more
+    Revoke {
+        /// Name of the cluster, exactly
+        name: String,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(
+    config: &Config,
+    command: TokensCommand,
+    format: Format,
+) -> Result<Ending, Failure> {
+    let pool = pool(config)?;
+    match command {
+        TokensCommand::List => {
+            let tokens = join_tokens::list(&pool).await?;
+            let text = list_text(&tokens);
+            let views: Vec<JoinTokenView> = tokens.into_iter().map(JoinTokenView::from).collect();
+            format.print(&views, || text)?;
+        }
+        TokensCommand::Revoke { name } => {
+            join_tokens::revoke(&pool, &name, &super::origin()).await?;
+            let text = format!("Revoked the join token of {}.\n", printable(&name));
+            format.print(&serde_json::json!({ "revoked": name }), || text)?;
+        }
+    }
+    Ok(Ending::Well)
+}
+
+fn list_text(tokens: &[PendingJoinToken]) -> String {
+    if tokens.is_empty() {
+        return "No join token is pending.\n".into();
+    }
+    let mut table = Table::new(&["CLUSTER", "CREATED", "EXPIRES", "DESCRIPTION"]);
+    for token in tokens {
+        let expires = short_time(token.expires_at);
+        let expires = if token.expired { format!("expired {expires}") } else { expires };
+        table.row([
+            &token.cluster_name,
+            &short_time(token.created_at),
+            &expires,
+            &token.description,
+        ]);
+    }
+    table.to_string()
+}

@@ -1,0 +1,133 @@
+//! Table `audit_events`.
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Json, ToSql};
+
+use super::StoreError;
+use super::statement::{execute, query};
+use crate::model::{AuditEntry, AuditFilter, AuditRecord, Event, Origin};
+
+/// Records something. Call it within the transaction of what it is about.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.audit.insert", skip_all)]
+pub async fn insert(
+    db: &impl GenericClient,
+    origin: &Origin,
+    entry: &AuditEntry<'_>,
+) -> Result<(), StoreError> {
+    const SQL: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let (kind, actor, name) = origin.actor.columns();
+    let values: &[&(dyn ToSql + Sync)] = &[
+        &kind,
+        &actor,
+        &name,
+        &origin.source,
+        &entry.event.as_str(),
+        &entry.object,
+        &entry.outcome.as_str(),
+        &origin.request_id,
+        &Json(&entry.details),
+    ];
+    execute(db, "writing the audit log", SQL, values).await?;
+    Ok(())
+}
+
+/// Records that something which the program meets at its start differs from the last time: `digest` stands for it. `false`: it is
+/// the same.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.audit.insert_if_new", skip_all)]
+pub async fn insert_if_new(
+    db: &impl GenericClient,
+    event: Event,
+    object: &str,
+    digest: &str,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+        SELECT 'system', '', '', '', $1, $2, 'success', '', jsonb_build_object('digest', $3::text)
+         WHERE (SELECT details ->> 'digest' FROM audit_events WHERE event = $1 AND object = $2
+                ORDER BY id DESC LIMIT 1) IS DISTINCT FROM $3::text";
+    let inserted =
+        execute(db, "writing the audit log", SQL, &[&event.as_str(), &object, &digest]).await?;
+    Ok(inserted == 1)
+}
+
+/// Up to `limit` records before the one with the id `before`, the newest first.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.audit.before", skip_all)]
+pub async fn before(
+    db: &impl GenericClient,
+    filter: &AuditFilter,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<AuditRecord>, StoreError> {
+    const SQL: &str = "
+        SELECT * FROM audit_events
+         WHERE id < $7
+           AND ($1::text IS NULL OR event = $1) AND ($2::text IS NULL OR object = $2)
+           AND ($3::text IS NULL OR actor = $3) AND ($4::text IS NULL OR outcome = $4)
+           AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
+      ORDER BY id DESC LIMIT $8";
+    let rows = query(db, "reading the audit log", SQL, &values(filter, &before, &limit)).await?;
+    rows.iter().map(record).collect()
+}
+
+/// Up to `limit` records after the one with the id `after`, the oldest first.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.audit.after", skip_all)]
+pub async fn after(
+    db: &impl GenericClient,
+    filter: &AuditFilter,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<AuditRecord>, StoreError> {
+    const SQL: &str = "
+        SELECT * FROM audit_events
+         WHERE id > $7
+           AND ($1::text IS NULL OR event = $1) AND ($2::text IS NULL OR object = $2)
+           AND ($3::text IS NULL OR actor = $3) AND ($4::text IS NULL OR outcome = $4)
+           AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
+      ORDER BY id LIMIT $8";
+    let rows = query(db, "reading the audit log", SQL, &values(filter, &after, &limit)).await?;
+    rows.iter().map(record).collect()
+}
+
+fn values<'a>(filter: &'a AuditFilter, id: &'a i64, limit: &'a i64) -> [&'a (dyn ToSql + Sync); 8] {
+    let AuditFilter { event, object, actor, outcome, since, until } = filter;
+    [event, object, actor, outcome, since, until, id, limit]
+}
+
+fn record(row: &Row) -> Result<AuditRecord, StoreError> {
+    Ok(AuditRecord {
+        id: column(row, "id")?,
+        at: column(row, "at")?,
+        actor_kind: column(row, "actor_kind")?,
+        actor: column(row, "actor")?,
+        actor_name: column(row, "actor_name")?,
+        source: column(row, "source")?,
+        event: column(row, "event")?,
+        object: column(row, "object")?,
+        outcome: column(row, "outcome")?,
+        request_id: column(row, "request_id")?,
+        details: column(row, "details")?,
+    })
+}
+
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, StoreError> {
+    super::statement::column(row, "audit_events", name)
+}
