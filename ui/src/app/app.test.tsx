@@ -1,9 +1,9 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { open, serve } from "@/testing/app";
-import { cluster } from "@/testing/clusters";
+import { fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/remote-cluster";
+const LIST = "GET /1.0/fleet/clusters";
 const unauthorised = { status: 401, error: "Unauthorized" };
 const refused = { status: 403, error: "Permission denied" };
 
@@ -17,7 +17,7 @@ describe("who may see what", () => {
   });
 
   it("says that the session has ended when a call is refused during work", async () => {
-    const server = serve({ [LIST]: { metadata: [cluster()] } });
+    const server = serve({ [LIST]: { metadata: [fleetCluster()] } });
     const { user } = open("/ui/clusters");
     await screen.findByRole("link", { name: "lyon-edge" });
     server.set(LIST, unauthorised);
@@ -29,7 +29,7 @@ describe("who may see what", () => {
 
   it("tells people without rights who they are, and offers no enrolment", async () => {
     serve({
-      "GET /1.0": { metadata: { email: "viewer@example.com", name: "Vera", groups: [], trusted: true } },
+      "GET /1.0": { metadata: { email: "viewer@example.com", name: "Vera", groups: [], trusted: true, role: null } },
       "GET /1.0/configuration": refused,
       [LIST]: refused,
     });

@@ -10,7 +10,12 @@ const ActiveTab = lazy(async () => ({ default: (await pages()).ActiveTab }));
 const ClustersPage = lazy(async () => ({ default: (await pages()).ClustersPage }));
 const TokensTab = lazy(async () => ({ default: (await pages()).TokensTab }));
 const ClusterPage = lazy(async () => ({ default: (await pages()).ClusterPage }));
-const SettingsPage = lazy(async () => ({ default: (await pages()).SettingsPage }));
+const OverviewTab = lazy(async () => ({ default: (await pages()).OverviewTab }));
+const MembersTab = lazy(async () => ({ default: (await pages()).MembersTab }));
+const StorageTab = lazy(async () => ({ default: (await pages()).StorageTab }));
+const WarningsTab = lazy(async () => ({ default: (await pages()).WarningsTab }));
+const HistoryTab = lazy(() => import("@/pages/cluster/HistoryTab"));
+const SettingsPage = lazy(() => import("@/pages/settings/SettingsPage"));
 
 /** Every page, below `/ui`. */
 export function createRouter() {
@@ -33,7 +38,17 @@ export function createRouter() {
                   { path: "tokens", element: <TokensTab /> },
                 ],
               },
-              { path: "cluster/:name", element: <ClusterPage /> },
+              {
+                path: "cluster/:name",
+                element: <ClusterPage />,
+                children: [
+                  { index: true, element: <OverviewTab /> },
+                  { path: "members", element: <MembersTab /> },
+                  { path: "storage", element: <StorageTab /> },
+                  { path: "warnings", element: <WarningsTab /> },
+                  { path: "history", element: <HistoryTab /> },
+                ],
+              },
               { path: "settings", element: <SettingsPage /> },
               { path: "*", element: <NotFoundPage /> },
             ],

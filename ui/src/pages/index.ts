@@ -3,4 +3,5 @@ export { ActiveTab } from "./clusters/active/ActiveTab";
 export { ClustersPage } from "./clusters/ClustersPage";
 export { TokensTab } from "./clusters/tokens/TokensTab";
 export { ClusterPage } from "./cluster/ClusterPage";
-export { SettingsPage } from "./settings/SettingsPage";
+export { OverviewTab } from "./cluster/OverviewTab";
+export { MembersTab, StorageTab, WarningsTab } from "./cluster/tabs";

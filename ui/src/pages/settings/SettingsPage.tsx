@@ -4,7 +4,7 @@ import { ErrorNotice } from "@/components/ErrorNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 
 /** The server's configuration, to read. Secrets are not sent by the server. */
-export function SettingsPage() {
+export default function SettingsPage() {
   const query = useQuery(configurationQuery);
   return (
     <>

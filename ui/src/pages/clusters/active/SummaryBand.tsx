@@ -1,7 +1,7 @@
 import { useMemo, type ReactNode } from "react";
 import type { ClusterState } from "@/api/types";
 import { STATE_LABELS, StateIcon } from "@/components/StateBadge";
-import type { ClusterRow } from "@/lib/clusterRow";
+import type { FleetRow } from "@/lib/fleetRow";
 import { number } from "@/lib/count";
 import { percentOf, sizeText } from "@/lib/size";
 import { summarise } from "@/lib/summary";
@@ -11,7 +11,7 @@ const ALWAYS: readonly ClusterState[] = ["online", "stale", "offline"];
 const SOMETIMES: readonly ClusterState[] = ["waiting", "never"];
 
 /** The whole fleet in one line. */
-export function SummaryBand({ rows }: { rows: readonly ClusterRow[] }) {
+export function SummaryBand({ rows }: { rows: readonly FleetRow[] }) {
   const all = useMemo(() => summarise(rows), [rows]);
   const states = [...ALWAYS, ...SOMETIMES.filter((state) => all.states[state] > 0)];
   return (
