@@ -15,6 +15,9 @@ const MembersTab = lazy(async () => ({ default: (await pages()).MembersTab }));
 const StorageTab = lazy(async () => ({ default: (await pages()).StorageTab }));
 const WarningsTab = lazy(async () => ({ default: (await pages()).WarningsTab }));
 const HistoryTab = lazy(() => import("@/pages/cluster/HistoryTab"));
+const InstancesTab = lazy(() => import("@/pages/cluster/instances/InstancesTab"));
+const OverviewPage = lazy(() => import("@/pages/overview/OverviewPage"));
+const AuditPage = lazy(() => import("@/pages/audit/AuditPage"));
 const SettingsPage = lazy(() => import("@/pages/settings/SettingsPage"));
 
 /** Every page, below `/ui`. */
@@ -45,10 +48,13 @@ export function createRouter() {
                   { index: true, element: <OverviewTab /> },
                   { path: "members", element: <MembersTab /> },
                   { path: "storage", element: <StorageTab /> },
+                  { path: "instances", element: <InstancesTab /> },
                   { path: "warnings", element: <WarningsTab /> },
                   { path: "history", element: <HistoryTab /> },
                 ],
               },
+              { path: "overview", element: <OverviewPage /> },
+              { path: "audit", element: <AuditPage /> },
               { path: "settings", element: <SettingsPage /> },
               { path: "*", element: <NotFoundPage /> },
             ],

@@ -12,8 +12,7 @@ interface Props {
 export function RangeSwitch({ label, range, offered, onChange }: Props) {
   const name = useId();
   return (
-    <fieldset className="segments">
-      <legend className="u-off-screen">{label}</legend>
+    <fieldset className="segments" aria-label={label}>
       {RANGES.filter(({ value }) => offered?.includes(value) ?? true).map(({ value, label: text }) => (
         <label key={value} className="segments__choice">
           <input

@@ -71,17 +71,18 @@ export function formatQuery(terms: readonly Term[]): string {
   return terms
     .map(({ field, operator, value, negated }) => {
       const sign = negated ? "-" : "";
-      return field === null ? sign + quoteWord(value) : `${sign}${field}${operator}${quote(value)}`;
+      return field === null ? sign + quoteWord(value) : `${sign}${field}${operator}${quoteTerm(value)}`;
     })
     .join(" ");
 }
 
-function quote(value: string): string {
+/** A value as it is written behind a field. */
+export function quoteTerm(value: string): string {
   return /[\s"\\]/.test(value) ? `"${value.replace(/["\\]/g, "\\$&")}"` : value;
 }
 
 function quoteWord(value: string): string {
-  return TERM.test(value) || value.startsWith("-") ? `"${value.replace(/["\\]/g, "\\$&")}"` : quote(value);
+  return TERM.test(value) || value.startsWith("-") ? `"${value.replace(/["\\]/g, "\\$&")}"` : quoteTerm(value);
 }
 
 interface Part {
