@@ -60,16 +60,42 @@ test("a login that was cancelled says so in words", async () => {
   await visitor.leave();
 });
 
-test("a session that ends during work leads to the login and back", async () => {
+test("[session-expired-keeps-form] a session that ends during work keeps the page and what was typed", async () => {
+  const visitor = await newVisitor(browser);
+  const { page, context } = visitor;
+  await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await page.getByRole("button", { name: "Enroll cluster" }).click();
+  await page.getByPlaceholder("Enter Name").fill("typed-before");
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Create" }).click();
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.waitFor();
+  await assertAccessible(page, "the dialog after a session ended");
+  await picture(page, "session-ended-light-1440");
+
+  const opened = context.waitForEvent("page");
+  await dialog.getByRole("link", { name: "Log in again" }).click();
+  const second = await opened;
+  await second.getByLabel("Email").fill(ADMIN);
+  await second.getByRole("button", { name: "Continue", exact: true }).click();
+  await second.getByRole("heading", { name: "You are logged in" }).waitFor();
+  await assertAccessible(second, "the tab of the second login");
+  await second.close();
+
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await page.getByPlaceholder("Enter Name").inputValue(), "typed-before");
+  await visitor.leave();
+});
+
+test("[login-next] a session that ended may also go on in the same tab, on the page that was left", async () => {
   const visitor = await newVisitor(browser);
   const { page, context } = visitor;
   await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
   await page.getByRole("table", { name: "Clusters" }).waitFor();
   await context.clearCookies();
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByText("Your session has ended").waitFor();
-  await assertAccessible(page, "the login after a session ended");
-  await page.getByRole("link", { name: "Login" }).click();
+  await page.getByRole("link", { name: "Log in on this page instead" }).click();
   await page.getByLabel("Email").fill(ADMIN);
   await page.getByRole("button", { name: "Continue", exact: true }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters?sort=-memory`);

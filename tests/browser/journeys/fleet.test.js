@@ -76,8 +76,8 @@ test("the list refreshes itself, and not while it is paused", async () => {
   await page.reload();
   await page.getByRole("table", { name: "Clusters" }).waitFor();
   let asked = 0;
-  page.on("request", (request) => (asked += request.url().endsWith("/1.0/remote-cluster") ? 1 : 0));
-  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/remote-cluster"));
+  page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0));
+  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters"));
   await page.clock.runFor(31_000);
   await renewed;
   await page.getByRole("button", { name: "Pause automatic updates" }).click();
@@ -136,7 +136,13 @@ test("a cluster's page tells its facts", async () => {
   await page.getByRole("link", { name, exact: true }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/cluster/${encodeURIComponent(name)}`);
   await page.getByRole("heading", { level: 1, name }).waitFor();
-  for (const text of ["Since last heartbeat", "Total memory", "Total storage", "Certificate fingerprint"]) {
+  for (const text of [
+    "Since last heartbeat",
+    "Total memory",
+    "Total storage",
+    "Certificate fingerprint",
+    "View details",
+  ]) {
     await page.getByText(text, { exact: true }).waitFor();
   }
   assert.match(await page.locator(".about code").innerText(), /^[0-9a-f]{64}$/);

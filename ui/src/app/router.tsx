@@ -14,11 +14,11 @@ const OverviewTab = lazy(async () => ({ default: (await pages()).OverviewTab }))
 const MembersTab = lazy(async () => ({ default: (await pages()).MembersTab }));
 const StorageTab = lazy(async () => ({ default: (await pages()).StorageTab }));
 const WarningsTab = lazy(async () => ({ default: (await pages()).WarningsTab }));
-const HistoryTab = lazy(() => import("@/pages/cluster/HistoryTab"));
-const InstancesTab = lazy(() => import("@/pages/cluster/instances/InstancesTab"));
-const OverviewPage = lazy(() => import("@/pages/overview/OverviewPage"));
-const AuditPage = lazy(() => import("@/pages/audit/AuditPage"));
-const SettingsPage = lazy(() => import("@/pages/settings/SettingsPage"));
+const HistoryTab = lazy(async () => ({ default: (await pages()).HistoryTab }));
+const InstancesTab = lazy(async () => ({ default: (await pages()).InstancesTab }));
+const OverviewPage = lazy(async () => ({ default: (await pages()).OverviewPage }));
+const AuditPage = lazy(async () => ({ default: (await pages()).AuditPage }));
+const SettingsPage = lazy(async () => ({ default: (await pages()).SettingsPage }));
 
 /** Every page, below `/ui`. */
 export function createRouter() {

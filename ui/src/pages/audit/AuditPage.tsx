@@ -19,7 +19,7 @@ const FILTERS = [
 ] as const;
 
 /** Who did what and when: the audit records, the newest first. */
-export default function AuditPage() {
+export function AuditPage() {
   const [params, change] = useAddress();
   const filter = {
     event: useDeferredValue(params.get("event") ?? ""),

@@ -17,7 +17,7 @@ const DEFAULT: Range = "24h";
 const POOL_COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5", "--chart-6"];
 
 /** What a cluster was like: memory, storage, load, instances, members and heartbeats over time. */
-export default function HistoryTab() {
+export function HistoryTab() {
   const { cluster } = useClusterContext();
   const [params, setParams] = useSearchParams();
   const range = parseRange(params.get("range"), DEFAULT);

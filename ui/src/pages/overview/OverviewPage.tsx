@@ -31,7 +31,7 @@ const OFFERED: readonly Range[] = ["24h", "7d"];
 const NOTHING = [] as const;
 
 /** The whole fleet on one screen, also for a display on the wall (`?kiosk=1`). */
-export default function OverviewPage() {
+export function OverviewPage() {
   const [paused, setPaused] = usePaused();
   const [params, change] = useAddress();
   const kiosk = params.get("kiosk") === "1";

@@ -6,7 +6,7 @@ import { Preferences } from "./Preferences";
 import { Sessions } from "./Sessions";
 
 /** The server's configuration, to read. Secrets are not sent by the server. */
-export default function SettingsPage() {
+export function SettingsPage() {
   const query = useQuery(configurationQuery);
   return (
     <>

@@ -31,7 +31,7 @@ const ROW_HEIGHT = { wide: 40, phone: 56 };
 const NOTHING: Instance[] = [];
 
 /** The instances of the cluster, as its LXD lists them through the tunnel. */
-export default function InstancesTab() {
+export function InstancesTab() {
   const { cluster } = useClusterContext();
   return cluster.tunnel_registered ? <Listed /> : <NoTunnel />;
 }

@@ -134,14 +134,7 @@ function Threshold({ label, now, start, value, onChange }: ThresholdProps) {
               aria-describedby={problem === true ? undefined : `${id}-error`}
               onChange={(event) => onChange(event.target.value)}
             />
-            <Button
-              type="button"
-              appearance="base"
-              hasIcon
-              title="Undo change"
-              aria-label={`Undo change of ${label}`}
-              onClick={() => onChange(null)}
-            >
+            <Button type="button" appearance="base" hasIcon title="Undo change" onClick={() => onChange(null)}>
               <UndoIcon />
             </Button>
           </>
