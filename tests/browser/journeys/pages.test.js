@@ -18,7 +18,7 @@ const wide = (page) => page.viewportSize().width > 619;
 const tool = (name) => async (page) => {
   await list(page);
   await page.getByRole("button", { name, exact: true }).click();
-  await page.getByRole("group", { name, exact: true }).waitFor();
+  await page.getByRole("group", { name, exact: true }).first().waitFor();
 };
 
 const tab = (name, ready) => async (page) => {

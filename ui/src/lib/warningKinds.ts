@@ -1,11 +1,11 @@
 /** What a kind of warning says where its details are not at hand. A kind that this release does not know keeps its name. */
 const KINDS: Record<string, string> = {
-  pool: "Storage pool over its threshold",
-  memory: "Memory over its threshold",
+  pool: "Pool over threshold",
+  memory: "Memory over threshold",
   members: "Members not online",
-  instances: "Instances in error state",
+  instances: "Instances in error",
   heartbeat: "No heartbeat",
-  ceph: "Ceph services with problems",
+  ceph: "Ceph problems",
   certificate: "Certificate expires soon",
   clock: "Clock differs",
 };

@@ -70,7 +70,7 @@ describe("the overview", () => {
     expect(hrefOf("1 offline")).toBe("/ui/clusters?query=status:offline");
     expect(hrefOf("3 not online")).toBe("/ui/clusters?query=warning:members");
     expect(hrefOf("1 in error state")).toBe("/ui/clusters?query=instance:error");
-    expect(hrefOf(/Storage pool over/)).toBe("/ui/clusters?query=warning:pool");
+    expect(hrefOf(/Pool over threshold/)).toBe("/ui/clusters?query=warning:pool");
     expect(hrefOf("0 expired")).toBe("/ui/clusters/tokens?sort=expiry");
     expect(counts.queryByText(/Ceph/)).not.toBeInTheDocument();
   });

@@ -82,7 +82,7 @@ describe("the list of clusters", () => {
     const button = await screen.findByRole("button", { name: "2 warnings of edge-2" });
     button.focus();
     const tip = await screen.findByRole("tooltip");
-    expect(tip).toHaveTextContent("Memory over its threshold");
+    expect(tip).toHaveTextContent("Memory over threshold");
     await waitFor(() => expect(tip).toHaveTextContent("1 member is not online"));
     expect(button).toHaveAccessibleDescription(/Memory usage is 90.%, over/);
     await user.keyboard("{Escape}");

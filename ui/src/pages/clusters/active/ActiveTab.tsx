@@ -28,7 +28,7 @@ import { needsDetails, parseQuery } from "@/lib/grammar";
 import { useClustersContext } from "../context";
 import { BulkBar } from "./bulk/BulkBar";
 import { useBulk } from "./bulk/useBulk";
-import { clusterColumns, DEFAULT_SORT, SORTABLE } from "./columns";
+import { clusterColumns, DEFAULT_SORT, SORTABLE, USUAL } from "./columns";
 import { DensitySwitch, ROW_HEIGHTS, useDensity } from "./DensitySwitch";
 import { ColumnsMenu, ExportMenu, FilterMenu, PageControl, ViewsMenu } from "./ListTools";
 import { ListCount } from "./ListCount";
@@ -173,7 +173,7 @@ export function ActiveTab() {
             <>
               <DataTable
                 label="Clusters"
-                className={classNames("clusterlist-table", `is-${density}`)}
+                className={classNames("clusterlist-table", `is-${density}`, { "is-wide": shown.length > USUAL.length })}
                 columns={columns}
                 rows={found}
                 rowKey={(row) => row.name}
