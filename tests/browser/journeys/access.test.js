@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
 import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
-import { logIn } from "../src/people.js";
+import { logIn, sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL, VIEWER } from "../src/settings.js";
 
 let browser;
@@ -99,6 +99,34 @@ test("[login-next] a session that ended may also go on in the same tab, on the p
   await page.getByLabel("Email").fill(ADMIN);
   await page.getByRole("button", { name: "Continue", exact: true }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters?sort=-memory`);
+  await visitor.leave();
+});
+
+test("[cross-site-link] a link on another site opens the page that it names", async () => {
+  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const { page, context } = visitor;
+  const body = `<a href="${MANAGEMENT_URL}/ui/clusters/tokens">Tokens</a>`;
+  await context.route("http://dashboards.example/", (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.goto("http://dashboards.example/");
+  await page.getByRole("link", { name: "Tokens" }).click();
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters/tokens`);
+  await page.getByRole("heading", { level: 1, name: "Clusters" }).waitFor();
+  await visitor.leave();
+});
+
+test("[chunk-reload] a file that is missing after an upgrade leads to one reload, then to words", async () => {
+  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const { page } = visitor;
+  let loads = 0;
+  page.on("request", (request) => (loads += request.isNavigationRequest() ? 1 : 0));
+  await page.route(/\/assets\/pages-.*\.js$/, (route) => route.fulfill({ status: 404, body: "" }));
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
+  await page.getByRole("heading", { name: "This page could not be shown" }).waitFor();
+  assert.equal(loads, 2);
+  await assertAccessible(page, "the page of a missing file");
+  await page.unroute(/\/assets\/pages-.*\.js$/);
+  await page.getByRole("button", { name: "Reload the page" }).click();
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
   await visitor.leave();
 });
 

@@ -36,7 +36,7 @@ async function settle(page) {
   await page.evaluate(() => document.fonts.ready);
 }
 
-test("the list costs few bytes cold, next to none warm, and asks nobody else", async (t) => {
+test("[no-external-requests] the list costs few bytes cold, next to none warm, and asks nobody else", async (t) => {
   const visitor = await newVisitor(browser, { storageState });
   const { page } = visitor;
   const cold = await meter(page);

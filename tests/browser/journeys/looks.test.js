@@ -148,7 +148,7 @@ test("on a phone a cluster takes at most 72 pixels", async () => {
   await visitor.leave();
 });
 
-test("a chosen theme is there from the first paint on, and stays", async () => {
+test("[dark-theme] a chosen theme is there from the first paint on, and stays", async () => {
   const visitor = await newVisitor(browser, { theme: "light", storageState });
   const { page } = visitor;
   const isDark = () => page.evaluate(() => document.documentElement.classList.contains("is-dark"));

@@ -116,7 +116,7 @@ const SCREENS = [
 
 for (const theme of ["light", "dark"]) {
   for (const width of [1440, 400]) {
-    test(`every page, panel and menu is accessible and fits, ${theme}, ${width} px`, (t) =>
+    test(`[axe-pages] ${width === 400 ? "[no-overflow-400] " : ""}every page, panel and menu is accessible and fits, ${theme}, ${width} px`, (t) =>
       lookAt(t, browser, { theme, width, storageState }, SCREENS));
   }
 }

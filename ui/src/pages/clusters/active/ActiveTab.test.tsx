@@ -148,7 +148,7 @@ describe("the list of clusters", () => {
     expect(screen.queryByRole("searchbox")).not.toBeInTheDocument();
   });
 
-  it("keeps the old list when a refresh fails, and recovers", async () => {
+  it("[error-keeps-data] keeps the old list when a refresh fails, and recovers", async () => {
     const server = serve({ [LIST]: { metadata: fleet } });
     const { user } = open("/ui/clusters");
     await screen.findByRole("link", { name: "edge-2" });
@@ -162,6 +162,18 @@ describe("the list of clusters", () => {
     server.set(LIST, { metadata: fleet });
     await user.click(within(alert).getByRole("button", { name: "Try again" }));
     await waitFor(() => expect(screen.queryByRole("alert")).not.toBeInTheDocument());
+  });
+
+  it("[stale-greyed] greys the figures of clusters that fell silent and says from when they are", async () => {
+    serve({ [LIST]: { metadata: [fleetCluster({ name: "mute", state: "offline" }), fleetCluster({ name: "well" })] } });
+    open("/ui/clusters");
+    const mute = await screen.findByRole("row", { name: /mute/ });
+    expect(mute).toHaveClass("is-old");
+    expect(mute).toHaveTextContent(/as of /);
+    expect(mute).toHaveTextContent("Offline");
+    const well = screen.getByRole("row", { name: /well/ });
+    expect(well).not.toHaveClass("is-old");
+    expect(well).not.toHaveTextContent(/as of /);
   });
 
   it("shows markup in names and descriptions as text", async () => {

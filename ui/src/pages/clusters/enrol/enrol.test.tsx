@@ -134,7 +134,7 @@ describe("enrolling a cluster", () => {
     expect(document.body).not.toHaveTextContent(SECRET);
   });
 
-  it("tells when the cluster has joined", async () => {
+  it("[enrol-waits] tells when the cluster has joined", async () => {
     const server = serve({
       [LIST]: { metadata: [fleetCluster()] },
       [CREATE]: () => {
