@@ -95,7 +95,7 @@ const SCREENS = [
     "/ui/clusters",
     async (page) => {
       await page.locator(".clusterlist-table tbody .col-name a").first().click();
-      await page.getByText("Certificate fingerprint").waitFor();
+      await page.getByText("Certificate fingerprint", { exact: true }).waitFor();
     },
   ],
   ["no-cluster", "/ui/cluster/no-such-cluster", heading("Cluster not found")],
