@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
 import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
-import { logIn } from "../src/people.js";
+import { logIn, sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL, VIEWER } from "../src/settings.js";
 
 let browser;
@@ -60,19 +60,73 @@ test("a login that was cancelled says so in words", async () => {
   await visitor.leave();
 });
 
-test("a session that ends during work leads to the login and back", async () => {
+test("[session-expired-keeps-form] a session that ends during work keeps the page and what was typed", async () => {
+  const visitor = await newVisitor(browser);
+  const { page, context } = visitor;
+  await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await page.getByRole("button", { name: "Enroll cluster" }).click();
+  await page.getByPlaceholder("Enter Name").fill("typed-before");
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Create" }).click();
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.waitFor();
+  await assertAccessible(page, "the dialog after a session ended");
+  await picture(page, "session-ended-light-1440");
+
+  const opened = context.waitForEvent("page");
+  await dialog.getByRole("link", { name: "Log in again" }).click();
+  const second = await opened;
+  await second.getByLabel("Email").fill(ADMIN);
+  await second.getByRole("button", { name: "Continue", exact: true }).click();
+  await second.getByRole("heading", { name: "You are logged in" }).waitFor();
+  await assertAccessible(second, "the tab of the second login");
+  await second.close();
+
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await page.getByPlaceholder("Enter Name").inputValue(), "typed-before");
+  await visitor.leave();
+});
+
+test("[login-next] a session that ended may also go on in the same tab, on the page that was left", async () => {
   const visitor = await newVisitor(browser);
   const { page, context } = visitor;
   await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
   await page.getByRole("table", { name: "Clusters" }).waitFor();
   await context.clearCookies();
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByText("Your session has ended").waitFor();
-  await assertAccessible(page, "the login after a session ended");
-  await page.getByRole("link", { name: "Login" }).click();
+  await page.getByRole("link", { name: "Log in on this page instead" }).click();
   await page.getByLabel("Email").fill(ADMIN);
   await page.getByRole("button", { name: "Continue", exact: true }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters?sort=-memory`);
+  await visitor.leave();
+});
+
+test("[cross-site-link] a link on another site opens the page that it names", async () => {
+  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const { page, context } = visitor;
+  const body = `<a href="${MANAGEMENT_URL}/ui/clusters/tokens">Tokens</a>`;
+  await context.route("http://dashboards.example/", (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.goto("http://dashboards.example/");
+  await page.getByRole("link", { name: "Tokens" }).click();
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters/tokens`);
+  await page.getByRole("heading", { level: 1, name: "Clusters" }).waitFor();
+  await visitor.leave();
+});
+
+test("[chunk-reload] a file that is missing after an upgrade leads to one reload, then to words", async () => {
+  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const { page } = visitor;
+  let loads = 0;
+  page.on("request", (request) => (loads += request.isNavigationRequest() ? 1 : 0));
+  await page.route(/\/assets\/pages-.*\.js$/, (route) => route.fulfill({ status: 404, body: "" }));
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
+  await page.getByRole("heading", { name: "This page could not be shown" }).waitFor();
+  assert.equal(loads, 2);
+  await assertAccessible(page, "the page of a missing file");
+  await page.unroute(/\/assets\/pages-.*\.js$/);
+  await page.getByRole("button", { name: "Reload the page" }).click();
+  await page.getByRole("table", { name: "Clusters" }).waitFor();
   await visitor.leave();
 });
 

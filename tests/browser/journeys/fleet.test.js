@@ -76,8 +76,8 @@ test("the list refreshes itself, and not while it is paused", async () => {
   await page.reload();
   await page.getByRole("table", { name: "Clusters" }).waitFor();
   let asked = 0;
-  page.on("request", (request) => (asked += request.url().endsWith("/1.0/remote-cluster") ? 1 : 0));
-  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/remote-cluster"));
+  page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0));
+  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters"));
   await page.clock.runFor(31_000);
   await renewed;
   await page.getByRole("button", { name: "Pause automatic updates" }).click();
@@ -129,6 +129,24 @@ test("every column with a figure sorts, and says so", async () => {
   await visitor.leave();
 });
 
+test("[row-density] a screen shows at least 12 clusters with the summary and 16 without", async () => {
+  const visitor = await openList();
+  const { page } = visitor;
+  const visible = () =>
+    rows(page).evaluateAll((all) => {
+      const bottom = document.querySelector(".status-bar").getBoundingClientRect().top;
+      return all.filter((row) => row.getBoundingClientRect().bottom <= bottom).length;
+    });
+  const withSummary = await visible();
+  assert.ok(withSummary >= 12, `${withSummary} rows with the summary`);
+  await page.getByRole("button", { name: "Hide summary" }).click();
+  const without = await visible();
+  assert.ok(without >= 16, `${without} rows without the summary`);
+  await page.reload();
+  await page.getByRole("button", { name: "Show summary" }).waitFor();
+  await visitor.leave();
+});
+
 test("a cluster's page tells its facts", async () => {
   const visitor = await openList();
   const { page } = visitor;
@@ -136,14 +154,20 @@ test("a cluster's page tells its facts", async () => {
   await page.getByRole("link", { name, exact: true }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/cluster/${encodeURIComponent(name)}`);
   await page.getByRole("heading", { level: 1, name }).waitFor();
-  for (const text of ["Since last heartbeat", "Total memory", "Total storage", "Certificate fingerprint"]) {
+  for (const text of [
+    "Since last heartbeat",
+    "Total memory",
+    "Total storage",
+    "Certificate fingerprint",
+    "View details",
+  ]) {
     await page.getByText(text, { exact: true }).waitFor();
   }
   assert.match(await page.locator(".about code").innerText(), /^[0-9a-f]{64}$/);
   await visitor.leave();
 });
 
-test("a failing server leaves the old list in place and says what is wrong", async () => {
+test("[offline-banner] a failing server leaves the old list in place and says what is wrong", async () => {
   const visitor = await openList();
   const { page, context } = visitor;
   const count = await rows(page).count();
@@ -171,7 +195,8 @@ test("the list can be used with the keyboard alone", async () => {
   await menu.focus();
   await page.keyboard.press("Enter");
   await page.getByRole("menuitem").first().waitFor();
-  await page.keyboard.press("End");
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction(() => document.activeElement.textContent === "Remove");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Confirm remove" }).waitFor();
   await page.keyboard.press("Escape");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
+import { assertAccessible, assertNoOverflow, lookAt, picture } from "../src/checks.js";
 import { sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
 
@@ -95,7 +95,7 @@ const SCREENS = [
     "/ui/clusters",
     async (page) => {
       await page.locator(".clusterlist-table tbody .col-name a").first().click();
-      await page.getByText("Certificate fingerprint").waitFor();
+      await page.getByText("Certificate fingerprint", { exact: true }).waitFor();
     },
   ],
   ["no-cluster", "/ui/cluster/no-such-cluster", heading("Cluster not found")],
@@ -106,27 +106,10 @@ const SCREENS = [
 for (const theme of ["light", "dark"]) {
   for (const width of [1440, 400]) {
     test(`every screen is accessible and fits, ${theme}, ${width} px`, async (t) => {
-      for (const [name, address, prepare] of SCREENS) {
-        await t.test(name, async () => {
-          const visitor = await newVisitor(browser, { theme, width, height: width === 400 ? 860 : 900, storageState });
-          const { page } = visitor;
-          await page.goto(MANAGEMENT_URL + address);
-          await prepare(page);
-          await assertAccessible(page, name);
-          await assertNoOverflow(page, name);
-          await picture(page, `${name}-${theme}-${width}`);
-          await visitor.leave();
-        });
-      }
-      await t.test("login", async () => {
-        const visitor = await newVisitor(browser, { theme, width, height: 860 });
-        await visitor.page.goto(`${MANAGEMENT_URL}/ui/login`);
-        await visitor.page.getByRole("link", { name: "Login" }).waitFor();
-        await assertAccessible(visitor.page, "login");
-        await assertNoOverflow(visitor.page, "login");
-        await picture(visitor.page, `login-${theme}-${width}`);
-        await visitor.leave();
-      });
+      await lookAt(t, browser, { theme, width, storageState }, SCREENS);
+      await lookAt(t, browser, { theme, width }, [
+        ["login", "/ui/login", (page) => page.getByRole("link", { name: "Login" }).waitFor()],
+      ]);
     });
   }
 }
@@ -165,7 +148,7 @@ test("on a phone a cluster takes at most 72 pixels", async () => {
   await visitor.leave();
 });
 
-test("a chosen theme is there from the first paint on, and stays", async () => {
+test("[dark-theme] a chosen theme is there from the first paint on, and stays", async () => {
   const visitor = await newVisitor(browser, { theme: "light", storageState });
   const { page } = visitor;
   const isDark = () => page.evaluate(() => document.documentElement.classList.contains("is-dark"));

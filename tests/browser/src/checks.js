@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { ARTEFACTS } from "./settings.js";
+import { newVisitor } from "./browser.js";
+import { ARTEFACTS, MANAGEMENT_URL } from "./settings.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -37,4 +38,23 @@ export async function assertNoOverflow(page, what) {
 export async function picture(page, name) {
   mkdirSync(ARTEFACTS, { recursive: true });
   await page.screenshot({ path: join(ARTEFACTS, `${name}.png`) });
+}
+
+/**
+ * Opens each screen as a visitor of its own, checks it and keeps a picture. A screen is its name, its address, and how to
+ * get there from the address.
+ */
+export async function lookAt(t, browser, visit, screens) {
+  for (const [name, address, prepare] of screens) {
+    await t.test(name, async () => {
+      const visitor = await newVisitor(browser, { ...visit, height: visit.width === 400 ? 860 : 900 });
+      const { page } = visitor;
+      await page.goto(MANAGEMENT_URL + address);
+      await prepare(page);
+      await assertAccessible(page, name);
+      await assertNoOverflow(page, name);
+      await picture(page, `${name}-${visit.theme}-${visit.width}`);
+      await visitor.leave();
+    });
+  }
 }

@@ -61,7 +61,7 @@ describe("call", () => {
     expect(error).toMatchObject({ status: 0, message: "The server cannot be reached." });
   });
 
-  it("learns the server's clock, and takes small differences for noise", async () => {
+  it("[clock-skew] learns the server's clock, and takes small differences for noise", async () => {
     vi.useFakeTimers({ now: Date.UTC(2026, 10, 22, 12) });
     const hourAhead = new Date(Date.now() + 3_600_000).toUTCString();
     answer(200, { error: "", metadata: null }, { Date: hourAhead });

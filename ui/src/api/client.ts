@@ -16,14 +16,36 @@ export class ApiError extends Error {
   }
 }
 
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
 interface Envelope {
   error: string;
   metadata: unknown;
 }
 
 /** Calls the Management API and gives the `metadata` of its envelope. */
-export async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<T> {
-  const response = await request(method, path, body);
+export async function call<T>(method: Method, path: string, body?: object, signal?: AbortSignal): Promise<T> {
+  return metadata<T>(await request(method, path, { body, signal }));
+}
+
+/** An answer that is kept, to be asked for again only if it changed. */
+export interface Kept<T> {
+  etag: string;
+  value: T;
+}
+
+/** A read that costs next to nothing while nothing changes: the server then answers 304 and `before` is given back. */
+export async function callIfChanged<T>(path: string, before: Kept<T> | undefined): Promise<Kept<T>> {
+  const etag = before?.etag ?? "";
+  const response = await request("GET", path, etag === "" ? {} : { headers: { "If-None-Match": etag } });
+  if (response.status === 304 && before !== undefined) {
+    learnServerTime(response.headers.get("Date"));
+    return before;
+  }
+  return { etag: response.headers.get("ETag") ?? "", value: await metadata<T>(response) };
+}
+
+async function metadata<T>(response: Response): Promise<T> {
   const requestId = response.headers.get("X-Request-Id") ?? "";
   learnServerTime(response.headers.get("Date"));
   const envelope = (await response.json().catch(() => null)) as Envelope | null;
@@ -37,13 +59,24 @@ export async function call<T>(method: "GET" | "POST" | "DELETE", path: string, b
   return envelope.metadata as T;
 }
 
-async function request(method: string, path: string, body?: object): Promise<Response> {
+interface Options {
+  body?: object | undefined;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+async function request(method: Method, path: string, { body, headers, signal }: Options): Promise<Response> {
   try {
     return await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: { Accept: "application/json", ...(method === "GET" ? {} : { "Content-Type": "application/json" }) },
+      headers: {
+        Accept: "application/json",
+        ...(method === "GET" ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
@@ -51,6 +84,19 @@ async function request(method: string, path: string, body?: object): Promise<Res
   }
 }
 
+const REASONS: Record<number, string> = {
+  401: "The session has ended: log in again.",
+  403: "Your account may not do this.",
+  404: "It is not there; it may have been removed.",
+  413: "The server refused the request as too large.",
+  429: "Too many requests: wait a moment and try again.",
+  502: "The server could not answer (status 502).",
+  503: "The server is not ready: try again in a moment.",
+  504: "The answer took too long: try again.",
+};
+
 function reason(status: number): string {
+  const known = REASONS[status];
+  if (known !== undefined) return known;
   return status >= 500 ? `The server could not answer (status ${status}).` : `The server refused (status ${status}).`;
 }

@@ -6,7 +6,12 @@ export interface Me {
   name: string;
   groups: string[];
   trusted: boolean;
+  /** What this person may do; null for nothing. */
+  role: Role | null;
 }
+
+/** A viewer reads, an operator also enrols and changes, an administrator also removes. */
+export type Role = "viewer" | "operator" | "admin";
 
 /** Settings of the server: `GET /1.0/configuration`, in the order in which they are shown. */
 export type Configuration = Record<string, { value: string; title: string; description: string }>;
@@ -44,6 +49,7 @@ export interface Cluster {
   memory_threshold: number;
   ceph_statuses: StatusCount[];
   /** Decimal texts, empty before the first heartbeat. */
+  cpu_total_count: number;
   cpu_load_1: string;
   cpu_load_5: string;
   cpu_load_15: string;
@@ -53,6 +59,8 @@ export interface Cluster {
   member_statuses: StatusCount[];
   instance_statuses: StatusCount[];
   ui_url: string;
+  /** What an operator set in place of the address that the cluster reports; absent or empty for none. */
+  ui_url_override?: string;
   tunnel_registered: boolean;
   joined_at: string;
   state: ClusterState;
@@ -76,4 +84,12 @@ export interface NewJoinToken {
   cluster_name: string;
   description: string;
   expiry: string;
+}
+
+/** What can be changed of a cluster; absent fields stay. An empty `ui_url` goes back to what the cluster reports. */
+export interface ClusterChanges {
+  description?: string;
+  disk_threshold?: number;
+  memory_threshold?: number;
+  ui_url?: string;
 }

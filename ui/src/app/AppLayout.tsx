@@ -2,34 +2,38 @@ import { useQuery } from "@tanstack/react-query";
 import { Suspense, useEffect, useRef } from "react";
 import { Navigate, Outlet, useLocation } from "react-router";
 import { ApiError } from "@/api/client";
-import { configurationQuery, meQuery } from "@/api/queries";
+import { configurationQuery } from "@/api/queries";
 import { ErrorNotice } from "@/components/ErrorNotice";
 import { NoRights } from "@/components/NoRights";
 import { PageSkeleton } from "@/components/Skeleton";
 import { loginPath } from "@/lib/nextPath";
 import { Navigation } from "./Navigation";
+import { SessionDialog } from "./SessionDialog";
+import { Shortcuts } from "./Shortcuts";
 import { StatusBar } from "./StatusBar";
 import { ToastCorner } from "./ToastCorner";
+import { useFleetEvents } from "./useFleetEvents";
+import { useSession } from "./useSession";
 
 /** The frame around every page: it is there before the first answer of the server. */
 export function AppLayout() {
   const { pathname, search } = useLocation();
-  const me = useQuery(meQuery);
+  const { me, state } = useSession();
   const configuration = useQuery(configurationQuery);
   const main = useRef<HTMLElement>(null);
   useFocusOnNavigation(main, pathname);
+  useFleetEvents(state === "open");
+  const kiosk = new URLSearchParams(search).get("kiosk") === "1";
 
-  if (hasStatus(me.error, 401)) {
-    return <Navigate to={loginPath(pathname + search)} replace state={{ ended: me.data !== undefined }} />;
-  }
+  if (state === "none") return <Navigate to={loginPath(pathname + search)} replace />;
 
   const refused = hasStatus(configuration.error, 403);
   return (
-    <div className="frame">
+    <div className={kiosk ? "frame is-kiosk" : "frame"}>
       <a className="skip-link" href="#main">
         Skip to main content
       </a>
-      <Navigation me={me.data} restricted={refused} />
+      {!kiosk && <Navigation me={me.data} restricted={refused} />}
       <div className="frame__page">
         <main className="frame__main" id="main" tabIndex={-1} ref={main}>
           {me.error !== null && me.data === undefined ? (
@@ -46,8 +50,11 @@ export function AppLayout() {
               <Outlet />
             </Suspense>
           )}
+          {/* Within the page, since the head of a dialog outside of it would be taken for the head of all. */}
+          {state === "ended" && <SessionDialog />}
+          {state === "open" && !refused && <Shortcuts />}
         </main>
-        <StatusBar version={configuration.data?.["version"]?.value} />
+        {!kiosk && <StatusBar version={configuration.data?.["version"]?.value} />}
       </div>
       <ToastCorner />
     </div>

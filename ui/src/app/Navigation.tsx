@@ -2,12 +2,24 @@ import classNames from "classnames";
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { Link, useLocation } from "react-router";
 import type { Me } from "@/api/types";
-import { ClustersIcon, CollapseIcon, LogOutIcon, SettingsIcon, UserIcon } from "@/components/icons";
+import {
+  AuditIcon,
+  ClustersIcon,
+  CollapseIcon,
+  LogOutIcon,
+  OverviewIcon,
+  SettingsIcon,
+  UserIcon,
+} from "@/components/icons";
 import { LogOutButton } from "@/components/LogOutButton";
 import { Logo } from "@/components/Logo";
 import { useMedia } from "@/components/focus";
+import { useRights } from "@/components/useRights";
 import { read, write } from "@/lib/browserStorage";
 import { ThemeSwitch } from "./ThemeSwitch";
+
+/** Path, label, icon, and whether it is the current section. */
+type Entry = [string, string, ReactNode, boolean];
 
 const COLLAPSED_KEY = "navigation-collapsed";
 
@@ -20,6 +32,7 @@ interface Props {
 /** The dark navigation: a column at the left, or a top bar with a drawer below 620 px. */
 export function Navigation({ me, restricted }: Props) {
   const { pathname } = useLocation();
+  const { mayAdminister } = useRights();
   const narrow = useMedia("(max-width: 619.98px)");
   const middle = useMedia("(max-width: 819.98px)");
   const [chosen, setChosen] = useState(() => read(COLLAPSED_KEY));
@@ -50,8 +63,12 @@ export function Navigation({ me, restricted }: Props) {
     setChosen(next);
   };
 
-  const entries: [string, string, ReactNode, boolean][] = [
+  const entries: Entry[] = [
+    ["/overview", "Overview", <OverviewIcon key="icon" />, pathname.startsWith("/overview")],
     ["/clusters", "Clusters", <ClustersIcon key="icon" />, /^\/clusters?(\/|$)/.test(pathname)],
+    ...(mayAdminister
+      ? ([["/audit", "Audit", <AuditIcon key="icon" />, pathname.startsWith("/audit")]] satisfies Entry[])
+      : []),
     ["/settings", "Settings", <SettingsIcon key="icon" />, pathname.startsWith("/settings")],
   ];
 

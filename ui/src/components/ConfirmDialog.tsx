@@ -9,14 +9,18 @@ interface Props {
   title: string;
   confirmLabel: string;
   children: ReactNode;
+  /** Something that the person has to type first. */
+  typed?: { label: string; expected: string };
   /** Does the work; the dialog stays open with the reason if it fails. */
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }
 
 /** Asks before something is taken away. */
-export function ConfirmDialog({ title, confirmLabel, children, onConfirm, onClose }: Props) {
+export function ConfirmDialog({ title, confirmLabel, children, typed, onConfirm, onClose }: Props) {
   const [busy, setBusy] = useState(false);
+  const [text, setText] = useState("");
+  const ready = typed === undefined || text.trim() === typed.expected;
   const [problem, setProblem] = useState<string | null>(null);
   useReturnFocus();
 
@@ -42,7 +46,7 @@ export function ConfirmDialog({ title, confirmLabel, children, onConfirm, onClos
           <Button type="button" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="button" appearance="negative" disabled={busy} onClick={() => void confirm()}>
+          <Button type="button" appearance="negative" disabled={busy || !ready} onClick={() => void confirm()}>
             {confirmLabel}
           </Button>
         </>
@@ -54,6 +58,12 @@ export function ConfirmDialog({ title, confirmLabel, children, onConfirm, onClos
         </Notification>
       )}
       {children}
+      {typed !== undefined && (
+        <label className="confirm-dialog__typed">
+          {typed.label}
+          <input type="text" autoComplete="off" value={text} onChange={(event) => setText(event.target.value)} />
+        </label>
+      )}
     </Modal>
   );
 }

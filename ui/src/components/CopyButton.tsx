@@ -9,10 +9,12 @@ interface Props {
   text: string;
   label: string;
   appearance?: "positive" | "base" | "default";
+  /** Leaves the label to screen readers and the tooltip. */
+  iconOnly?: boolean;
 }
 
 /** Puts a text on the clipboard and shows a tick for five seconds. */
-export function CopyButton({ text, label, appearance = "default" }: Props) {
+export function CopyButton({ text, label, appearance = "default", iconOnly = false }: Props) {
   const [copied, setCopied] = useState(false);
   const { toast } = useToasts();
 
@@ -32,9 +34,16 @@ export function CopyButton({ text, label, appearance = "default" }: Props) {
   };
 
   return (
-    <Button type="button" appearance={appearance} hasIcon onClick={() => void copy()}>
+    <Button
+      type="button"
+      appearance={appearance}
+      hasIcon
+      dense={iconOnly}
+      title={iconOnly ? label : undefined}
+      onClick={() => void copy()}
+    >
       <Icon name={copied ? "success" : "copy"} light={appearance === "positive" && !copied} />
-      <span>{label}</span>
+      <span className={iconOnly ? "u-off-screen" : undefined}>{label}</span>
       <span className="u-off-screen" role="status">
         {copied ? "Copied" : ""}
       </span>

@@ -7,7 +7,7 @@ import {
 } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import classNames from "classnames";
-import { memo, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Sort } from "@/lib/sorting";
 
 /** Up to here every row is drawn; above, only those near the window. */
@@ -44,11 +44,15 @@ interface Props<Row> {
   rowHeight: number;
   sort: Sort;
   onSort: (sort: Sort) => void;
+  /** Shows one page of the rows; all of them without it. */
+  page?: { index: number; size: number } | null;
+  /** Told which rows are shown in which order, on all pages. */
+  onOrder?: (keys: readonly string[]) => void;
 }
 
 /** A sortable table that stays quick with thousands of rows. The page scrolls, not the table. */
 export function DataTable<Row extends object>(props: Props<Row>) {
-  const { label, className, columns, rows, rowKey, rowClassName, rowHeight, sort, onSort } = props;
+  const { label, className, columns, rows, rowKey, rowClassName, rowHeight, sort, onSort, page, onOrder } = props;
   const definitions = useMemo(() => columns.map((column) => definition(column)), [columns]);
   // A new array would make the table sort again at every step of scrolling.
   const { id, desc } = sort;
@@ -66,7 +70,10 @@ export function DataTable<Row extends object>(props: Props<Row>) {
       if (next[0] !== undefined) onSort(next[0]);
     },
   });
-  const sorted = table.getRowModel().rows;
+  const ordered = table.getRowModel().rows;
+  useEffect(() => onOrder?.(ordered.map((row) => row.id)), [onOrder, ordered]);
+  const start = page ? page.index * page.size : 0;
+  const sorted = page ? ordered.slice(start, start + page.size) : ordered;
 
   const body = useRef<HTMLTableSectionElement>(null);
   const top = useDocumentTop(body);
@@ -88,7 +95,7 @@ export function DataTable<Row extends object>(props: Props<Row>) {
 
   return (
     <div className="scrollable-table">
-      <table className={classNames("data-table", className)} aria-label={label} aria-rowcount={sorted.length + 1}>
+      <table className={classNames("data-table", className)} aria-label={label} aria-rowcount={ordered.length + 1}>
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((column) => (
@@ -109,7 +116,7 @@ export function DataTable<Row extends object>(props: Props<Row>) {
               row={row.original}
               columns={columns as Column<object>[]}
               className={rowClassName?.(row.original)}
-              index={first + offset + 2}
+              index={start + first + offset + 2}
             />
           ))}
           {end < sorted.length && <Spacer height={(sorted.length - end) * rowHeight} columns={columns.length} />}
@@ -164,7 +171,7 @@ interface RowProps {
 // Unchanged rows are not drawn again when others arrive, leave or change.
 const BodyRow = memo(function BodyRow({ row, columns, className, index }: RowProps) {
   return (
-    <tr className={className} aria-rowindex={index}>
+    <tr className={className} aria-rowindex={index} tabIndex={-1}>
       {columns.map((column) =>
         column.rowHeader === true ? (
           <th key={column.id} scope="row" className={column.className}>

@@ -8,7 +8,7 @@ interface Props {
   placement: Placement;
   className: string;
   id: string;
-  role: "tooltip" | "menu";
+  role: "tooltip" | "menu" | "group";
   /** Name of a menu; a tooltip is its own text. */
   label?: string;
   /** Asked for when the page moves under it. */

@@ -22,10 +22,12 @@ interface Props {
   label: string;
   icon: ReactNode;
   entries: MenuEntry[];
+  /** Told when somebody is about to open it, so that entries can be asked for. */
+  onApproach?: () => void;
 }
 
 /** A button with a menu: arrow keys move, Enter chooses, Escape goes back to the button. */
-export function Menu({ label, icon, entries }: Props) {
+export function Menu({ label, icon, entries, onApproach }: Props) {
   const id = useId();
   const anchor = useRef<HTMLSpanElement>(null);
   const [open, setOpen] = useState(false);
@@ -67,7 +69,7 @@ export function Menu({ label, icon, entries }: Props) {
   };
 
   return (
-    <span ref={anchor} className="menu" onKeyDown={onKeyDown}>
+    <span ref={anchor} className="menu" onKeyDown={onKeyDown} onPointerEnter={onApproach} onFocus={onApproach}>
       <Button
         type="button"
         appearance="base"

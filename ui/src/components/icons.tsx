@@ -114,3 +114,68 @@ export const ComfortableIcon = () => (
     <path d="M1.5 3h13M1.5 8h13M1.5 13h13" />
   </IconOf>
 );
+
+export const EditIcon = () => (
+  <IconOf>
+    <path d="M2.5 13.5l.8-3.3 7.6-7.6 2.5 2.5-7.6 7.6zM9.5 4l2.5 2.5" />
+  </IconOf>
+);
+
+export const UndoIcon = () => (
+  <IconOf>
+    <path d="M5.5 3 2.5 6l3 3M2.5 6H10a3.5 3.5 0 0 1 0 7H6" />
+  </IconOf>
+);
+
+export const FilterIcon = () => (
+  <IconOf>
+    <path d="M1.5 3h13l-5 6v5l-3-1.5V9z" />
+  </IconOf>
+);
+
+export const ColumnsIcon = () => (
+  <IconOf>
+    <rect x="1.75" y="2.5" width="12.5" height="11" rx="1" />
+    <path d="M6 2.5v11M10 2.5v11" />
+  </IconOf>
+);
+
+export const BookmarkIcon = () => (
+  <IconOf>
+    <path d="M4 2h8v12l-4-3-4 3z" />
+  </IconOf>
+);
+
+export const DownloadIcon = () => (
+  <IconOf>
+    <path d="M8 2v8m-3-3 3 3 3-3M2.5 13.5h11" />
+  </IconOf>
+);
+
+export const OverviewIcon = () => (
+  <IconOf>
+    <rect x="2" y="2" width="5" height="7" />
+    <rect x="9" y="2" width="5" height="4" />
+    <rect x="2" y="11" width="5" height="3" />
+    <rect x="9" y="8" width="5" height="6" />
+  </IconOf>
+);
+
+export const AuditIcon = () => (
+  <IconOf>
+    <path d="M3 1.75h7l3 3v9.5H3zM5.5 7h5m-5 3h5" />
+  </IconOf>
+);
+
+export const SearchIcon = () => (
+  <IconOf>
+    <circle cx="7" cy="7" r="4.5" />
+    <path d="m10.5 10.5 4 4" />
+  </IconOf>
+);
+
+export const KioskIcon = () => (
+  <IconOf>
+    <path d="M2 6V2h4m4 0h4v4m0 4v4h-4m-4 0H2v-4" />
+  </IconOf>
+);

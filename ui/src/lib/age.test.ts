@@ -5,7 +5,7 @@ const MIN = 60;
 const HOUR = 3600;
 const DAY = 86_400;
 
-describe("durationText", () => {
+describe("[age-text-table] durationText", () => {
   it.each([
     [-5, "0 s"],
     [0, "0 s"],

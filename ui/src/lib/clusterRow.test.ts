@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cluster } from "@/testing/clusters";
 import { loadText, toRow } from "./clusterRow";
-import { summarise } from "./summary";
 
 describe("toRow", () => {
   it("counts every status, also those that it does not know, and Ready as running", () => {
@@ -42,29 +41,5 @@ describe("toRow", () => {
 
   it("writes the three loads, with a dash for one that is missing", () => {
     expect(loadText(toRow(cluster({ cpu_load_15: "" })).figures)).toBe("3.93  3.54  –");
-  });
-});
-
-describe("summarise", () => {
-  it("adds up the fleet", () => {
-    const all = summarise([
-      toRow(cluster({ warnings: [{ kind: "members", count: 1 }] })),
-      toRow(cluster({ name: "b", state: "never", last_heartbeat_at: null })),
-      toRow(cluster({ name: "c", state: "offline", memory_total_amount: 0 })),
-    ]);
-    expect(all).toEqual({
-      clusters: 3,
-      states: { online: 1, stale: 0, offline: 1, waiting: 0, never: 1 },
-      members: 6,
-      membersOnline: 4,
-      instances: 18,
-      running: 14,
-      memoryUsed: 430,
-      memoryTotal: 1000,
-      storageUsed: 1180,
-      storageTotal: 2400,
-      warnings: 1,
-      clustersWithWarnings: 1,
-    });
   });
 });

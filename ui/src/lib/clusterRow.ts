@@ -120,6 +120,6 @@ function load(text: string): number | null {
 }
 
 /** Clusters send this address: only http and https become a link. */
-function safeUrl(text: string): string {
+export function safeUrl(text: string): string {
   return /^https?:\/\//i.test(text) ? text : "";
 }

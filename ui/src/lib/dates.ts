@@ -33,6 +33,11 @@ export function shortTimeText(ms: number, now: number): string {
   return hours < 183 * 24 ? dayOfYear.format(ms) : dateOnly.format(ms);
 }
 
+/** A moment on the axis of a chart over so many seconds: the time of day, or the day where the span has several. */
+export function axisTimeText(ms: number, spanSeconds: number): string {
+  return spanSeconds <= 2 * 86_400 ? timeOfDay.format(ms) : dayOfYear.format(ms);
+}
+
 /** The browser's time zone as people write it: `Europe/Oslo (GMT+1)`. */
 export function timeZoneText(at: number): string {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -16,3 +16,12 @@ export function sizeText(bytes: number): string {
 export function percentOf(used: number, total: number): number {
   return total > 0 ? Math.ceil((used / total) * 100) : 0;
 }
+
+/** A number for an axis or a legend: at most two decimals, none for whole numbers. */
+export function plainNumberText(value: number): string {
+  return new Intl.NumberFormat("en", { maximumFractionDigits: value < 10 ? 2 : 1 }).format(value);
+}
+
+export function percentText(value: number): string {
+  return `${plainNumberText(value)} %`;
+}

@@ -1,5 +1,5 @@
 import type { ClusterState } from "@/api/types";
-import type { ClusterRow } from "./clusterRow";
+import type { FleetRow } from "./fleetRow";
 
 /** The whole fleet in a few numbers. */
 export interface Summary {
@@ -18,7 +18,7 @@ export interface Summary {
   clustersWithWarnings: number;
 }
 
-export function summarise(rows: readonly ClusterRow[]): Summary {
+export function summarise(rows: readonly FleetRow[]): Summary {
   const all: Summary = {
     clusters: rows.length,
     states: { online: 0, stale: 0, offline: 0, waiting: 0, never: 0 },
@@ -39,7 +39,7 @@ export function summarise(rows: readonly ClusterRow[]): Summary {
     all.clustersWithWarnings += warnings.length > 0 ? 1 : 0;
     if (figures === null) continue;
     all.members += figures.members;
-    all.membersOnline += figures.membersOnline;
+    all.membersOnline += figures.members - figures.membersNotOnline;
     all.instances += figures.instances;
     all.running += figures.running;
     all.memoryUsed += figures.memory?.used ?? 0;

@@ -4,7 +4,7 @@ import { timeLeftText, tokenState } from "./tokenState";
 const now = Date.UTC(2026, 10, 22, 12);
 const token = (seconds: number, expired = false) => ({ expiry: new Date(now + seconds * 1000).toISOString(), expired });
 
-describe("tokenState", () => {
+describe("[token-states] tokenState", () => {
   it.each([
     [3600, "valid"],
     [3599, "soon"],

@@ -10,22 +10,24 @@ import { ToastProvider } from "@/components/Toasts";
 type Answer = { status: number; error: string } | { metadata: unknown };
 type Answers = Record<string, Answer | ((body: unknown) => Answer)>;
 
-export const ADMIN = { email: "admin@example.com", name: "Ada Min", groups: ["admins"], trusted: true };
+export const ADMIN = { email: "admin@example.com", name: "Ada Min", groups: ["admins"], trusted: true, role: "admin" };
 
 /** Stands in for the server: answers by `METHOD path`, with an administrator logged in unless told otherwise. */
 export function serve(answers: Answers) {
   const all: Answers = {
     "GET /1.0": { metadata: ADMIN },
     "GET /1.0/configuration": { metadata: { version: { value: "1.2.3", title: "Version", description: "" } } },
-    "GET /1.0/remote-cluster": { metadata: [] },
+    "GET /1.0/fleet/clusters": { metadata: [] },
     "GET /1.0/remote-cluster-join-token": { metadata: [] },
     ...answers,
   };
   const calls: string[] = [];
+  const matchers: ((key: string) => Answer | undefined)[] = [];
   vi.stubGlobal("fetch", (path: string, init: RequestInit) => {
     const key = `${init.method ?? "GET"} ${path}`;
     calls.push(key);
-    const entry = all[key] ?? { status: 404, error: "Not Found" };
+    const entry = all[key] ??
+      matchers.map((match) => match(key)).find((found) => found !== undefined) ?? { status: 404, error: "Not Found" };
     const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : null;
     const answer = typeof entry === "function" ? entry(body) : entry;
     const failed = "status" in answer;
@@ -36,7 +38,9 @@ export function serve(answers: Answers) {
       }),
     );
   });
-  return { calls, set: (key: string, answer: Answer) => (all[key] = answer) };
+  /** For addresses with a query that the test does not know. */
+  const match = (matcher: (typeof matchers)[number]) => matchers.push(matcher);
+  return { calls, match, set: (key: string, answer: Answer) => (all[key] = answer) };
 }
 
 /** Opens the application at an address, as a browser would. */

@@ -1,3 +1,4 @@
+import type { FleetCluster } from "@/api/fleetTypes";
 import type { Cluster } from "@/api/types";
 
 /** A healthy cluster of three members; tests change what they are about. */
@@ -8,6 +9,7 @@ export function cluster(changes: Partial<Cluster> = {}): Cluster {
     disk_threshold: 80,
     memory_threshold: 80,
     ceph_statuses: [{ status: "ONLINE", count: 3 }],
+    cpu_total_count: 24,
     cpu_load_1: "3.93",
     cpu_load_5: "3.54",
     cpu_load_15: "3.14",
@@ -36,6 +38,26 @@ export function cluster(changes: Partial<Cluster> = {}): Cluster {
     heartbeat_interval_seconds: 60,
     certificate_fingerprint: "ab".repeat(32),
     warnings: [],
+    ...changes,
+  };
+}
+
+/** The compact row of such a cluster. */
+export function fleetCluster(changes: Partial<FleetCluster> = {}): FleetCluster {
+  return {
+    name: "lyon-edge",
+    description: "Edge rack, Lyon",
+    state: "online",
+    seen: Date.parse("2026-11-22T05:02:11Z") / 1000,
+    members: [3, 1],
+    instances: [9, 7, 0],
+    memory: [430, 1000],
+    storage: [590, 1200],
+    pool: ["local", 70],
+    load: "3.93",
+    tunnel: true,
+    warnings: [],
+    joined: Date.parse("2026-11-01T08:15:42Z") / 1000,
     ...changes,
   };
 }

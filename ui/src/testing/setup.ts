@@ -3,7 +3,7 @@ import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
 // The first page of a file loads its modules; on a busy machine that takes a while.
-configure({ asyncUtilTimeout: 5000 });
+configure({ asyncUtilTimeout: 20_000 });
 
 afterEach(() => {
   cleanup();
@@ -18,6 +18,29 @@ vi.stubGlobal("matchMedia", (query: string) => ({
   addEventListener: () => undefined,
   removeEventListener: () => undefined,
 }));
+
+// jsdom cannot draw and measures nothing: charts are drawn into nowhere.
+vi.mock("uplot", () => ({
+  default: class {
+    setSize() {
+      return this;
+    }
+    destroy() {
+      return this;
+    }
+  },
+}));
+vi.stubGlobal(
+  "ResizeObserver",
+  class {
+    observe() {
+      return this;
+    }
+    disconnect() {
+      return this;
+    }
+  },
+);
 
 // jsdom cannot open popovers: an element that is no longer one is shown.
 HTMLElement.prototype.showPopover = function () {

@@ -1,32 +1,175 @@
-import { screen, within } from "@testing-library/react";
+import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { open, serve } from "@/testing/app";
+import { ADMIN, open, serve } from "@/testing/app";
 import { cluster } from "@/testing/clusters";
+
+const OSLO = "/1.0/remote-cluster/oslo%2Fcore%201";
+const PAGE = "/ui/cluster/oslo%2Fcore%201";
+const oslo = cluster({ name: "oslo/core 1", warnings: [{ kind: "instances", count: 2 }] });
+
+const step = (minute: number) => new Date(Date.UTC(2026, 10, 22, 4, minute)).toISOString();
+const point = (minute: number) => ({
+  at: step(minute),
+  heartbeats: 1,
+  memory: { avg: 1024 ** 3, max: 2 * 1024 ** 3 },
+  memory_total: 4 * 1024 ** 3,
+  load: null,
+  members: { avg: 3, max: 3 },
+  instances: { avg: 7, max: 9 },
+  storage: { local: { avg: 61.5, max: 70 } },
+});
 
 describe("the page of a cluster", () => {
   it("shows the facts, the statuses by their own names, the warnings and the pools", async () => {
-    const oslo = cluster({ name: "oslo/core 1", warnings: [{ kind: "instances", count: 2 }] });
-    serve({ "GET /1.0/remote-cluster/oslo%2Fcore%201": { metadata: oslo } });
-    open("/ui/cluster/oslo%2Fcore%201");
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PAGE);
     expect(await screen.findByRole("heading", { level: 1, name: "oslo/core 1" })).toBeInTheDocument();
-    for (const text of ["Since last heartbeat", "Total memory", "Total storage", "3 members", "9 instances"]) {
+    for (const text of ["Since last heartbeat", "Total memory", "Total storage"]) {
       expect(await screen.findByText(text)).toBeInTheDocument();
     }
+    expect(screen.getByRole("heading", { name: "3 members" })).toBeInTheDocument();
+    expect(screen.getByRole("heading", { name: "9 instances" })).toBeInTheDocument();
+    expect(screen.getByRole("img", { name: /^9 instances: 5 Running, .*1 Freezing$/ })).toBeInTheDocument();
     expect(screen.getByText("Freezing")).toBeInTheDocument();
     expect(screen.getByText("1 warning")).toBeInTheDocument();
     expect(screen.getByText("2 instances are in error state")).toBeInTheDocument();
     expect(screen.getByText("Tunnel registered")).toBeInTheDocument();
     expect(screen.getByText("ab".repeat(32))).toBeInTheDocument();
-    const pools = within(screen.getByRole("table", { name: "Storage pools" }));
-    const first = pools.getAllByRole("row")[1];
-    expect(first).toHaveTextContent("locala0270 %");
+    await user.click(screen.getByRole("button", { name: "View details" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Storage pool details" }));
+    const pools = within(dialog.getByRole("table", { name: "Storage pools" }));
+    expect(pools.getAllByRole("row")[1]).toHaveTextContent("locala0270 %");
     expect(pools.getByText("cluster wide")).toBeInTheDocument();
+    await user.click(dialog.getByRole("button", { name: "Close" }));
+    expect(screen.queryByRole("dialog")).not.toBeInTheDocument();
   });
 
-  it("says after one request that there is no such cluster", async () => {
+  it("[unknown-cluster] says after one request that there is no such cluster", async () => {
     const server = serve({});
     open("/ui/cluster/nowhere");
     expect(await screen.findByRole("heading", { level: 1, name: "Cluster not found" })).toBeInTheDocument();
     expect(server.calls.filter((call) => call.endsWith("/nowhere"))).toHaveLength(1);
+  });
+
+  it("[copy-buttons] copies name, address and fingerprint", async () => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PAGE);
+    await user.click(await screen.findByRole("button", { name: "Copy certificate fingerprint" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("ab".repeat(32));
+    await user.click(screen.getByRole("button", { name: "Copy name" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("oslo/core 1");
+    await user.click(screen.getByRole("button", { name: "Copy lxd ui" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("https://10.40.7.11:8443");
+  });
+
+  it("has a tab with an address for everything", async () => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PAGE);
+    for (const [tab, heading] of [
+      ["Members", "Members with storage pools of their own"],
+      ["Storage", "3 storage pools"],
+      ["Warnings", "1 warning"],
+    ] as const) {
+      await user.click(await screen.findByTestId(`tab-link-${tab}`));
+      expect(await screen.findByRole("heading", { name: heading })).toBeInTheDocument();
+      expect(window.location.pathname).toBe(`${PAGE}/${tab.toLowerCase()}`);
+      expect(screen.getByTestId(`tab-link-${tab}`)).toHaveAttribute("aria-current", "page");
+    }
+  });
+
+  it("[history-chart] charts the history and has every value as a table", async () => {
+    const asked: string[] = [];
+    const server = serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    server.match((key) => {
+      if (!key.startsWith("GET /1.0/fleet/history/oslo%2Fcore%201?")) return undefined;
+      asked.push(key);
+      return { metadata: { from: step(0), to: step(59), step_seconds: 60, points: [point(1), point(2), point(30)] } };
+    });
+    const { user } = open(`${PAGE}/history`);
+    const chart = await screen.findByRole("figure", { name: "Memory" });
+    expect(within(chart).getByRole("img")).toHaveAccessibleName(/newest values: used 1.0 GiB, peak 2.0 GiB/);
+    await user.click(within(chart).getByText("Table of values"));
+    const rows = within(await within(chart).findByRole("table", { name: "Memory" })).getAllByRole("row");
+    expect(rows).toHaveLength(5);
+    expect(rows[1]).toHaveTextContent("1.0 GiB2.0 GiB4.0 GiB");
+    expect(rows[2]).toHaveTextContent("no heartbeat");
+    expect(within(screen.getByRole("figure", { name: "Storage pools" })).getByText("61.5 %")).toBeInTheDocument();
+    expect(screen.getByRole("figure", { name: "CPU load" })).toBeInTheDocument();
+    await user.click(screen.getByRole("radio", { name: "7 days" }));
+    expect(window.location.search).toBe("?range=7d");
+    await waitFor(() => expect(asked.length).toBeGreaterThan(1));
+    const times = new URLSearchParams(asked.at(-1)?.split("?")[1]);
+    expect(Date.parse(times.get("to") ?? "") - Date.parse(times.get("from") ?? "")).toBe(7 * 86_400_000);
+  });
+
+  it("leaves out what a viewer may not do", async () => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo }, "GET /1.0": { metadata: { ...ADMIN, role: "viewer" } } });
+    open(`${PAGE}?panel=configure-cluster&cluster=oslo%2Fcore+1`);
+    await screen.findByText("Tunnel registered");
+    for (const name of ["Configure", "Remove", "Edit description"]) {
+      expect(screen.queryByRole("button", { name })).not.toBeInTheDocument();
+    }
+    expect(screen.queryByRole("heading", { name: /^Configure cluster/ })).not.toBeInTheDocument();
+  });
+});
+
+describe("configuring a cluster", () => {
+  const PANEL = `${PAGE}?panel=configure-cluster&cluster=oslo%2Fcore+1&focusField=memoryThreshold`;
+
+  it("focuses the field of the address and sends only what was changed", async () => {
+    const sent: unknown[] = [];
+    serve({
+      [`GET ${OSLO}`]: { metadata: oslo },
+      [`PATCH ${OSLO}`]: (body) => {
+        sent.push(body);
+        return { metadata: {} };
+      },
+    });
+    const { user } = open(PANEL);
+    const memory = await screen.findByLabelText("Memory threshold percentage");
+    expect(memory).toHaveFocus();
+    expect(screen.getByRole("button", { name: "Save changes" })).toHaveAttribute("aria-disabled", "true");
+    await user.clear(memory);
+    await user.type(memory, "0");
+    expect(await screen.findByText("The threshold must be a whole number from 1 to 100.")).toBeInTheDocument();
+    await user.clear(memory);
+    await user.type(memory, "95{Enter}");
+    expect(await screen.findByText("Updated cluster oslo/core 1.")).toBeInTheDocument();
+    expect(sent).toEqual([{ memory_threshold: 95 }]);
+    expect(window.location.search).toBe("");
+  });
+
+  it("shows the server's refusal at its field and keeps what was typed", async () => {
+    serve({
+      [`GET ${OSLO}`]: { metadata: oslo },
+      [`PATCH ${OSLO}`]: { status: 400, error: "the description is too long" },
+    });
+    const { user } = open(PANEL);
+    const description = await screen.findByLabelText("Description");
+    await user.type(description, " more{Enter}");
+    expect(await screen.findByText("The description is too long.")).toBeInTheDocument();
+    expect(description).toHaveValue("Edge rack, Lyon more");
+    expect(description).toHaveAttribute("aria-invalid", "true");
+  });
+
+  it("refuses an address that no browser should open", async () => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PANEL);
+    await user.type(await screen.findByLabelText("Address of the LXD UI"), "javascript:alert(1)");
+    expect(await screen.findByText(/Enter an address that begins with https/)).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Save changes" })).toHaveAttribute("aria-disabled", "true");
+  });
+
+  it("says what failed in the panel and stays open", async () => {
+    serve({
+      [`GET ${OSLO}`]: { metadata: oslo },
+      [`PATCH ${OSLO}`]: { status: 503, error: "the database is not available, try again later" },
+    });
+    const { user } = open(PANEL);
+    const memory = await screen.findByLabelText("Memory threshold percentage");
+    await user.clear(memory);
+    await user.type(memory, "90{Enter}");
+    expect(await screen.findByRole("alert")).toHaveTextContent(/The database is not available/);
+    expect(memory).toHaveValue(90);
   });
 });

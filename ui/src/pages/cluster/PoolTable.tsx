@@ -8,12 +8,18 @@ import { compareText, type Sort } from "@/lib/sorting";
 
 const ROW_HEIGHT = 40;
 
+interface Props {
+  pools: StoragePool[];
+  threshold: number;
+  heading?: boolean;
+}
+
 /** The storage pools, the fullest first. */
-export function PoolTable({ pools, threshold }: { pools: StoragePool[]; threshold: number }) {
+export function PoolTable({ pools, threshold, heading = false }: Props) {
   const [sort, setSort] = useState<Sort>({ id: "percent", desc: true });
   return (
     <section className="block">
-      <h2 className="p-heading--5">{count(pools.length, "storage pool")}</h2>
+      {heading && <h2 className="p-heading--5">{count(pools.length, "storage pool")}</h2>}
       {pools.length === 0 ? (
         <p className="u-text--muted">None reported</p>
       ) : (

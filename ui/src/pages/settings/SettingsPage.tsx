@@ -2,6 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { configurationQuery } from "@/api/queries";
 import { ErrorNotice } from "@/components/ErrorNotice";
 import { SkeletonLines } from "@/components/Skeleton";
+import { Preferences } from "./Preferences";
+import { Sessions } from "./Sessions";
 
 /** The server's configuration, to read. Secrets are not sent by the server. */
 export function SettingsPage() {
@@ -50,6 +52,8 @@ export function SettingsPage() {
           </tbody>
         </table>
       )}
+      <Sessions />
+      <Preferences />
     </>
   );
 }

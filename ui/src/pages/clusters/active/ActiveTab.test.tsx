@@ -1,22 +1,27 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { open, serve } from "@/testing/app";
-import { cluster } from "@/testing/clusters";
+import { ADMIN, open, serve } from "@/testing/app";
+import { cluster, fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/remote-cluster";
+const LIST = "GET /1.0/fleet/clusters";
+
+const edge2 = cluster({
+  name: "edge-2",
+  warnings: [
+    { kind: "memory", percent: 90, threshold: 80 },
+    { kind: "members", count: 1 },
+  ],
+});
 
 const fleet = [
-  cluster({ name: "edge-10", memory_usage: 100, description: "Málaga" }),
-  cluster({
-    name: "edge-2",
-    memory_usage: 900,
-    warnings: [
-      { kind: "memory", percent: 90, threshold: 80 },
-      { kind: "members", count: 1 },
-    ],
-  }),
-  cluster({ name: "alpha/1", state: "never", last_heartbeat_at: null, ui_url: "" }),
+  fleetCluster({ name: "edge-10", memory: [100, 1000], description: "Málaga" }),
+  fleetCluster({ name: "edge-2", memory: [900, 1000], warnings: ["memory", "members"] }),
+  fleetCluster({ name: "alpha/1", state: "never", seen: null }),
 ];
+const details = {
+  "GET /1.0/remote-cluster/edge-2": { metadata: edge2 },
+  "GET /1.0/remote-cluster/alpha%2F1": { metadata: cluster({ name: "alpha/1", ui_url: "" }) },
+};
 
 /** The names as listed, top to bottom. */
 const names = () =>
@@ -72,31 +77,41 @@ describe("the list of clusters", () => {
   });
 
   it("tells the warnings to the keyboard", async () => {
-    serve({ [LIST]: { metadata: fleet } });
+    serve({ [LIST]: { metadata: fleet }, ...details });
     const { user } = open("/ui/clusters");
     const button = await screen.findByRole("button", { name: "2 warnings of edge-2" });
     button.focus();
     const tip = await screen.findByRole("tooltip");
-    expect(tip).toHaveTextContent("1 member is not online");
+    expect(tip).toHaveTextContent("Memory over threshold");
+    await waitFor(() => expect(tip).toHaveTextContent("1 member is not online"));
     expect(button).toHaveAccessibleDescription(/Memory usage is 90.%, over/);
     await user.keyboard("{Escape}");
     expect(screen.queryByRole("tooltip")).not.toBeInTheDocument();
   });
 
   it("offers the LXD UI only where a cluster has one", async () => {
-    serve({ [LIST]: { metadata: fleet } });
+    serve({ [LIST]: { metadata: fleet }, ...details });
     const { user } = open("/ui/clusters");
     await user.click(await screen.findByRole("button", { name: "Actions for edge-2" }));
-    const link = screen.getByRole("menuitem", { name: "LXD UI" });
+    const link = await screen.findByRole("menuitem", { name: "LXD UI" });
     expect(link).toHaveAttribute("href", "https://10.40.7.11:8443");
     expect(link).toHaveAttribute("rel", "noopener noreferrer");
-    expect(link).toHaveFocus();
+    expect(screen.getByRole("menuitem", { name: "Configure" })).toHaveFocus();
     await user.keyboard("{ArrowDown}");
     expect(screen.getByRole("menuitem", { name: "Remove" })).toHaveFocus();
     await user.keyboard("{Escape}");
     expect(screen.getByRole("button", { name: "Actions for edge-2" })).toHaveFocus();
     await user.click(screen.getByRole("button", { name: "Actions for alpha/1" }));
+    await screen.findByRole("menuitem", { name: "Remove" });
     expect(screen.queryByRole("menuitem", { name: "LXD UI" })).not.toBeInTheDocument();
+  });
+
+  it("leaves out what a viewer may not do", async () => {
+    serve({ [LIST]: { metadata: fleet }, ...details, "GET /1.0": { metadata: { ...ADMIN, role: "viewer" } } });
+    open("/ui/clusters");
+    await screen.findByRole("link", { name: "edge-2" });
+    expect(screen.queryByRole("checkbox")).not.toBeInTheDocument();
+    expect(screen.queryByRole("button", { name: "Enroll cluster" })).not.toBeInTheDocument();
   });
 
   it("removes a cluster after asking", async () => {
@@ -133,7 +148,7 @@ describe("the list of clusters", () => {
     expect(screen.queryByRole("searchbox")).not.toBeInTheDocument();
   });
 
-  it("keeps the old list when a refresh fails, and recovers", async () => {
+  it("[error-keeps-data] keeps the old list when a refresh fails, and recovers", async () => {
     const server = serve({ [LIST]: { metadata: fleet } });
     const { user } = open("/ui/clusters");
     await screen.findByRole("link", { name: "edge-2" });
@@ -149,10 +164,214 @@ describe("the list of clusters", () => {
     await waitFor(() => expect(screen.queryByRole("alert")).not.toBeInTheDocument());
   });
 
+  it("[stale-greyed] greys the figures of clusters that fell silent and says from when they are", async () => {
+    serve({ [LIST]: { metadata: [fleetCluster({ name: "mute", state: "offline" }), fleetCluster({ name: "well" })] } });
+    open("/ui/clusters");
+    const mute = await screen.findByRole("row", { name: /mute/ });
+    expect(mute).toHaveClass("is-old");
+    expect(mute).toHaveTextContent(/as of /);
+    expect(mute).toHaveTextContent("Offline");
+    const well = screen.getByRole("row", { name: /well/ });
+    expect(well).not.toHaveClass("is-old");
+    expect(well).not.toHaveTextContent(/as of /);
+  });
+
   it("shows markup in names and descriptions as text", async () => {
-    serve({ [LIST]: { metadata: [cluster({ name: "<b>x</b>", description: "<img src=x onerror=alert(1)>" })] } });
+    serve({ [LIST]: { metadata: [fleetCluster({ name: "<b>x</b>", description: "<img src=x onerror=alert(1)>" })] } });
     const { container } = open("/ui/clusters");
     expect(await screen.findByRole("link", { name: "<b>x</b>" })).toBeInTheDocument();
     expect(container.querySelector("img, b > *")).toBeNull();
+  });
+
+  it("[selection-filter] keeps the selection while filtering and says what is not shown", async () => {
+    serve({ [LIST]: { metadata: fleet } });
+    const { user } = open("/ui/clusters");
+    await user.click(await screen.findByRole("checkbox", { name: "Select edge-2" }));
+    await user.click(screen.getByRole("checkbox", { name: "Select alpha/1" }));
+    expect(screen.getByText("2 selected")).toBeInTheDocument();
+    await user.type(screen.getByRole("searchbox"), "alpha");
+    expect(await screen.findByText("2 selected, 1 not shown")).toBeInTheDocument();
+    await user.click(screen.getByRole("button", { name: "Clear selection" }));
+    expect(screen.queryByText(/selected/)).not.toBeInTheDocument();
+  });
+
+  it("selects a range with Shift and everything with the box in the head", async () => {
+    serve({ [LIST]: { metadata: fleet } });
+    const { user } = open("/ui/clusters");
+    await user.click(await screen.findByRole("checkbox", { name: "Select alpha/1" }));
+    await user.keyboard("{Shift>}");
+    await user.click(screen.getByRole("checkbox", { name: "Select edge-10" }));
+    await user.keyboard("{/Shift}");
+    expect(screen.getByText("All 3 clusters selected.")).toBeInTheDocument();
+    await user.click(screen.getByRole("checkbox", { name: "Select all" }));
+    expect(screen.queryByText(/selected/)).not.toBeInTheDocument();
+    await user.click(screen.getByRole("checkbox", { name: "Select all" }));
+    expect(screen.getByText("All 3 clusters selected.")).toBeInTheDocument();
+  });
+
+  it("[url-roundtrip] shows what the address says and writes what was chosen", async () => {
+    serve({ [LIST]: { metadata: fleet } });
+    const { user, unmount } = open("/ui/clusters?query=edge&sort=-disk&columns=name,disk,tunnel");
+    await screen.findByRole("link", { name: "edge-2" });
+    const heads = () => screen.getAllByRole("columnheader").map((head) => head.textContent);
+    expect(heads()).toEqual(["Select all", "Cluster Name", "Status", "Disk", "Tunnel", "Actions"]);
+    await user.click(screen.getByRole("button", { name: "Columns" }));
+    await user.click(screen.getByRole("checkbox", { name: "Joined" }));
+    expect(heads()).toContain("Joined");
+    const address = window.location.pathname + window.location.search;
+    expect(new URLSearchParams(window.location.search).get("columns")).toBe("name,disk,tunnel,joined");
+    unmount();
+    open(address);
+    await screen.findByRole("link", { name: "edge-2" });
+    expect(heads()).toEqual(["Select all", "Cluster Name", "Status", "Disk", "Tunnel", "Joined", "Actions"]);
+    expect(screen.getByRole("searchbox")).toHaveValue("edge");
+    expect(screen.getByRole("columnheader", { name: "Disk" })).toHaveAttribute("aria-sort", "descending");
+  });
+
+  it("[columns] keeps the chosen columns in this browser", async () => {
+    serve({ [LIST]: { metadata: fleet } });
+    const { user, unmount } = open("/ui/clusters");
+    await user.click(await screen.findByRole("button", { name: "Columns" }));
+    await user.click(screen.getByRole("checkbox", { name: "CPU load" }));
+    unmount();
+    open("/ui/clusters");
+    await screen.findByRole("link", { name: "edge-2" });
+    expect(screen.queryByRole("columnheader", { name: "CPU load" })).not.toBeInTheDocument();
+    expect(screen.getByRole("columnheader", { name: "Memory" })).toBeInTheDocument();
+  });
+
+  it("reads the filters of old links, and asks for details only where they are needed", async () => {
+    const server = serve({
+      [LIST]: { metadata: fleet },
+      "GET /1.0/remote-cluster": {
+        metadata: [cluster({ name: "edge-10", member_statuses: [{ status: "Blocked", count: 1 }] }), edge2],
+      },
+    });
+    open("/ui/clusters?node-status=Blocked");
+    expect(await screen.findByText("1 cluster matches (of 3)")).toBeInTheDocument();
+    expect(names()).toEqual(["edge-10"]);
+    expect(window.location.search).toBe("?query=member%3Ablocked");
+    expect(server.calls).toContain("GET /1.0/remote-cluster");
+  });
+
+  it("says what is wrong with a search under the box", async () => {
+    const server = serve({ [LIST]: { metadata: fleet } });
+    open("/ui/clusters?query=colour%3Ared+name%3Aedge");
+    expect(await screen.findByRole("alert")).toHaveTextContent("There is no field “colour”.");
+    expect(names()).toHaveLength(2);
+    expect(server.calls).not.toContain("GET /1.0/remote-cluster");
+  });
+
+  it("writes a clicked filter into the search, and takes it out again", async () => {
+    serve({ [LIST]: { metadata: fleet } });
+    const { user } = open("/ui/clusters");
+    await user.click(await screen.findByRole("button", { name: "Filters" }));
+    const chip = screen.getByRole("button", { name: "Memory usage: >80%" });
+    await user.click(chip);
+    expect(screen.getByRole("searchbox")).toHaveValue("mem>=80");
+    expect(names()).toEqual(["edge-2"]);
+    expect(chip).toHaveAttribute("aria-pressed", "true");
+    await user.click(chip);
+    expect(names()).toHaveLength(3);
+  });
+
+  it("shows pages when asked to", async () => {
+    const many = Array.from({ length: 120 }, (_, n) => fleetCluster({ name: `c-${n}` }));
+    serve({ [LIST]: { metadata: many } });
+    const { user } = open("/ui/clusters?per-page=50&page=3");
+    await screen.findByRole("link", { name: "c-119" });
+    expect(names()).toHaveLength(20);
+    await user.click(screen.getByRole("button", { name: "Previous page" }));
+    expect(names()).toHaveLength(50);
+    expect(screen.getByRole("table", { name: "Clusters" })).toHaveAttribute("aria-rowcount", "121");
+    expect(window.location.search).toBe("?per-page=50&page=2");
+  });
+});
+
+describe("bulk work", () => {
+  const ACTIONS = "POST /1.0/fleet/actions";
+  const full = {
+    "GET /1.0/remote-cluster": {
+      metadata: fleet.map(({ name }, at) => cluster({ name, disk_threshold: 80, memory_threshold: 70 + at })),
+    },
+  };
+
+  async function choose(user: ReturnType<typeof open>["user"]) {
+    await user.click(await screen.findByRole("checkbox", { name: "Select edge-2" }));
+    await user.click(screen.getByRole("checkbox", { name: "Select edge-10" }));
+  }
+
+  it("[bulk-noop] sends nothing while nothing was changed", async () => {
+    serve({ [LIST]: { metadata: fleet }, ...full });
+    const { user } = open("/ui/clusters");
+    await choose(user);
+    await user.click(screen.getByRole("button", { name: "Configure clusters" }));
+    expect(await screen.findByText("Multiple values")).toBeInTheDocument();
+    const save = screen.getByRole("button", { name: "Save changes" });
+    expect(save).toHaveAttribute("aria-disabled", "true");
+    await user.click(screen.getByTitle("Set Disk threshold percentage"));
+    expect(screen.getByLabelText("Disk threshold percentage")).toHaveValue(80);
+    expect(save).toHaveAttribute("aria-disabled", "true");
+    await user.click(screen.getByTitle("Undo change"));
+    expect(screen.getByText("80 %")).toBeInTheDocument();
+  });
+
+  it("changes only what was opened, and says which clusters failed", async () => {
+    const sent: unknown[] = [];
+    serve({
+      [LIST]: { metadata: fleet },
+      ...full,
+      [ACTIONS]: (body) => {
+        sent.push(body);
+        const { names } = body as { names: string[] };
+        const results = names.map((name) => ({
+          name,
+          status: sent.length === 1 && name === "edge-10" ? 404 : 200,
+          error: sent.length === 1 && name === "edge-10" ? "cluster not found" : null,
+        }));
+        return { metadata: { results } };
+      },
+    });
+    const { user } = open("/ui/clusters");
+    await choose(user);
+    await user.click(screen.getByRole("button", { name: "Configure clusters" }));
+    await user.click(await screen.findByTitle("Set Memory threshold percentage"));
+    const field = screen.getByLabelText("Memory threshold percentage");
+    await user.clear(field);
+    await user.type(field, "101");
+    expect(screen.getByText("The threshold must be a whole number from 1 to 100.")).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Save changes" })).toHaveAttribute("aria-disabled", "true");
+    await user.clear(field);
+    await user.type(field, "90");
+    await user.click(screen.getByRole("button", { name: "Save changes" }));
+    expect(await screen.findByText("Updated 1 cluster.")).toBeInTheDocument();
+    expect(sent).toEqual([{ action: "edit", changes: { memory_threshold: 90 }, names: ["edge-2", "edge-10"] }]);
+    expect(screen.getByRole("alert")).toHaveTextContent("1 of 2 done, 1 failed.");
+    expect(screen.getByText("Cluster not found.", { exact: false })).toBeInTheDocument();
+    await user.click(screen.getByRole("button", { name: "Retry failed" }));
+    await waitFor(() => expect(screen.queryByRole("alert")).not.toBeInTheDocument());
+    expect(sent[1]).toEqual({ action: "edit", changes: { memory_threshold: 90 }, names: ["edge-10"] });
+    expect(screen.queryByText(/selected/)).not.toBeInTheDocument();
+  });
+
+  it("asks for the count before it removes many", async () => {
+    const many = Array.from({ length: 8 }, (_, n) => fleetCluster({ name: `c-${n}` }));
+    const server = serve({
+      [LIST]: { metadata: many },
+      [ACTIONS]: (body) => {
+        const { names } = body as { names: string[] };
+        return { metadata: { results: names.map((name) => ({ name, status: 200, error: null })) } };
+      },
+    });
+    const { user } = open("/ui/clusters");
+    await user.click(await screen.findByRole("checkbox", { name: "Select all" }));
+    await user.click(screen.getByRole("button", { name: "Remove clusters" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Confirm remove" }));
+    expect(dialog.getByRole("button", { name: "Remove" })).toHaveAttribute("aria-disabled", "true");
+    server.set(LIST, { metadata: [] });
+    await user.type(dialog.getByLabelText("Type 8 to confirm"), "8");
+    await user.click(dialog.getByRole("button", { name: "Remove" }));
+    expect(await screen.findByText("Removed 8 clusters.")).toBeInTheDocument();
+    expect(await screen.findByRole("heading", { name: "No active clusters found" })).toBeInTheDocument();
   });
 });

@@ -1,15 +1,34 @@
-import { Menu, type MenuEntry } from "@/components/Menu";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { clusterQuery, configurationQuery, REFRESH_MS } from "@/api/queries";
 import { MoreIcon } from "@/components/icons";
-import type { ClusterRow } from "@/lib/clusterRow";
+import { Menu, type MenuEntry } from "@/components/Menu";
+import { useRights } from "@/components/useRights";
+import { safeUrl } from "@/lib/clusterRow";
+import { metricsAddress } from "@/lib/grafana";
 
-interface Props {
-  row: ClusterRow;
+export interface RowActions {
+  onConfigure: (name: string) => void;
   onRemove: (name: string, skipQuestion: boolean) => void;
 }
 
-/** What can be done with one cluster. */
-export function RowMenu({ row, onRemove }: Props) {
-  const entries: MenuEntry[] = [{ label: "Remove", onClick: (event) => onRemove(row.name, event.shiftKey) }];
-  if (row.uiUrl !== "") entries.unshift({ label: "LXD UI", href: row.uiUrl });
-  return <Menu label={`Actions for ${row.name}`} icon={<MoreIcon />} entries={entries} />;
+/**
+ * What can be done with one cluster. The address of its LXD UI is not in the compact rows: it is asked for when the
+ * pointer or the focus comes near, and its entry is the last one, so that nothing moves under the pointer.
+ */
+export function RowMenu({ name, onConfigure, onRemove }: { name: string } & RowActions) {
+  const { mayChange, mayAdminister } = useRights();
+  const [near, setNear] = useState(false);
+  const cluster = useQuery({ ...clusterQuery(name), enabled: near, staleTime: REFRESH_MS }).data;
+  const configuration = useQuery({ ...configurationQuery, enabled: false }).data;
+  const metrics = metricsAddress(configuration?.["grafana_base_url"]?.value, name);
+  const lxd = safeUrl(cluster?.ui_url ?? "");
+
+  const entries: MenuEntry[] = [];
+  if (mayChange) entries.push({ label: "Configure", onClick: () => onConfigure(name) });
+  if (metrics !== null) entries.push({ label: "Metrics", href: metrics });
+  if (mayAdminister) entries.push({ label: "Remove", onClick: (event) => onRemove(name, event.shiftKey) });
+  if (lxd !== "") entries.push({ label: "LXD UI", href: lxd });
+  if (entries.length === 0 && near && cluster !== undefined) return null;
+  return <Menu label={`Actions for ${name}`} icon={<MoreIcon />} entries={entries} onApproach={() => setNear(true)} />;
 }

@@ -1,14 +1,18 @@
+import { useQuery } from "@tanstack/react-query";
 import Icon from "@kit/Icon";
-import type { ClusterState, StatusCount } from "@/api/types";
+import { clusterQuery, REFRESH_MS } from "@/api/queries";
+import type { Cluster, StatusCount } from "@/api/types";
 import { Age } from "@/components/Age";
 import { StateBadge } from "@/components/StateBadge";
 import { Tip } from "@/components/Tip";
 import { UsageBar } from "@/components/UsageBar";
 import { useNowText } from "@/components/useNow";
-import { loadText, type ClusterRow, type Figures } from "@/lib/clusterRow";
-import { count, number } from "@/lib/count";
-import { exactTimeText, shortTimeText } from "@/lib/dates";
+import type { Usage } from "@/lib/clusterRow";
+import { number } from "@/lib/count";
+import { dateTimeText, exactTimeText, shortTimeText } from "@/lib/dates";
+import { isOld, type FleetFigures, type FleetRow } from "@/lib/fleetRow";
 import { sizeText } from "@/lib/size";
+import { warningKindText } from "@/lib/warningKinds";
 import { warningText } from "@/lib/warnings";
 
 /** Nothing known: a dash for the eye, words for the ear. */
@@ -21,7 +25,7 @@ export function Unknown() {
   );
 }
 
-export function StatusCell({ row }: { row: ClusterRow }) {
+export function StatusCell({ row }: { row: FleetRow }) {
   return (
     <>
       <StateBadge state={row.state} />
@@ -31,97 +35,115 @@ export function StatusCell({ row }: { row: ClusterRow }) {
 }
 
 /** `seen 42 s ago`; for a cluster that was never heard of, how long ago it joined. */
-export function SeenNote({ row }: { row: ClusterRow }) {
-  const at = row.heartbeatAt ?? row.joinedAt;
-  if (at === null) return null;
+export function SeenNote({ row }: { row: FleetRow }) {
   return (
     <span className="cell-note">
-      <Age at={at} prefix={row.heartbeatAt === null ? "joined" : "seen"} />
+      <Age at={row.heartbeatAt ?? row.joinedAt} prefix={row.heartbeatAt === null ? "joined" : "seen"} />
     </span>
   );
 }
 
-const OLD: readonly ClusterState[] = ["stale", "offline"];
-
 /** The time of the last heartbeat; for clusters that fell silent it says that the figures are from then. */
-export function HeartbeatCell({ row }: { row: ClusterRow }) {
+export function HeartbeatCell({ row }: { row: FleetRow }) {
   const at = row.heartbeatAt;
   const text = useNowText((now) => (at === null ? "" : shortTimeText(at, now)));
   if (at === null) return <Unknown />;
   return (
     <time dateTime={new Date(at).toISOString()} title={exactTimeText(at)}>
-      {OLD.includes(row.state) ? `as of ${text}` : text}
+      {isOld(row.state) ? `as of ${text}` : text}
     </time>
   );
 }
 
-export function MembersCell({ figures }: { figures: Figures | null }) {
+export function JoinedCell({ row }: { row: FleetRow }) {
+  return <time dateTime={new Date(row.joinedAt).toISOString()}>{dateTimeText(row.joinedAt)}</time>;
+}
+
+export function MembersCell({ name, figures }: { name: string; figures: FleetFigures | null }) {
   if (figures === null) return <Unknown />;
-  const { members, membersOnline, memberStatuses } = figures;
+  const { members, membersNotOnline } = figures;
   return (
-    <Tip message={statusList(memberStatuses)}>
-      <span className="cell-number">
-        {membersOnline === members ? number(members) : `${number(membersOnline)} of ${number(members)}`}
-      </span>
+    <Tip message={<DetailLines name={name} lines={(cluster) => statusLines(cluster.member_statuses)} />}>
+      {(describedBy) => (
+        <span className="cell-number" tabIndex={0} aria-describedby={describedBy}>
+          {membersNotOnline === 0 ? number(members) : `${number(members - membersNotOnline)} of ${number(members)}`}
+        </span>
+      )}
     </Tip>
   );
 }
 
-export function InstancesCell({ figures }: { figures: Figures | null }) {
+export function InstancesCell({ name, figures }: { name: string; figures: FleetFigures | null }) {
   if (figures === null) return <Unknown />;
   return (
-    <Tip message={statusList(figures.instanceStatuses)}>
-      <span className="cell-number">
-        {number(figures.running)} <span className="cell-of">of {number(figures.instances)}</span>
-      </span>
+    <Tip message={<DetailLines name={name} lines={(cluster) => statusLines(cluster.instance_statuses)} />}>
+      {(describedBy) => (
+        <span className="cell-number" tabIndex={0} aria-describedby={describedBy}>
+          {number(figures.running)} <span className="cell-of">of {number(figures.instances)}</span>
+        </span>
+      )}
     </Tip>
   );
 }
 
-function statusList(statuses: readonly StatusCount[]) {
-  if (statuses.length === 0) return "None";
-  return statuses.map(({ status, count: n }) => (
-    <span key={status} className="tip-line">
-      {status} ({number(n)})
-    </span>
-  ));
+const statusLines = (statuses: readonly StatusCount[]) =>
+  statuses.map(({ status, count }) => `${status} (${number(count)})`);
+
+/** Lines of a tooltip out of the details of a cluster, which are only asked for when somebody looks. */
+function DetailLines({
+  name,
+  lines,
+  meanwhile = [],
+}: {
+  name: string;
+  lines: (cluster: Cluster) => string[];
+  meanwhile?: readonly string[];
+}) {
+  const { data, isError } = useQuery({ ...clusterQuery(name), staleTime: REFRESH_MS });
+  const found = data === undefined ? meanwhile : lines(data);
+  if (found.length > 0) {
+    return found.map((line, at) => (
+      <span key={at} className="tip-line">
+        {line}
+      </span>
+    ));
+  }
+  if (data !== undefined) return "None";
+  return isError ? "The details could not be loaded." : "Loading…";
 }
 
-export function LoadCell({ figures }: { figures: Figures | null }) {
-  const all = loadText(figures);
-  if (all === null) return <Unknown />;
+export function LoadCell({ figures }: { figures: FleetFigures | null }) {
+  const load = figures?.load ?? null;
+  if (load === null) return <Unknown />;
   return (
-    <span className="cell-number" title={`Load over 1, 5 and 15 minutes, sum of all members: ${all}`}>
-      {figures?.load[0]?.toFixed(2) ?? "–"}
+    <span className="cell-number" title="CPU load over one minute, sum of all members">
+      {load.toFixed(2)}
     </span>
   );
 }
 
-export function MemoryCell({ figures }: { figures: Figures | null }) {
-  const memory = figures?.memory ?? null;
-  if (figures === null || memory === null) return <Unknown />;
+/** Memory or storage: how full, and of how much. */
+export function UsageCell({ of, over }: { of: Usage | null | undefined; over: boolean }) {
+  if (!of) return <Unknown />;
   return (
-    <UsageBar
-      percent={memory.percent}
-      threshold={figures.memoryThreshold}
-      title={`${sizeText(memory.used)} of ${sizeText(memory.total)}`}
-    >
-      {Math.ceil(memory.percent)} % <span className="cell-of">of {sizeText(memory.total)}</span>
+    <UsageBar percent={of.percent} threshold={0} over={over} title={`${sizeText(of.used)} of ${sizeText(of.total)}`}>
+      {Math.ceil(of.percent)} % <span className="cell-of">of {sizeText(of.total)}</span>
     </UsageBar>
   );
 }
 
-/** The fullest pool: a sum would hide it. The sum is in the tooltip, and on the page of the cluster. */
-export function DiskCell({ figures }: { figures: Figures | null }) {
-  const pool = figures?.fullestPool ?? null;
-  if (figures === null || pool === null || figures.storage === null) return <Unknown />;
-  const where = pool.member === "" ? pool.name : `${pool.name} on ${pool.member}`;
-  const all = `${sizeText(figures.storage.used)} of ${sizeText(figures.storage.total)}`;
+/** The fullest pool: a sum over all pools would hide it. */
+export function PoolCell({ row }: { row: FleetRow }) {
+  const pool = row.figures?.pool ?? null;
+  if (pool === null) return <Unknown />;
+  const storage = row.figures?.storage;
+  const all = storage ? `. All pools: ${sizeText(storage.used)} of ${sizeText(storage.total)}` : "";
   return (
     <UsageBar
       percent={pool.percent}
-      threshold={figures.diskThreshold}
-      title={`Fullest pool: ${where}, ${sizeText(pool.used)} of ${sizeText(pool.total)}. ${count(figures.pools, "pool")}: ${all}`}
+      threshold={0}
+      over={row.warnings.includes("pool")}
+      title={`Fullest pool: ${pool.name}, ${Math.ceil(pool.percent)} %${all}`}
     >
       {Math.ceil(pool.percent)} % <span className="cell-of">{pool.name}</span>
     </UsageBar>
@@ -129,24 +151,18 @@ export function DiskCell({ figures }: { figures: Figures | null }) {
 }
 
 /** The number of warnings; the texts appear on hover, on focus and on click. */
-export function WarningsCell({ row }: { row: ClusterRow }) {
-  const { warnings } = row;
+export function WarningsCell({ row }: { row: FleetRow }) {
+  const { name, warnings } = row;
   if (warnings.length === 0) return <span className="u-text--muted">0</span>;
-  const texts = warnings.map((warning) => warningText(warning));
+  const kinds = [...new Set(warnings)].map(warningKindText);
   return (
-    <Tip
-      message={texts.map((text) => (
-        <span key={text} className="tip-line">
-          {text}
-        </span>
-      ))}
-    >
+    <Tip message={<DetailLines name={name} lines={(cluster) => cluster.warnings.map(warningText)} meanwhile={kinds} />}>
       {(describedBy) => (
         <button type="button" className="warning-count" aria-describedby={describedBy}>
           <Icon name="warning" aria-hidden="true" />
           {number(warnings.length)}{" "}
           <span className="u-off-screen">
-            {warnings.length === 1 ? "warning" : "warnings"} of {row.name}
+            {warnings.length === 1 ? "warning" : "warnings"} of {name}
           </span>
         </button>
       )}

@@ -1,19 +1,16 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useForm, useWatch } from "react-hook-form";
-import { useCallback, useState } from "react";
-import Button from "@kit/Button";
-import Notification from "@kit/Notifications/Notification";
 import { ApiError } from "@/api/client";
-import { clustersQuery, createToken, tokensQuery } from "@/api/queries";
+import { fleetQuery } from "@/api/fleet";
+import { createToken, tokensQuery } from "@/api/queries";
 import { serverNow } from "@/api/serverClock";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
-import { errorText, sentence } from "@/components/ErrorNotice";
-import { SidePanel } from "@/components/SidePanel";
+import { sentence } from "@/components/ErrorNotice";
+import { FormPanel } from "@/components/FormPanel";
+import { TextField } from "@/components/TextField";
 import { useNow } from "@/components/useNow";
 import { NAME_HELP, nameProblem } from "@/lib/clusterName";
 import { dateTimeText, timeZoneText, toLocalInput } from "@/lib/dates";
 import { expiryAt, expiryProblem, PRESETS, type ExpiryChoice } from "./expiry";
-import { TextField } from "./TextField";
 
 interface Fields {
   name: string;
@@ -32,7 +29,6 @@ const DAY_MS = 24 * 3_600_000;
 /** The form that makes a join token for a new cluster. */
 export default function EnrolPanel({ onClose, onCreated }: Props) {
   const client = useQueryClient();
-  const [asking, setAsking] = useState(false);
   const form = useForm<Fields>({
     mode: "onChange",
     defaultValues: { name: "", description: "", choice: "24h", custom: toLocalInput(serverNow() + DAY_MS) },
@@ -58,7 +54,7 @@ export default function EnrolPanel({ onClose, onCreated }: Props) {
   const checkName = (name: string) => {
     const problem = nameProblem(name);
     if (problem !== null) return problem;
-    if (client.getQueryData(clustersQuery.queryKey)?.some((cluster) => cluster.name === name) === true) {
+    if (client.getQueryData(fleetQuery.queryKey)?.some((cluster) => cluster.name === name) === true) {
       return "A cluster with this name is already enrolled.";
     }
     if (client.getQueryData(tokensQuery.queryKey)?.some((token) => token.cluster_name === name) === true) {
@@ -67,84 +63,57 @@ export default function EnrolPanel({ onClose, onCreated }: Props) {
     return true;
   };
 
-  const close = useCallback(() => {
-    if (isDirty) setAsking(true);
-    else onClose();
-  }, [isDirty, onClose]);
-
   return (
-    <SidePanel title="Enroll cluster" onClose={close}>
-      <form
-        className="side-panel__form"
-        noValidate
-        onSubmit={(event) => void form.handleSubmit((fields) => creating.mutate(fields))(event)}
-      >
-        <div className="side-panel__body">
-          {elsewhere !== null && (
-            <Notification severity="negative" title="The token was not created" titleElement="h3" role="alert">
-              {errorText(elsewhere)}
-            </Notification>
-          )}
-          <TextField
-            label="Cluster name"
-            placeholder="Enter name"
-            help={NAME_HELP}
-            error={errors.name?.message}
-            autoFocus
-            registration={form.register("name", { validate: checkName })}
-          />
-          <TextField
-            label="Description"
-            placeholder="Enter description"
-            error={errors.description?.message}
-            registration={form.register("description")}
-          />
-          <fieldset className="expiry">
-            <legend className="p-form__label">Expiry date for join token</legend>
-            <div className="expiry__choices">
-              {[...PRESETS, { value: "custom", label: "Custom" }].map(({ value, label }) => (
-                <label key={value} className="expiry__choice">
-                  <input type="radio" className="covered-input" value={value} {...form.register("choice")} />
-                  <span>{label}</span>
-                </label>
-              ))}
-            </div>
-            {choice === "custom" && (
-              <TextField
-                label="Date and time"
-                type="datetime-local"
-                error={errors.custom?.message}
-                registration={form.register("custom", {
-                  validate: (text, { choice: chosen }) => expiryProblem(chosen, text, serverNow()) ?? true,
-                })}
-              />
-            )}
-            <ExpiryText choice={choice} custom={custom} />
-          </fieldset>
+    <FormPanel
+      title="Enroll cluster"
+      submitLabel="Create join token"
+      dirty={isDirty}
+      busy={creating.isPending}
+      discard={{
+        title: "Discard the new cluster?",
+        text: "What you typed is lost when the panel closes. No token has been created.",
+      }}
+      problem={elsewhere === null ? null : { title: "The token was not created", error: elsewhere }}
+      onSubmit={() => void form.handleSubmit((fields) => creating.mutate(fields))()}
+      onClose={onClose}
+    >
+      <TextField
+        label="Cluster name"
+        placeholder="Enter name"
+        help={NAME_HELP}
+        error={errors.name?.message}
+        autoFocus
+        registration={form.register("name", { validate: checkName })}
+      />
+      <TextField
+        label="Description"
+        placeholder="Enter description"
+        error={errors.description?.message}
+        registration={form.register("description")}
+      />
+      <fieldset className="expiry">
+        <legend className="p-form__label">Expiry date for join token</legend>
+        <div className="expiry__choices">
+          {[...PRESETS, { value: "custom", label: "Custom" }].map(({ value, label }) => (
+            <label key={value} className="expiry__choice">
+              <input type="radio" className="covered-input" value={value} {...form.register("choice")} />
+              <span>{label}</span>
+            </label>
+          ))}
         </div>
-        <div className="side-panel__foot">
-          <Button type="button" appearance="base" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" appearance="positive" disabled={creating.isPending}>
-            Create join token
-          </Button>
-        </div>
-      </form>
-      {asking && (
-        <ConfirmDialog
-          title="Discard the new cluster?"
-          confirmLabel="Discard"
-          onConfirm={() => {
-            onClose();
-            return Promise.resolve();
-          }}
-          onClose={() => setAsking(false)}
-        >
-          <p>What you typed is lost when the panel closes. No token has been created.</p>
-        </ConfirmDialog>
-      )}
-    </SidePanel>
+        {choice === "custom" && (
+          <TextField
+            label="Date and time"
+            type="datetime-local"
+            error={errors.custom?.message}
+            registration={form.register("custom", {
+              validate: (text, { choice: chosen }) => expiryProblem(chosen, text, serverNow()) ?? true,
+            })}
+          />
+        )}
+        <ExpiryText choice={choice} custom={custom} />
+      </fieldset>
+    </FormPanel>
   );
 }
 

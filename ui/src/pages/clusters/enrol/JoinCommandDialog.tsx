@@ -5,7 +5,8 @@ import Button from "@kit/Button";
 import Icon from "@kit/Icon";
 import Modal from "@kit/Modal";
 import Notification from "@kit/Notifications/Notification";
-import { clustersQuery, tokensQuery } from "@/api/queries";
+import { fleetQuery } from "@/api/fleet";
+import { tokensQuery } from "@/api/queries";
 import { CopyButton } from "@/components/CopyButton";
 import { useReturnFocus } from "@/components/focus";
 import { useNowText } from "@/components/useNow";
@@ -65,7 +66,7 @@ const ASK_AGAIN_MS = 3000;
 /** Waits for the cluster: its token goes away when it joins, or when somebody revokes it. */
 function Arrival({ name, onFollow }: { name: string; onFollow: () => void }) {
   const client = useQueryClient();
-  const joined = useQuery({ ...clustersQuery, enabled: false }).data?.some((cluster) => cluster.name === name) ?? false;
+  const joined = useQuery({ ...fleetQuery, enabled: false }).data?.some((cluster) => cluster.name === name) ?? false;
   const tokens = useQuery({ ...tokensQuery, refetchInterval: joined ? false : ASK_AGAIN_MS });
   const pending = tokens.data?.some((token) => token.cluster_name === name) ?? true;
 
@@ -74,7 +75,7 @@ function Arrival({ name, onFollow }: { name: string; onFollow: () => void }) {
   useEffect(() => {
     if (!pending && !joined) {
       // A failure is tried again with the next answer about the tokens.
-      client.query({ ...clustersQuery, staleTime: 0 }).catch(() => undefined);
+      client.query({ ...fleetQuery, staleTime: 0 }).catch(() => undefined);
     }
   }, [client, pending, joined, dataUpdatedAt]);
 

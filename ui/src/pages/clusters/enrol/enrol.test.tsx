@@ -1,9 +1,9 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { open, serve } from "@/testing/app";
-import { cluster } from "@/testing/clusters";
+import { fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/remote-cluster";
+const LIST = "GET /1.0/fleet/clusters";
 const TOKENS = "GET /1.0/remote-cluster-join-token";
 const CREATE = "POST /1.0/remote-cluster-join-token";
 const PANEL = "/ui/clusters?panel=enroll-cluster";
@@ -19,7 +19,7 @@ const pending = {
 
 describe("enrolling a cluster", () => {
   it("opens in the address, takes the focus, and gives it back", async () => {
-    serve({ [LIST]: { metadata: [cluster()] } });
+    serve({ [LIST]: { metadata: [fleetCluster()] } });
     const { user } = open("/ui/clusters");
     await user.click(await screen.findByRole("button", { name: "Enroll cluster" }));
     const name = await screen.findByPlaceholderText("Enter name");
@@ -32,7 +32,7 @@ describe("enrolling a cluster", () => {
   });
 
   it("asks before it throws away what was typed", async () => {
-    serve({ [LIST]: { metadata: [cluster()] } });
+    serve({ [LIST]: { metadata: [fleetCluster()] } });
     const { user } = open(PANEL);
     await user.type(await screen.findByPlaceholderText("Enter name"), "oslo");
     await user.keyboard("{Escape}");
@@ -44,7 +44,7 @@ describe("enrolling a cluster", () => {
   });
 
   it("checks the name while it is typed", async () => {
-    serve({ [LIST]: { metadata: [cluster({ name: "lyon" })] } });
+    serve({ [LIST]: { metadata: [fleetCluster({ name: "lyon" })] } });
     const { user } = open(PANEL);
     const name = await screen.findByPlaceholderText("Enter name");
     await user.type(name, "a b");
@@ -60,7 +60,7 @@ describe("enrolling a cluster", () => {
 
   it("shows the server's conflict at the name and keeps what was typed", async () => {
     serve({
-      [LIST]: { metadata: [cluster()] },
+      [LIST]: { metadata: [fleetCluster()] },
       [CREATE]: { status: 409, error: "this cluster name has a pending join token" },
     });
     const { user } = open(PANEL);
@@ -72,7 +72,7 @@ describe("enrolling a cluster", () => {
   });
 
   it("refuses an expiry in the past", async () => {
-    const server = serve({ [LIST]: { metadata: [cluster()] } });
+    const server = serve({ [LIST]: { metadata: [fleetCluster()] } });
     const { user } = open(PANEL);
     await user.type(await screen.findByPlaceholderText("Enter name"), "oslo");
     await user.click(screen.getByRole("radio", { name: "Custom" }));
@@ -87,7 +87,7 @@ describe("enrolling a cluster", () => {
   it("sends what was chosen, shows the exact command once, and stores the token nowhere", async () => {
     const sent = vi.fn();
     const server = serve({
-      [LIST]: { metadata: [cluster()] },
+      [LIST]: { metadata: [fleetCluster()] },
       [CREATE]: (body) => {
         sent(body);
         server.set(TOKENS, { metadata: [pending] });
@@ -134,9 +134,9 @@ describe("enrolling a cluster", () => {
     expect(document.body).not.toHaveTextContent(SECRET);
   });
 
-  it("tells when the cluster has joined", async () => {
+  it("[enrol-waits] tells when the cluster has joined", async () => {
     const server = serve({
-      [LIST]: { metadata: [cluster()] },
+      [LIST]: { metadata: [fleetCluster()] },
       [CREATE]: () => {
         server.set(TOKENS, { metadata: [pending] });
         return { metadata: { token: SECRET } };
@@ -146,7 +146,7 @@ describe("enrolling a cluster", () => {
     await user.type(await screen.findByPlaceholderText("Enter name"), "oslo{Enter}");
     await screen.findByText("Waiting for oslo to join…");
     server.set(TOKENS, { metadata: [] });
-    server.set(LIST, { metadata: [cluster(), cluster({ name: "oslo" })] });
+    server.set(LIST, { metadata: [fleetCluster(), fleetCluster({ name: "oslo" })] });
     await client.refetchQueries({ queryKey: ["tokens"] });
     const dialog = within(screen.getByRole("dialog"));
     expect(await dialog.findByText("has joined.", { exact: false })).toBeInTheDocument();

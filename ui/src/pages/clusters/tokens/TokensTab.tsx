@@ -14,6 +14,7 @@ import { SkeletonLines } from "@/components/Skeleton";
 import { useToasts } from "@/components/Toasts";
 import { useNow } from "@/components/useNow";
 import { useRefreshing } from "@/components/useRefreshing";
+import { useRights } from "@/components/useRights";
 import { useSortInAddress } from "@/components/useSortInAddress";
 import { count } from "@/lib/count";
 import { tokenState } from "@/lib/tokenState";
@@ -28,6 +29,7 @@ const ROW_HEIGHT = { wide: 40, phone: 72 };
 /** The join tokens that no cluster has used yet. */
 export function TokensTab() {
   const { onEnrol } = useClustersContext();
+  const { mayChange } = useRights();
   const { query, forbidden, nextAttemptAt } = useRefreshing(tokensQuery);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState<string[] | null>(null);
@@ -78,9 +80,11 @@ export function TokensTab() {
       ) : rows.length === 0 ? (
         <EmptyState title="No tokens found" image={<TokenArt />}>
           <p>A join token lets one MicroCloud join. It is gone from this list as soon as it was used.</p>
-          <Button type="button" appearance="positive" onClick={onEnrol}>
-            Enroll cluster
-          </Button>
+          {mayChange && (
+            <Button type="button" appearance="positive" onClick={onEnrol}>
+              Enroll cluster
+            </Button>
+          )}
         </EmptyState>
       ) : (
         <>
@@ -106,7 +110,7 @@ export function TokensTab() {
                 </Button>
               </>
             )}
-            {chosen.length === 0 && expired.length > 0 && (
+            {mayChange && chosen.length === 0 && expired.length > 0 && (
               <Button type="button" dense onClick={() => setAsking(expired)}>
                 Revoke all expired
               </Button>

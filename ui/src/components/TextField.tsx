@@ -7,13 +7,16 @@ interface Props {
   placeholder?: string;
   help?: string;
   error: string | undefined;
-  type?: "text" | "datetime-local";
+  type?: "text" | "datetime-local" | "number" | "url";
+  /** Bounds of a number. */
+  min?: number;
+  max?: number;
   autoFocus?: boolean;
   registration: UseFormRegisterReturn;
 }
 
 /** A labelled input with its help and its error, tied together for screen readers. */
-export function TextField({ label, placeholder, help, error, type = "text", autoFocus = false, registration }: Props) {
+export function TextField({ label, help, error, type = "text", autoFocus = false, registration, ...rest }: Props) {
   const id = useId();
   const element = useRef<HTMLInputElement | null>(null);
   useEffect(() => {
@@ -29,6 +32,7 @@ export function TextField({ label, placeholder, help, error, type = "text", auto
       <div className="p-form__control">
         <input
           {...registration}
+          {...rest}
           ref={(input) => {
             element.current = input;
             registration.ref(input);
@@ -36,7 +40,6 @@ export function TextField({ label, placeholder, help, error, type = "text", auto
           id={id}
           type={type}
           className="p-form-validation__input"
-          placeholder={placeholder}
           autoComplete="off"
           spellCheck={false}
           aria-invalid={error !== undefined}

@@ -1,0 +1,134 @@
+import { after, before, test } from "node:test";
+import { newVisitor, openBrowser } from "../src/browser.js";
+import { assertNoOverflow, lookAt } from "../src/checks.js";
+import { sessionOf } from "../src/people.js";
+import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+
+let browser;
+let storageState;
+before(async () => {
+  browser = await openBrowser();
+  storageState = await sessionOf(browser, ADMIN);
+});
+after(() => browser.close());
+
+const list = (page) => page.getByRole("table", { name: "Clusters" }).waitFor();
+const wide = (page) => page.viewportSize().width > 619;
+
+const tool = (name) => async (page) => {
+  await list(page);
+  await page.getByRole("button", { name, exact: true }).click();
+  await page.getByRole("group", { name, exact: true }).first().waitFor();
+};
+
+const tab = (name, ready) => async (page) => {
+  await list(page);
+  await page.locator(".clusterlist-table tbody .col-name a").first().click();
+  await page.getByTestId(`tab-link-${name}`).click();
+  await ready(page);
+};
+
+async function key(page, press, role) {
+  await list(page);
+  await page.keyboard.press(press);
+  await page.getByRole(role).first().waitFor();
+}
+
+async function selectAll(page) {
+  await list(page);
+  // Phones have no boxes.
+  if (!wide(page)) return;
+  await page.getByRole("checkbox", { name: "Select all" }).check({ force: true });
+  await page.getByText(/^All .* clusters selected\.$/).waitFor();
+}
+
+const SCREENS = [
+  [
+    "overview",
+    "/ui/overview",
+    async (page) => {
+      await page.getByRole("heading", { name: "Fullest memory" }).waitFor();
+      await page.getByRole("figure", { name: "Instances" }).waitFor();
+    },
+  ],
+  ["kiosk", "/ui/overview?kiosk=1", (page) => page.getByRole("heading", { name: "Fullest memory" }).waitFor()],
+  ["cluster-members", "/ui/clusters", tab("Members", (page) => page.getByRole("img", { name: /members?:/ }).waitFor())],
+  ["cluster-storage", "/ui/clusters", tab("Storage", (page) => page.getByRole("table").waitFor())],
+  ["cluster-warnings", "/ui/clusters", tab("Warnings", (page) => page.locator(".warning-page").waitFor())],
+  [
+    "cluster-history",
+    "/ui/clusters",
+    tab("History", (page) => page.getByRole("figure", { name: "Members", exact: true }).waitFor()),
+  ],
+  [
+    "cluster-history-table",
+    "/ui/clusters",
+    tab("History", async (page) => {
+      await page.getByRole("radio", { name: "1 h" }).check({ force: true });
+      await page.getByText("Table of values").first().click();
+      await page.getByRole("table", { name: "Memory" }).waitFor();
+    }),
+  ],
+  [
+    "pool-details",
+    "/ui/clusters",
+    async (page) => {
+      await list(page);
+      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await page.getByRole("button", { name: "View details" }).click();
+      await page.getByRole("dialog", { name: "Storage pool details" }).waitFor();
+    },
+  ],
+  [
+    "configure",
+    "/ui/clusters",
+    async (page) => {
+      await list(page);
+      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await page.getByRole("button", { name: "Configure", exact: true }).click();
+      await page.getByLabel("Disk threshold percentage").fill("101");
+      await page.getByRole("alert").waitFor();
+    },
+  ],
+  ["selected", "/ui/clusters", selectAll],
+  [
+    "bulk-configure",
+    "/ui/clusters",
+    async (page) => {
+      await selectAll(page);
+      if (!wide(page)) return;
+      await page.getByRole("button", { name: "Configure clusters" }).click();
+      await page.getByTitle("Set Disk threshold percentage").click();
+      await page.getByLabel("Disk threshold percentage").waitFor();
+    },
+  ],
+  ["filters", "/ui/clusters?query=colour%3Ared", tool("Filters")],
+  ["columns", "/ui/clusters", tool("Columns")],
+  ["views", "/ui/clusters", tool("Saved views")],
+  [
+    "all-columns",
+    "/ui/clusters?columns=name,description,status,members,instances,load,memory,trend,disk,storage,tunnel,joined,heartbeat,warnings",
+    list,
+  ],
+  ["quick-open", "/ui/clusters", (page) => key(page, "Control+k", "option")],
+  ["shortcuts", "/ui/clusters", (page) => key(page, "?", "dialog")],
+];
+
+for (const theme of ["light", "dark"]) {
+  for (const width of [1440, 400]) {
+    test(`[axe-pages] ${width === 400 ? "[no-overflow-400] " : ""}every page, panel and menu is accessible and fits, ${theme}, ${width} px`, (t) =>
+      lookAt(t, browser, { theme, width, storageState }, SCREENS));
+  }
+}
+
+test("[no-overflow-320] no page is wider than a window of 320 pixels", async (t) => {
+  for (const [name, address, prepare] of SCREENS) {
+    await t.test(name, async () => {
+      const visitor = await newVisitor(browser, { width: 320, height: 640, storageState });
+      await visitor.page.goto(MANAGEMENT_URL + address);
+      await prepare(visitor.page);
+      await assertNoOverflow(visitor.page, name);
+      await visitor.leave();
+    });
+  }
+});

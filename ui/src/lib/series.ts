@@ -1,0 +1,53 @@
+/** Values over time for a chart: seconds since the epoch, and for each line a value or a gap. */
+export interface Series {
+  times: number[];
+  lines: (number | null)[][];
+}
+
+/**
+ * Points as lines. Where an interval has no point the line has a gap, so that nobody takes silence for a steady value.
+ *
+ * `stepSeconds` is the length of an interval; each of `values` makes one line.
+ */
+export function toSeries<P extends { at: string }>(
+  points: readonly P[],
+  stepSeconds: number,
+  values: readonly ((point: P) => number | null)[],
+): Series {
+  const times: number[] = [];
+  const lines: (number | null)[][] = values.map(() => []);
+  let before: number | null = null;
+  for (const point of points) {
+    const at = Date.parse(point.at) / 1000;
+    if (Number.isNaN(at)) continue;
+    if (before !== null && at - before > stepSeconds * 1.5) {
+      times.push(before + stepSeconds);
+      lines.forEach((line) => line.push(null));
+    }
+    times.push(at);
+    lines.forEach((line, index) => line.push(values[index]?.(point) ?? null));
+    before = at;
+  }
+  return { times, lines };
+}
+
+/** An SVG path through the values, from left to right over the whole width; gaps interrupt it. */
+export function sparklinePath(values: readonly (number | null)[], width: number, height: number): string {
+  const known = values.filter((value) => value !== null);
+  if (known.length === 0) return "";
+  const low = Math.min(...known);
+  const high = Math.max(...known);
+  const x = (index: number) => (values.length === 1 ? 0 : (index / (values.length - 1)) * width);
+  const y = (value: number) => (high === low ? height / 2 : height - ((value - low) / (high - low)) * height);
+  let pen = "M";
+  const parts: string[] = [];
+  values.forEach((value, index) => {
+    if (value === null) {
+      pen = "M";
+      return;
+    }
+    parts.push(`${pen}${x(index).toFixed(1)} ${y(value).toFixed(1)}`);
+    pen = "L";
+  });
+  return parts.join("");
+}

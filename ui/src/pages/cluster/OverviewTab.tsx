@@ -1,0 +1,216 @@
+import classNames from "classnames";
+import { useState, type ReactNode } from "react";
+import { Link } from "react-router";
+import Button from "@kit/Button";
+import Modal from "@kit/Modal";
+import type { Cluster } from "@/api/types";
+import { CopyButton } from "@/components/CopyButton";
+import { useReturnFocus } from "@/components/focus";
+import { EditIcon } from "@/components/icons";
+import { StateBadge } from "@/components/StateBadge";
+import { StatusRing } from "@/components/StatusRing";
+import { UsageBar } from "@/components/UsageBar";
+import { useNowText } from "@/components/useNow";
+import { sinceText } from "@/lib/age";
+import { loadText, toRow, type Usage } from "@/lib/clusterRow";
+import { count, number } from "@/lib/count";
+import { dateTimeText, exactTimeText, parseTime } from "@/lib/dates";
+import { isOld } from "@/lib/fleetRow";
+import { sizeText } from "@/lib/size";
+import { useClusterContext } from "./context";
+import { PoolTable } from "./PoolTable";
+import { WarningList } from "./WarningList";
+
+/** The four facts, what runs on the cluster, its warnings, and what is known about it. */
+export function OverviewTab() {
+  const { cluster } = useClusterContext();
+  const row = toRow(cluster);
+  const old = isOld(row.state);
+  const { figures } = row;
+  return (
+    <>
+      <div className={classNames("facts", { "is-old": old })}>
+        <Fact label="Since last heartbeat" note={<StateBadge state={row.state} />}>
+          {row.heartbeatAt === null ? "–" : <SinceHeartbeat at={row.heartbeatAt} />}
+        </Fact>
+        <CapacityFact label="Total memory" of={figures?.memory ?? null} threshold={cluster.memory_threshold}>
+          Threshold {cluster.memory_threshold} %
+        </CapacityFact>
+        <CapacityFact label="Total storage" of={figures?.storage ?? null} threshold={0}>
+          {figures?.fullestPool && (
+            <>
+              Fullest: {figures.fullestPool.name}
+              {figures.fullestPool.member !== "" && ` on ${figures.fullestPool.member}`},{" "}
+              {Math.ceil(figures.fullestPool.percent)} %{" "}
+            </>
+          )}
+          <PoolDetails cluster={cluster} />
+        </CapacityFact>
+        <Fact
+          label="CPU load"
+          note={figures === null ? "" : `${cores(cluster.cpu_total_count)}; averages over 1, 5 and 15 minutes`}
+        >
+          {loadText(figures) ?? "–"}
+        </Fact>
+      </div>
+      {old && (
+        <p className="u-text--muted">The figures are as of {exactTimeText(row.heartbeatAt)}, the last heartbeat.</p>
+      )}
+      <div className="columns">
+        <StatusRing
+          title={count(figures?.members ?? 0, "member")}
+          of="members"
+          statuses={figures?.memberStatuses ?? []}
+        />
+        <StatusRing
+          title={count(figures?.instances ?? 0, "instance")}
+          of="instances"
+          statuses={figures?.instanceStatuses ?? []}
+        />
+        <section className="block">
+          <h2 className="p-heading--5">
+            {cluster.warnings.length === 0 ? "No warnings" : count(cluster.warnings.length, "warning")}
+          </h2>
+          <WarningList warnings={cluster.warnings} most={SHOWN_WARNINGS} />
+          {cluster.warnings.length > SHOWN_WARNINGS && (
+            <Link to={`/cluster/${encodeURIComponent(cluster.name)}/warnings`}>
+              All {number(cluster.warnings.length)} warnings
+            </Link>
+          )}
+        </section>
+      </div>
+      <About />
+    </>
+  );
+}
+
+const SHOWN_WARNINGS = 4;
+
+function cores(n: number): string {
+  return n > 0 ? count(n, "core") : "number of cores not known";
+}
+
+function About() {
+  const { cluster, mayChange, configure } = useClusterContext();
+  const edit = () => configure("description");
+  return (
+    <section className="block">
+      <h2 className="p-heading--5">About</h2>
+      <dl className="about">
+        <dt>Description</dt>
+        <dd className="about__copy">
+          {cluster.description === "" ? (
+            mayChange ? (
+              <Button type="button" dense onClick={edit}>
+                Add description
+              </Button>
+            ) : (
+              "–"
+            )
+          ) : (
+            <>
+              <span className="breakable">{cluster.description}</span>
+              {mayChange && (
+                <Button type="button" appearance="base" dense hasIcon onClick={edit} title="Edit description">
+                  <EditIcon />
+                  <span className="u-off-screen">Edit description</span>
+                </Button>
+              )}
+            </>
+          )}
+        </dd>
+        <dt>Joined</dt>
+        <dd>{dateTimeText(parseTime(cluster.joined_at))}</dd>
+        <dt>Heartbeat interval</dt>
+        <dd>{Math.round(cluster.heartbeat_interval_seconds)} s</dd>
+        <dt>Tunnel</dt>
+        <dd>{cluster.tunnel_registered ? "Tunnel registered" : "Tunnel not available"}</dd>
+        <Copied label="Name" text={cluster.name} />
+        {cluster.ui_url !== "" && <Copied label="LXD UI" text={cluster.ui_url} />}
+        <Copied label="Certificate fingerprint" text={cluster.certificate_fingerprint} code />
+      </dl>
+    </section>
+  );
+}
+
+function Copied({ label, text, code = false }: { label: string; text: string; code?: boolean }) {
+  return (
+    <>
+      <dt>{label}</dt>
+      <dd className="about__copy">
+        {code ? <code className="breakable">{text}</code> : <span className="breakable">{text}</span>}
+        <CopyButton text={text} label={`Copy ${label.toLowerCase()}`} appearance="base" iconOnly />
+      </dd>
+    </>
+  );
+}
+
+function PoolDetails({ cluster }: { cluster: Cluster }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" className="p-button--link fact__action" onClick={() => setOpen(true)}>
+        View details
+      </button>
+      {open && <PoolDialog cluster={cluster} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function PoolDialog({ cluster, onClose }: { cluster: Cluster; onClose: () => void }) {
+  useReturnFocus();
+  return (
+    <Modal
+      title="Storage pool details"
+      close={onClose}
+      className="pool-dialog"
+      buttonRow={
+        <Button type="button" onClick={onClose}>
+          Close
+        </Button>
+      }
+    >
+      <PoolTable pools={cluster.storage_pool_usages} threshold={cluster.disk_threshold} />
+    </Modal>
+  );
+}
+
+function SinceHeartbeat({ at }: { at: number }) {
+  const since = useNowText((now) => sinceText(at, now));
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exactTimeText(at)}>
+      {since}
+    </time>
+  );
+}
+
+function Fact({ label, note, children }: { label: string; note?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="fact">
+      <h2 className="fact__label">{label}</h2>
+      <div className="fact__value">{children}</div>
+      <div className="fact__note">{note}</div>
+    </section>
+  );
+}
+
+interface CapacityProps {
+  label: string;
+  of: Usage | null;
+  threshold: number;
+  children: ReactNode;
+}
+
+function CapacityFact({ label, of, threshold, children }: CapacityProps) {
+  return (
+    <Fact label={label} note={of === null ? "" : children}>
+      {of === null ? (
+        "–"
+      ) : (
+        <UsageBar percent={of.percent} threshold={threshold}>
+          {sizeText(of.used)} <span className="cell-of">of {sizeText(of.total)}</span>
+        </UsageBar>
+      )}
+    </Fact>
+  );
+}

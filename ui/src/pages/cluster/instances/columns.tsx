@@ -1,0 +1,144 @@
+import type { Instance, InstanceAction } from "@/api/tunnel";
+import type { Column } from "@/components/DataTable";
+import { MoreIcon } from "@/components/icons";
+import { Menu } from "@/components/Menu";
+import { SelectAllBox, SelectBox } from "@/components/SelectBox";
+import type { Selection } from "@/components/selection";
+import { dateTimeText, parseTime } from "@/lib/dates";
+import { compareNumber, compareText, type Sort } from "@/lib/sorting";
+import { ACTION_LABELS, actionsFor } from "./labels";
+
+export const DEFAULT_SORT: Sort = { id: "name", desc: false };
+export const SORTABLE = ["name", "project", "type", "status", "location", "created", "used"];
+
+/** Names are unique within a project only. */
+export const keyOf = ({ name, project }: Instance) => `${project}/${name}`;
+
+const TYPES: Record<string, string> = { container: "Container", "virtual-machine": "VM" };
+
+export const exportColumns: readonly (readonly [string, (row: Instance) => unknown])[] = [
+  ["name", (row) => row.name],
+  ["project", (row) => row.project],
+  ["type", (row) => row.type],
+  ["status", (row) => row.status],
+  ["location", (row) => row.location],
+  ["created_at", (row) => row.created_at],
+  ["last_used_at", (row) => row.last_used_at],
+];
+
+interface Options {
+  selection: Selection | null;
+  selectable: readonly string[];
+  locked: boolean;
+  /** Null for people who may only look. */
+  onAction: ((action: InstanceAction, instance: Instance) => void) | null;
+}
+
+export function instanceColumns({ selection, selectable, locked, onAction }: Options): Column<Instance>[] {
+  const columns: Column<Instance>[] = [
+    {
+      id: "name",
+      label: "Name",
+      className: "col-name",
+      rowHeader: true,
+      compare: (a, b) => compareText(a.name, b.name),
+      cell: (row) => (
+        <>
+          <span title={row.name}>{row.name}</span>
+          <span className="phone-note">
+            {row.status}, {row.project}
+          </span>
+        </>
+      ),
+    },
+    {
+      id: "project",
+      label: "Project",
+      className: "col-project",
+      compare: (a, b) => compareText(a.project, b.project),
+      cell: (row) => row.project,
+    },
+    {
+      id: "type",
+      label: "Type",
+      className: "col-type",
+      compare: (a, b) => compareText(a.type, b.type),
+      cell: (row) => TYPES[row.type] ?? row.type,
+    },
+    {
+      id: "status",
+      label: "Status",
+      className: "col-state",
+      compare: (a, b) => compareText(a.status, b.status),
+      cell: (row) => <InstanceStatus status={row.status} />,
+    },
+    {
+      id: "location",
+      label: "Location",
+      className: "col-location",
+      compare: (a, b) => compareText(a.location, b.location),
+      cell: (row) => row.location,
+    },
+    {
+      id: "created",
+      label: "Created",
+      className: "col-created",
+      largestFirst: true,
+      compare: (a, b) => compareNumber(parseTime(a.created_at), parseTime(b.created_at)),
+      cell: (row) => dateTimeText(parseTime(row.created_at)),
+    },
+    {
+      id: "used",
+      label: "Last used",
+      className: "col-used",
+      largestFirst: true,
+      compare: (a, b) => compareNumber(parseTime(a.last_used_at), parseTime(b.last_used_at)),
+      cell: (row) => dateTimeText(parseTime(row.last_used_at)),
+    },
+  ];
+  if (onAction === null) return columns;
+  columns.push({
+    id: "actions",
+    label: "Actions",
+    className: "col-actions",
+    cell: (row) => {
+      const actions = locked ? [] : actionsFor([row.status]);
+      if (actions.length === 0) return null;
+      return (
+        <Menu
+          label={`Actions for ${row.name}`}
+          icon={<MoreIcon />}
+          entries={actions.map((action) => ({ label: ACTION_LABELS[action], onClick: () => onAction(action, row) }))}
+        />
+      );
+    },
+  });
+  if (selection === null) return columns;
+  return [
+    {
+      id: "select",
+      label: "Select",
+      className: "col-select",
+      header: <SelectAllBox selection={selection} shown={selectable} locked={locked} />,
+      cell: (row) => <SelectBox selection={selection} name={keyOf(row)} locked={locked} />,
+    },
+    ...columns,
+  ];
+}
+
+const COLOURS: Record<string, string> = {
+  running: "online",
+  ready: "online",
+  stopped: "never",
+  frozen: "waiting",
+  error: "offline",
+};
+
+function InstanceStatus({ status }: { status: string }) {
+  return (
+    <span className={`instance-status is-${COLOURS[status.toLowerCase()] ?? "other"}`}>
+      <i aria-hidden="true" />
+      {status}
+    </span>
+  );
+}

@@ -1,0 +1,50 @@
+import { Link } from "react-router";
+import { recentAuditQuery } from "@/api/audit";
+import { Age } from "@/components/Age";
+import { ErrorNotice } from "@/components/ErrorNotice";
+import { SkeletonLines } from "@/components/Skeleton";
+import { useRefreshing } from "@/components/useRefreshing";
+import { parseTime } from "@/lib/dates";
+
+/** What happened last, and by whom. */
+export function RecentEvents() {
+  const { query, forbidden } = useRefreshing(recentAuditQuery);
+  if (forbidden) return null;
+  return (
+    <section className="block overview__events">
+      <h2 className="p-heading--5">
+        <Link to="/audit">Recent events</Link>
+      </h2>
+      {query.data !== undefined ? (
+        query.data.length === 0 ? (
+          <p className="u-text--muted">Nothing has been recorded yet.</p>
+        ) : (
+          <ul className="events">
+            {query.data.map(({ id, at, actor, event, object }) => {
+              const time = parseTime(at);
+              return (
+                <li key={id}>
+                  <span className="events__text">
+                    <b>{event}</b>
+                    {object !== "" && <span className="breakable"> {object}</span>}
+                    <span className="u-text--muted"> by {actor}</span>
+                  </span>
+                  {time !== null && <Age at={time} />}
+                </li>
+              );
+            })}
+          </ul>
+        )
+      ) : query.isError ? (
+        <ErrorNotice
+          title="The events could not be loaded"
+          error={query.error}
+          busy={query.isFetching}
+          onRetry={() => void query.refetch()}
+        />
+      ) : (
+        <SkeletonLines lines={4} />
+      )}
+    </section>
+  );
+}
