@@ -151,7 +151,6 @@ pub fn refuse(error: &dyn Error, status: u8) -> ExitCode {
 }
 
 /// Runs a command with the settings that `get` reads.
-#[expect(clippy::print_stdout, reason = "the document is a command's result")]
 pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
     let config = match Config::parse(get) {
         Ok(config) => config,
@@ -164,7 +163,7 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
     if let Err(error) = start_log(config.log_level.as_deref().unwrap_or(default_level)) {
         return refuse(&*error, EXIT_CONFIG);
     }
-    match execute(cli.command, config).await {
+    match Box::pin(execute(cli.command, config)).await {
         Ok(ending) => ending.into(),
         Err(Failure::Start(error @ StartError::Setting(_))) => refuse(&error, EXIT_CONFIG),
         Err(failure) => refuse(&failure, 1),
