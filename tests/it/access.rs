@@ -159,7 +159,8 @@ async fn oidc_09_every_route_is_open_to_those_with_the_role_and_to_nobody_else()
             }
             let answer = ask(&mut operator, method, path).await;
             assert_eq!(answer.status, statuses[n + 1], "{email}: {method} {path}: {}", answer.body);
-            if answer.status == 403 && path.starts_with("/1.0") {
+            // The answer to `HEAD` has no body.
+            if answer.status == 403 && path.starts_with("/1.0") && path != EVENTS {
                 assert_eq!(answer.json(), super::example("error-403-permission.json"));
             }
         }
@@ -169,7 +170,7 @@ async fn oidc_09_every_route_is_open_to_those_with_the_role_and_to_nobody_else()
             for (method, _, path, statuses) in EXPECTED {
                 let answer = ask(nobody, method, path).await;
                 assert_eq!(answer.status, statuses[0], "nobody: {method} {path}: {}", answer.body);
-                if answer.status == 401 {
+                if answer.status == 401 && path != EVENTS {
                     assert_eq!(answer.json(), super::example("error-401.json"));
                 }
             }

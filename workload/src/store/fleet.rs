@@ -20,8 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT cluster.*, details.* FROM remote_clusters AS cluster
-               JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id ",
+            "SELECT cluster.*, details.*, tunnel.remote_cluster_id IS NOT NULL AS tunnel_registered
+               FROM remote_clusters AS cluster
+               JOIN remote_cluster_details AS details ON details.remote_cluster_id = cluster.id
+               LEFT JOIN (SELECT held.remote_cluster_id FROM tunnels AS held JOIN units ON units.id = held.unit_id
+                           WHERE units.expires_at > now()) AS tunnel ON tunnel.remote_cluster_id = cluster.id ",
             $condition
         )
     };
