@@ -197,7 +197,7 @@ async fn tun_04_and_tun_08_nothing_of_the_operators_request_reaches_the_cluster_
     headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
     headers.insert("sec-fetch-dest", HeaderValue::from_static("empty"));
     for name in [
-        "authorization",
+        "proxy-authorization",
         "accept",
         "accept-language",
         "if-match",

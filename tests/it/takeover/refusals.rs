@@ -84,7 +84,7 @@ async fn tables_that_this_role_may_not_read_are_refused_with_what_to_grant() {
         ))
         .await;
     deployment.extra = vec![("DB_USER", role.clone())];
-    assert_start_is_refused(&deployment, "grant SELECT").await;
+    assert_start_is_refused(&deployment, "grant it the right to read them").await;
     assert_eq!(run(&deployment, &["takeover", "--check"]).0, Some(4));
     earlier.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")).await;
     assert_eq!(run(&deployment, &["takeover", "--apply"]).0, Some(0));

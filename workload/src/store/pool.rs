@@ -51,7 +51,7 @@ impl Pool {
     ///
     /// [`TlsError`] when the file with authorities cannot be used.
     pub fn for_service(database: &Database, service: &str) -> Result<Self, TlsError> {
-        Self::named(database, &format!("{SERVICE_PREFIX}{service}"))
+        Self::named(database, &[SERVICE_PREFIX, service].concat())
     }
 
     fn named(database: &Database, name: &str) -> Result<Self, TlsError> {

@@ -36,7 +36,7 @@ pub enum Error {
     Foreign(String),
     /// The database role may not read it.
     #[error(
-        "this database role may not read the earlier Cluster Manager's tables in the schema public: grant SELECT on them to it, \
+        "this database role may not read the earlier Cluster Manager's tables in the schema public: grant it the right to read them, \
          or set TAKEOVER=off to start without its clusters"
     )]
     Unreadable(#[source] StoreError),
