@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster_simulator::{Identity, JoinToken, Member, Pin};
@@ -35,6 +35,7 @@ pub struct Deployment {
     management_port: u16,
     issuer: Option<String>,
     running: AtomicU32,
+    next_port: AtomicU16,
 }
 
 /// A running service.
@@ -70,8 +71,9 @@ impl Deployment {
             extra: Vec::new(),
             directory,
             address,
-            connector_port: free_port(address),
-            management_port: free_port(address),
+            connector_port: FIRST_PORT,
+            management_port: FIRST_PORT + 1,
+            next_port: AtomicU16::new(FIRST_PORT + 2),
             issuer: None,
             running: AtomicU32::new(0),
         }
@@ -236,9 +238,9 @@ impl Deployment {
         let port = if TcpListener::bind((self.address, public)).is_ok() {
             public
         } else {
-            free_port(self.address)
+            self.own_port()
         };
-        self.launch_at(service, port, free_port(self.address))
+        self.launch_at(service, port, self.own_port())
     }
 
     /// Starts a service again where a unit that has ended listened, and waits until it is ready.
@@ -246,6 +248,10 @@ impl Deployment {
         let mut unit = self.launch_at(ended.service, ended.api.port(), ended.probes.port());
         unit.until_ready().await;
         unit
+    }
+
+    fn own_port(&self) -> u16 {
+        self.next_port.fetch_add(1, Ordering::Relaxed)
     }
 
     fn launch_at(&self, service: Service, port: u16, status_port: u16) -> Unit {
@@ -380,6 +386,8 @@ const RATE_LIMITS: [&str; 7] = [
     "RATE_LIMIT_LOGIN_PER_ADDRESS",
     "RATE_LIMIT_LOGIN_PER_UNIT",
 ];
+/// Each deployment has an address of its own, so its ports are its own, too. They lie below those that the system gives away.
+const FIRST_PORT: u16 = 20_000;
 const START_TIME: Duration = Duration::from_mins(1);
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the product")]
@@ -394,8 +402,4 @@ fn own_address() -> IpAddr {
     let count = COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
     assert!(count[0] != 0 && count[1] == 0, "a test process has at most 255 deployments");
     Ipv4Addr::new(127, process_high | 0x80, process_low, count[0]).into()
-}
-
-fn free_port(address: IpAddr) -> u16 {
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
 }

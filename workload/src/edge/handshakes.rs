@@ -157,9 +157,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, DuplexStream};
 
     use super::*;
+
+    /// A stream before its handshake: it cannot write several buffers yet.
+    struct Silent(DuplexStream);
+
+    impl AsyncRead for Silent {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Silent {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn rel_12_a_silent_client_loses_its_turn_and_not_its_connection() {
@@ -171,7 +202,7 @@ mod tests {
             turn: Some((turn, Box::pin(tokio::time::sleep(TURN_TIME)))),
             metrics: Metrics::new("test").unwrap(),
         };
-        let mut stream = Greeted { stream: silent, handshake: Some(Box::new(handshake)) };
+        let mut stream = Greeted { stream: Silent(silent), handshake: Some(Box::new(handshake)) };
         let begin = tokio::time::Instant::now();
         let waiting = tokio::spawn(async move { stream.read_u8().await });
         drop(turns.acquire().await.unwrap());

@@ -61,21 +61,17 @@ fn reference(input: &[u8]) -> Result<[i64; 3], ()> {
     };
     for metrics in list("server_metrics")? {
         for key in ["member", "service", "metrics"] {
-            let value = field(metrics, &["member", "service", "metrics"], key)?;
-            value.filter(|value| **value != Json::Null).map_or(Ok(""), as_text)?;
+            field(metrics, key)?.map_or(Ok(""), as_text)?;
         }
     }
     let pools = list("storage_pool_usages")?;
     check(pools.len() <= MOST_ENTRIES)?;
     for pool in pools {
-        let get = |key| field(pool, &["name", "member", "total", "usage"], key);
-        text(as_text(get("name")?.ok_or(())?)?, MOST_TEXT)?;
-        // The member may be left out, but it may not be null.
-        if let Some(member) = get("member")? {
-            text(as_text(member)?, MOST_TEXT)?;
+        for key in ["name", "member"] {
+            text(field(pool, key)?.map_or(Ok(""), as_text)?, MOST_TEXT)?;
         }
         for key in ["total", "usage"] {
-            whole(Some(get(key)?.ok_or(())?), i128::from(u64::MAX))?;
+            whole(field(pool, key)?, i128::from(u64::MAX))?;
         }
     }
     let mut sums = [0; 3];
@@ -85,7 +81,7 @@ fn reference(input: &[u8]) -> Result<[i64; 3], ()> {
         check(list.len() <= MOST_ENTRIES)?;
         let mut total = 0_i128;
         for entry in list {
-            let get = |key| field(entry, &["status", "count"], key)?.ok_or(());
+            let get = |key| field(entry, key)?.ok_or(());
             text(as_text(get("status")?)?, MOST_TEXT)?;
             total += whole(Some(get("count")?), i128::from(i64::MAX))?;
         }
@@ -94,20 +90,12 @@ fn reference(input: &[u8]) -> Result<[i64; 3], ()> {
     Ok(sums)
 }
 
-/// A value inside an entry of a list. An entry may also be a list of its values in the order of `keys`, all of them: that is
-/// how the JSON library reads a structure, and no harm comes from it.
-fn field<'j>(entry: &'j Json, keys: &[&str], key: &str) -> Result<Option<&'j Json>, ()> {
-    match entry {
-        Json::Object(entries) => {
-            let mut found = entries.iter().filter(|(name, _)| name == key).map(|(_, value)| value);
-            match (found.next(), found.next()) {
-                (value, None) => Ok(value),
-                _ => Err(()),
-            }
-        }
-        Json::List(values) if values.len() == keys.len() => {
-            Ok(keys.iter().position(|name| *name == key).map(|place| &values[place]))
-        }
+/// A value inside an entry of a list; null is none.
+fn field<'j>(entry: &'j Json, key: &str) -> Result<Option<&'j Json>, ()> {
+    let Json::Object(entries) = entry else { return Err(()) };
+    let mut found = entries.iter().filter(|(name, _)| name == key).map(|(_, value)| value);
+    match (found.next(), found.next()) {
+        (value, None) => Ok(value.filter(|value| **value != Json::Null)),
         _ => Err(()),
     }
 }
