@@ -3,6 +3,7 @@
 # share this file with the formatters and linters in it. The caller sets LOGS.
 
 FAILED_STAGES=()
+FAILED_LOGS=()
 PASSED=0 # tests, as the stages' logs count them
 FAILED=0
 
@@ -11,7 +12,10 @@ stage() {
   local title=$1 log passed failed
   shift
   log=$LOGS/$(tr ' ' '-' <<<"${title,,}" | tr -cd 'a-z0-9-').log
-  if ! STEP_SUMMARY=count_tests step "$title" "$log" "$@"; then FAILED_STAGES+=("$title ($(shown "$log"))"); fi
+  if ! STEP_SUMMARY=count_tests step "$title" "$log" "$@"; then
+    FAILED_STAGES+=("$title ($(shown "$log"))")
+    FAILED_LOGS+=("$log")
+  fi
   read -r passed failed < <(tests_in "$log")
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))
@@ -38,12 +42,25 @@ count_tests() {
   if ((passed + failed > 0)); then printf '%d passed' "$passed"; else last_arrow_line "$1"; fi
 }
 
-# Names the stages that failed; the exit code for the command.
+# Names the stages that failed, with their tests and the first lines of why; the exit code for the command.
 finish_stages() {
+  local i
   if ((${#FAILED_STAGES[@]} == 0)); then return 0; fi
   printf '\nFAILED:\n'
-  printf '  %s\n' "${FAILED_STAGES[@]}"
+  for i in "${!FAILED_STAGES[@]}"; do
+    printf '  %s\n' "${FAILED_STAGES[i]}"
+    failed_tests_in "${FAILED_LOGS[i]}" | head -n 100
+  done
   return 1
+}
+
+# Tests that failed in a log of cargo, node --test or vitest: each name, and from cargo what the test said.
+failed_tests_in() {
+  sed 's/\x1b\[[0-9;]*m//g' -- "$1" | awk '
+    /^---- .* stdout ----$/ { print "    " $2; lines = 12; next }
+    /^(---- |failures:|test result:)/ { lines = 0 }
+    lines > 0 && NF { print "      " substr($0, 1, 300); lines-- }
+    /^(not ok |✖ | FAIL )/ { print "    " substr($0, 1, 300) }'
 }
 
 ui_script() {
@@ -69,8 +86,10 @@ rust_checks() {
 
 # The written description of the API is the one that the program prints.
 api_description() {
-  cd -- "$ROOT" && cargo run -q --locked -p microcloud-cluster-manager -- openapi | diff docs/openapi.json - >&2 ||
+  cd -- "$ROOT"
+  if ! cargo run -q --locked -p microcloud-cluster-manager -- openapi | diff docs/openapi.json - >&2; then
     die "docs/openapi.json is old: run ./dev generate"
+  fi
 }
 
 rust_documentation() {

@@ -14,8 +14,8 @@ use crate::pki;
 use crate::shared::{CERTIFICATES_LABEL, CONNECTOR_LABEL, Content, Kept, MASTER_KEY_LABEL, same};
 use crate::{CONTAINER, status, workload};
 
-/// Longest time for services to stop and start: what they may take to stop, and some.
-const REPLAN: Duration = Duration::from_mins(1);
+/// Longest time for services to stop and start: what both may take to stop, one after the other, and some.
+const REPLAN: Duration = Duration::from_secs(100);
 
 /// Writes the secrets that the units share, and takes them over into what is known: their identifiers
 /// are valid at once, and all of it takes effect when the hook ends well.

@@ -32,8 +32,9 @@ pub const CONNECTOR: &str = "cluster-connector";
 /// Label of our layer.
 pub const LABEL: &str = "cluster-manager";
 
-/// Time that a service may take to stop; above the 20 s that it gives running requests.
-const KILL_DELAY: &str = "30s";
+/// Time that a service may take to stop: above the 15 s for which it goes on while it is no longer ready, the 20 s that it then
+/// gives running requests, and what the end itself takes.
+const KILL_DELAY: &str = "40s";
 
 /// Every file that the charm may write, below its folder.
 const FILES: [&str; 9] = [

@@ -1,5 +1,7 @@
 //! Wiring: from settings to running services. No logic of its own.
 
+mod database;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, DatabaseHost, PublicUrl, Takeover};
+use workload_config::{Config, DatabaseHost, PublicUrl};
 
 use crate::domain::audit::{self, Sampler};
 use crate::domain::fleet::Fleet;
@@ -17,7 +19,7 @@ use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
-use crate::domain::takeover::{self, NewerSchema};
+use crate::domain::takeover;
 use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener, Prepared};
@@ -29,17 +31,14 @@ use crate::oidc::Provider;
 use crate::remote_write::{self, RemoteWrite};
 use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::purge::PurgeAges;
-use crate::store::{MigrationLock, Pool, StoreError};
+use crate::store::{Pool, StoreError};
 use crate::tls::{
     self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
 };
 use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
-use crate::{cluster_connector, management_api, openapi, status_listener, store};
+use crate::{cluster_connector, management_api, openapi, status_listener};
 
-/// Time between two looks for rows whose time is over.
-const PURGE_INTERVAL: Duration = Duration::from_mins(10);
-/// Time between two attempts to reach a database that is away at start.
-const DATABASE_RETRY: Duration = Duration::from_secs(1);
+pub use database::{apply_takeover, check_takeover, migrate, waiting_takeover};
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +80,10 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
     let key = master_key(&config)?;
-    let hop = Listener::bind(
-        SocketAddr::new(config.listen.ip(), config.tunnel.port),
-        Some((InterUnit::new(&key)?.server_config()?, unit.metrics.clone())),
-        cluster_connector::hop::LIMITS,
-    )
-    .map_err(|error| StartError::Listen(config.listen, error))?;
+    let hop_listen = SocketAddr::new(config.listen.ip(), config.tunnel.port);
+    let between_units = Some((InterUnit::new(&key)?.server_config()?, unit.metrics.clone()));
+    let hop = Listener::bind(hop_listen, between_units, cluster_connector::hop::LIMITS)
+        .map_err(|error| StartError::Listen(hop_listen, error))?;
     let hop_address = reachable_address(&config, hop.address()?);
     let addresses = key.unit_addresses().ok_or(TlsError::InterUnit)?;
     let keeper = Keeper::new(
@@ -240,70 +237,6 @@ pub fn openapi() -> serde_json::Value {
     openapi::document(operations.concat())
 }
 
-/// Brings the schema up to date and returns how many migrations that took.
-///
-/// # Errors
-///
-/// [`StartError`] when there is no database or a migration fails.
-pub async fn migrate(config: &Config) -> Result<usize, StartError> {
-    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    Ok(lock.migrate().await?)
-}
-
-/// What a service would take over at its next start.
-///
-/// # Errors
-///
-/// [`StartError`] without an answer from the database.
-pub async fn waiting_takeover(config: &Config) -> Result<takeover::Report, StartError> {
-    let pool = Pool::new(&config.database)?;
-    Ok(takeover::check(&pool, &circumstances(config)?, NewerSchema::Refused).await?)
-}
-
-/// What a takeover of the earlier product's database would do.
-///
-/// # Errors
-///
-/// [`StartError`] without an answer from the database.
-pub async fn check_takeover(
-    config: &Config,
-    newer: NewerSchema,
-) -> Result<takeover::Report, StartError> {
-    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
-    Ok(takeover::check(&Pool::new(&config.database)?, &circumstances, newer).await?)
-}
-
-/// Brings the schema up to date and takes over the earlier product's database, rows included that were refused before.
-///
-/// # Errors
-///
-/// [`StartError`]; then nothing was taken over.
-pub async fn apply_takeover(
-    config: &Config,
-    newer: NewerSchema,
-) -> Result<takeover::Report, StartError> {
-    let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
-    let key = master_key(config)?;
-    let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    lock.migrate().await?;
-    Ok(takeover::apply(&mut lock, &circumstances, newer, &key).await?)
-}
-
-/// What a takeover needs to know. Looking makes no certificate.
-fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
-    let own = config.data_dir.join("connector.pem");
-    let identity = match &config.connector.tls_path {
-        Some(path) => Some(ServerIdentity::from_directory(path)?),
-        None if own.exists() => Some(connector_identity(config)?),
-        None => None,
-    };
-    Ok(takeover::Circumstances {
-        own_hosts: config.own_hosts(),
-        connector_pin: identity.map(|identity| identity.fingerprint()),
-        retry: false,
-    })
-}
-
 /// What join tokens of this deployment say.
 ///
 /// # Errors
@@ -436,7 +369,7 @@ impl Unit {
             probes.serve(probe_service, &probe_tasks, probes_stop.clone(), Duration::ZERO)?;
 
         tokio::select! {
-            prepared = prepare_when_possible(&pool, config) => prepared?,
+            prepared = database::prepare(&pool, config) => prepared?,
             stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
         }
         start(&life.tasks).await?;
@@ -445,7 +378,7 @@ impl Unit {
             session_idle: config.management.session_idle,
             audit: config.management.audit_retention,
         };
-        life.tasks.spawn(purge_regularly(pool, ages, life.stop.clone()));
+        life.tasks.spawn(database::purge_regularly(pool, ages, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
         life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
@@ -459,57 +392,6 @@ async fn note_changes(pool: &Pool, notes: Vec<(Event, &'static str, String)>) {
     for (event, object, digest) in notes {
         if let Err(error) = audit::note_if_new(pool, event, object, &digest).await {
             tracing::warn!(error = %crate::Chain(&error), "the audit log could not be written");
-        }
-    }
-}
-
-/// A database that is away at start is waited for; one that refuses the migration or the takeover is not.
-async fn prepare_when_possible(pool: &Pool, config: &Config) -> Result<(), StartError> {
-    loop {
-        match prepare(pool, config).await {
-            Ok(()) => return Ok(()),
-            Err(error) if is_worth_waiting(&error) => {
-                tracing::warn!(error = %crate::Chain(&error), "the database is not available yet");
-                tokio::time::sleep(DATABASE_RETRY).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn is_worth_waiting(error: &StartError) -> bool {
-    match error {
-        StartError::Store(error) => matches!(error, StoreError::Connect(_)),
-        StartError::Takeover(error) => error.is_transient(),
-        _ => false,
-    }
-}
-
-/// Brings the schema up to date, and takes over what an earlier product left in the database.
-async fn prepare(pool: &Pool, config: &Config) -> Result<(), StartError> {
-    let mut lock = MigrationLock::acquire(pool).await?;
-    lock.migrate().await?;
-    if config.takeover == Takeover::Off {
-        return Ok(());
-    }
-    let key = master_key(config)?;
-    let circumstances = circumstances(config)?;
-    let report = takeover::apply(&mut lock, &circumstances, NewerSchema::Refused, &key).await?;
-    report.log();
-    Ok(())
-}
-
-async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
-        let purged = match pool.get().await {
-            Ok(db) => store::purge::purge(&db, &ages).await,
-            Err(error) => Err(error),
-        };
-        match purged {
-            Ok(rows) => tracing::debug!(rows, "deleted old rows"),
-            Err(error) => {
-                tracing::warn!(error = %crate::Chain(&error), "old rows could not be deleted");
-            }
         }
     }
 }
