@@ -86,7 +86,7 @@ rust_checks() {
 
 # The written description of the API is the one that the program prints.
 api_description() {
-  cd -- "$ROOT"
+  cd -- "$ROOT" || return
   if ! cargo run -q --locked -p microcloud-cluster-manager -- openapi | diff docs/openapi.json - >&2; then
     die "docs/openapi.json is old: run ./dev generate"
   fi
