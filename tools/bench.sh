@@ -7,7 +7,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/tools/stack.sh"
 
 HELP='Measures heartbeats against a release build of the Cluster Connector and a private PostgreSQL with full durability:
-rates, latencies, CPU time of both and memory. Takes about four minutes once the programs are built.
+rates, latencies, CPU time of both and memory. Takes about six minutes once the programs are built.
 
 Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
 
@@ -19,6 +19,9 @@ Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
                      d  bodies of 3 and of 50 members, with metrics
                      e  memory
                      f  the limit of PostgreSQL itself: single-row upserts by pgbench
+                     g  every cluster comes back at the same moment
+                     h  Prometheus answers, hangs and is away
+                     i  reverse tunnels: how much memory each takes
   --profile NAME   another build than release, such as profiling
 
 Nothing stays behind but the build. Close other programs: they share the processors.'
@@ -38,7 +41,7 @@ read_options() {
         continue
         ;;
       --only)
-        [[ ${2:-} =~ ^[a-f]+$ ]] || die "--only needs letters from a to f: ./dev bench --help"
+        [[ ${2:-} =~ ^[a-i]+$ ]] || die "--only needs letters from a to i: ./dev bench --help"
         ARGUMENTS+=(--only "$2")
         ;;
       --profile)

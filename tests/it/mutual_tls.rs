@@ -195,22 +195,22 @@ async fn mtls_07_authentication_looks_nothing_up_but_the_cluster_itself() {
 }
 
 #[tokio::test]
-async fn mtls_08_a_certificate_out_of_its_validity_is_refused() {
+async fn mtls_08_a_certificate_out_of_its_validity_is_refused_with_the_reason() {
     let deployment = Deployment::new().await;
     let _connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
+    let stranger = Identity::generate("test").unwrap();
     let db = deployment.database.connect().await;
-    db.batch_execute("UPDATE remote_clusters SET certificate_not_after = now() - interval '1 s'")
-        .await
-        .unwrap();
-    assert_eq!(heartbeat(&member, Some(member.identity())).await, 403);
-    db.batch_execute(
-        "UPDATE remote_clusters SET certificate_not_before = now() + interval '6 min',
-                                    certificate_not_after = now() + interval '1 h'",
-    )
-    .await
-    .unwrap();
-    assert_eq!(heartbeat(&member, Some(member.identity())).await, 403);
+    let over = "UPDATE remote_clusters SET certificate_not_after = now() - interval '1 s'";
+    let early = "UPDATE remote_clusters SET certificate_not_before = now() + interval '6 min',
+                                            certificate_not_after = now() + interval '1 h'";
+    for (validity, reason) in [(over, "has expired"), (early, "is not valid yet")] {
+        db.batch_execute(validity).await.unwrap();
+        let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains(reason), "{}", answer.body);
+        assert_eq!(heartbeat(&member, Some(&stranger)).await, 403, "others learn nothing");
+    }
     db.batch_execute(
         "UPDATE remote_clusters SET certificate_not_before = now() + interval '4 min'",
     )

@@ -22,6 +22,8 @@ pub(crate) struct Connector {
     child: Child,
     /// `host:port` of the API.
     pub(crate) address: String,
+    /// From its start to its first positive answer to a readiness probe.
+    pub(crate) start_time: Duration,
 }
 
 impl Connector {
@@ -63,8 +65,10 @@ impl Connector {
         let log = manager.folder.join("connector.log");
         let output = File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let mut this = Self { child: command.spawn()?, address: api.to_string() };
-        let deadline = Instant::now() + START_TIME;
+        let begin = Instant::now();
+        let (child, address) = (command.spawn()?, api.to_string());
+        let mut this = Self { child, address, start_time: Duration::ZERO };
+        let deadline = begin + START_TIME;
         while !is_ready(probes).await {
             if this.child.try_wait()?.is_some() || Instant::now() > deadline {
                 let log = std::fs::read_to_string(&log)?;
@@ -72,6 +76,7 @@ impl Connector {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        this.start_time = begin.elapsed();
         Ok(this)
     }
 

@@ -100,3 +100,12 @@ pub(crate) fn without_metrics(heartbeat: &str) -> Result<Vec<u8>, Error> {
     }
     Ok(serde_json::to_vec(&body)?)
 }
+
+/// How many samples the metrics of a heartbeat have: lines of the text format that are no comments.
+pub(crate) fn samples(heartbeat: &[u8]) -> Result<usize, Error> {
+    let body: serde_json::Value = serde_json::from_slice(heartbeat)?;
+    let entries = body.get("server_metrics").and_then(|list| list.as_array());
+    let texts = entries.into_iter().flatten().filter_map(|entry| entry.get("metrics")?.as_str());
+    let lines = texts.flat_map(str::lines).map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).count())
+}

@@ -175,6 +175,42 @@ impl Load<'_> {
         }
         Ok(begin.elapsed())
     }
+
+    /// Every cluster sends one heartbeat with fresh connections, and all begin at the same moment.
+    pub(crate) async fn all_at_once(
+        self,
+        connector: &Connector,
+        members: Vec<Member>,
+        body: &[u8],
+    ) -> Result<Done, Error> {
+        let before = (connector.cpu()?, self.database.cpu()?);
+        let begin = Instant::now();
+        let mut senders = JoinSet::new();
+        for member in members {
+            let body = body.to_vec();
+            senders.spawn(async move {
+                let answer = member.request("POST", STATUS_PATH, body).await;
+                answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
+            });
+        }
+        let (mut latencies, mut failed) = (Vec::new(), 0);
+        while let Some(sent) = senders.join_next().await {
+            match sent? {
+                Ok(time) => latencies.push(time),
+                Err(_) => failed += 1,
+            }
+        }
+        let elapsed = begin.elapsed();
+        latencies.sort_unstable();
+        Ok(Done {
+            heartbeats: latencies.len(),
+            failed,
+            elapsed,
+            latencies,
+            connector: connector.cpu()?.saturating_sub(before.0),
+            postgres: self.database.cpu()?.saturating_sub(before.1),
+        })
+    }
 }
 
 #[derive(Default)]

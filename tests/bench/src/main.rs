@@ -10,12 +10,12 @@ mod database;
 mod fleet;
 mod floor;
 mod load;
+mod measurements;
 mod report;
 mod sink;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use cluster_simulator::KeyKind;
@@ -23,7 +23,7 @@ use cluster_simulator::KeyKind;
 use crate::connector::Connector;
 use crate::database::Database;
 use crate::fleet::{Fleet, Manager};
-use crate::load::{Load, Pattern};
+use crate::measurements::Bench;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -47,13 +47,9 @@ struct Options {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     at_a_time: u32,
     /// Only measurements whose names begin with one of these letters, such as "ab"
-    #[arg(long, default_value = "abcdef")]
+    #[arg(long, default_value = "abcdefghi")]
     only: String,
 }
-
-/// A heartbeat of a MicroCloud with three members and of one with fifty, with the metrics of each member.
-const THREE_MEMBERS: &str = include_str!("../../examples/heartbeat-3-members.json");
-const FIFTY_MEMBERS: &str = include_str!("../../examples/heartbeat-50-members.json");
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -80,8 +76,7 @@ async fn measure(
     database: &Database,
     folder: &std::path::Path,
 ) -> Result<(), Error> {
-    let length = Duration::from_secs(options.seconds);
-    let wanted = |letter: char| options.only.contains(letter);
+    let wanted = |letters: &str| letters.chars().any(|letter| options.only.contains(letter));
     let manager = Manager::new(&folder.join("p256"), KeyKind::P256)?;
     let rsa = Manager::new(&folder.join("rsa2048"), KeyKind::Rsa2048)?;
     report::machine();
@@ -91,85 +86,28 @@ async fn measure(
 
     Connector::migrate(&options.server, database)?;
     let fleet = Fleet::generate(options.clusters)?;
-    let everyone = fleet.all().len();
-    let plain = fleet::without_metrics(THREE_MEMBERS)?;
-    let load = Load { at_a_time: options.at_a_time, length, database };
-
-    if wanted('c') {
-        report::heading(
-            "(c) the number of enrolled clusters: two fresh connections per heartbeat, as members do",
-        );
-        for enrolled in [10_usize, 1000] {
-            if enrolled < everyone {
-                database.enrol(fleet.first(enrolled)).await?;
-                let connector = Connector::start(&options.server, database, &manager, None).await?;
-                let title = format!("{} clusters", report::grouped(enrolled));
-                let members = fleet.members(&manager, &connector, enrolled);
-                let done = load.run(&connector, members, Pattern::Fresh, &plain).await?;
-                report::line(&title, &done);
-            }
-        }
+    let bench = Bench::new(options, database, manager, fleet)?;
+    if wanted("c") {
+        bench.number_of_clusters().await?;
     }
-    database.enrol(fleet.all()).await?;
-    let all = format!("{} clusters", report::grouped(everyone));
-
-    if wanted('a') || wanted('c') || wanted('e') {
-        report::heading(
-            "(a) two fresh connections per heartbeat, as members do: P-384 client certificates",
-        );
-        let connector = Connector::start(&options.server, database, &manager, None).await?;
-        let idle = connector.memory()?;
-        let members = fleet.members(&manager, &connector, everyone);
-        let done = load.run(&connector, members, Pattern::Fresh, &plain).await?;
-        report::line(&format!("{all}, server key P-256"), &done);
-        report::above_floor(&tls, &done);
-        if wanted('e') {
-            let members = fleet.members(&manager, &connector, everyone);
-            let rounds = load.each_once(members, &plain).await?;
-            report::memory(&all, idle, connector.memory()?, rounds);
-        }
-        drop(connector);
-        if wanted('a') {
-            let connector = Connector::start(&options.server, database, &rsa, None).await?;
-            let members = fleet.members(&rsa, &connector, everyone);
-            let done = load.run(&connector, members, Pattern::Fresh, &plain).await?;
-            report::line(&format!("{all}, server key RSA-2048"), &done);
-        }
+    database.enrol(bench.fleet.all()).await?;
+    if wanted("ace") {
+        bench.fresh_connections(&tls, &rsa, wanted("a"), wanted("e")).await?;
     }
-    if wanted('d') {
-        report::heading(
-            "(d) the size of the body, metrics read, encoded and sent on to a receiver that says yes",
-        );
-        let sink = sink::start().await?;
-        for (title, body) in [
-            ("3 members, without metrics", plain.clone()),
-            ("3 members, with metrics", THREE_MEMBERS.as_bytes().to_vec()),
-            ("50 members, with metrics", FIFTY_MEMBERS.as_bytes().to_vec()),
-        ] {
-            let connector =
-                Connector::start(&options.server, database, &manager, Some(&sink)).await?;
-            let members = fleet.members(&manager, &connector, everyone);
-            let done = load.run(&connector, members, Pattern::Fresh, &body).await?;
-            let title = format!("{title} ({} kB)", report::grouped(body.len().div_ceil(1000)));
-            report::line(&title, &done);
-        }
+    if wanted("d") {
+        bench.size_of_bodies().await?;
     }
-    if wanted('b') || wanted('f') {
-        report::heading(
-            "(b) heartbeats on connections that stay open, beside (f) PostgreSQL's own single-row upserts",
-        );
-        let connector = Connector::start(&options.server, database, &manager, None).await?;
-        let members = fleet.members(&manager, &connector, everyone);
-        let kept = Load { at_a_time: options.at_a_time * 4, ..load };
-        let done = kept.run(&connector, members, Pattern::Kept, &plain).await?;
-        report::line(&format!("{} connections", kept.at_a_time), &done);
-        drop(connector);
-        if wanted('f') {
-            for clients in [1, 2, 16] {
-                let upserts = database.upserts(options.clusters, clients, length).await?;
-                report::upserts(clients, &upserts, &done);
-            }
-        }
+    if wanted("bf") {
+        bench.kept_connections(wanted("f")).await?;
+    }
+    if wanted("g") {
+        bench.all_at_once().await?;
+    }
+    if wanted("h") {
+        bench.receiver_in_trouble().await?;
+    }
+    if wanted("i") {
+        bench.tunnels().await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::fs;
 use std::time::Duration;
 
+use crate::connector::Connector;
 use crate::cpu::Memory;
 use crate::database::Upserts;
 use crate::floor::Handshakes;
@@ -42,8 +43,13 @@ pub(crate) fn floor(key: &str, handshakes: &Handshakes) {
     );
 }
 
-pub(crate) fn heading(text: &str) {
+pub(crate) fn title(text: &str) {
     println!("\n{text}");
+}
+
+/// The title of a table of loads.
+pub(crate) fn heading(text: &str) {
+    title(text);
     println!(
         "  {:44}{:>9}{:>8}{:>8}{:>8}   CPU ms per heartbeat",
         "", "per s", "p50 ms", "p95 ms", "p99 ms"
@@ -83,14 +89,66 @@ pub(crate) fn above_floor(tls: &Handshakes, done: &Done) {
     );
 }
 
-/// Memory of the connector.
-pub(crate) fn memory(clusters: &str, idle: Memory, after: Memory, took: Duration) {
+/// Memory of the connector, and how long it took to be ready.
+pub(crate) fn memory(
+    clusters: &str,
+    connector: &Connector,
+    idle: Memory,
+    after: Memory,
+    took: Duration,
+) {
     println!(
-        "  (e) resident memory of the connector: {:.1} MiB after its start, {:.1} MiB after {clusters} sent a heartbeat within {:.1} s,\n      {:.1} MiB at most",
+        "  (e) resident memory of the connector: {:.1} MiB after its start, {:.1} MiB after {clusters} sent a heartbeat within {:.1} s,\n      {:.1} MiB at most; it was ready {} ms after its start",
         mib(idle.now),
         mib(after.now),
         took.as_secs_f64(),
         mib(after.most),
+        ms1(connector.start_time)
+    );
+}
+
+/// How many samples one core takes from the text to remote write, from the difference of two loads.
+pub(crate) fn samples(count: usize, without: &Done, with: &Done) {
+    let (without, with) = (without.cpu().0, with.cpu().0);
+    let each = with.saturating_sub(without);
+    println!(
+        "    {} samples take {} ms more: {:.0} samples per second and core",
+        grouped(count),
+        ms(each),
+        f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / each.as_secs_f64().max(1e-9)
+    );
+}
+
+/// A herd is over when its last heartbeat was answered.
+pub(crate) fn herd(done: &Done, memory: &Memory) {
+    println!(
+        "    the last one was answered after {:.1} s; {} failed; the connector took {:.1} MiB at most",
+        done.within(1.0).as_secs_f64(),
+        done.failed,
+        mib(memory.most)
+    );
+}
+
+/// The latencies of a load as ratios to another one's.
+pub(crate) fn compared(first: &Done, done: &Done) {
+    let ratio =
+        |share: f64| done.within(share).as_secs_f64() / first.within(share).as_secs_f64().max(1e-9);
+    println!(
+        "    compared with the first line: p50 {:.2} times, p99 {:.2} times",
+        ratio(0.50),
+        ratio(0.99)
+    );
+}
+
+/// Memory of open tunnels.
+pub(crate) fn tunnels(count: usize, took: Duration, idle: Memory, open: Memory) {
+    let more = open.now.saturating_sub(idle.now);
+    println!(
+        "  {} opened within {:.1} s; resident memory of the connector: {:.1} MiB, {:.1} KiB for each tunnel",
+        grouped(count),
+        took.as_secs_f64(),
+        mib(open.now),
+        mib(more) * 1024.0 / f64::from(u32::try_from(count.max(1)).unwrap_or(u32::MAX))
     );
 }
 

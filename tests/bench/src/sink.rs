@@ -1,4 +1,4 @@
-//! A receiver of remote write that takes everything: what sending costs, without what storing would cost.
+//! Receivers of remote write: one that takes everything, for what sending costs without what storing would cost, and broken ones.
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,25 @@ pub(crate) async fn start() -> Result<String, Error> {
             tokio::spawn(async move { drop(answer(stream).await) });
         }
     });
+    Ok(format!("http://{address}/api/v1/write"))
+}
+
+/// One that takes connections and never answers.
+pub(crate) async fn start_hanging() -> Result<String, Error> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    Ok(format!("http://{address}/api/v1/write"))
+}
+
+/// An address where nobody listens.
+pub(crate) async fn nowhere() -> Result<String, Error> {
+    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     Ok(format!("http://{address}/api/v1/write"))
 }
 

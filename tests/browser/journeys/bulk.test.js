@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
+import { choose } from "../src/checks.js";
 import { sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
 
@@ -38,7 +39,7 @@ test("a threshold and a description are changed, and both stay", async () => {
 
   // A bulk change of another field leaves both alone.
   await page.goto(`${MANAGEMENT_URL}/ui/clusters?query=name%3D${encodeURIComponent(name)}`);
-  await page.getByRole("checkbox", { name: `Select ${name}` }).check({ force: true });
+  await choose(page, "checkbox", `Select ${name}`);
   await page.getByRole("button", { name: "Configure cluster", exact: true }).click();
   await page.getByTitle("Set Memory threshold percentage").click();
   const memory = page.getByLabel("Memory threshold percentage");
@@ -55,7 +56,7 @@ test("a threshold and a description are changed, and both stay", async () => {
 test("many are changed at once, and nothing stays selected", async () => {
   const visitor = await openList();
   const { page } = visitor;
-  await page.getByRole("checkbox", { name: "Select all" }).check({ force: true });
+  await choose(page, "checkbox", "Select all");
   await page.getByText(/^All [\d,]+ clusters selected\.$/).waitFor();
   await page.getByRole("button", { name: "Configure clusters" }).click();
   await page.getByTitle("Set Disk threshold percentage").click();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible } from "../src/checks.js";
+import { assertAccessible, eventually } from "../src/checks.js";
 import { sessionOf } from "../src/people.js";
 import { ADMIN, FLEET, MANAGEMENT_URL } from "../src/settings.js";
 
@@ -96,9 +96,9 @@ test("search and sort are in the address, survive a reload and the way back", as
 
   await page.getByRole("button", { name: "Cluster Name" }).click();
   await page.waitForURL(/sort=-name/);
-  assert.deepEqual(await names(), [...all].reverse());
+  await eventually(names, [...all].reverse());
   await page.goBack();
-  assert.deepEqual(await names(), all);
+  await eventually(names, all);
 
   const wanted = all[3];
   await page.getByRole("searchbox", { name: "Search and filter" }).fill(wanted.toUpperCase());
@@ -107,7 +107,7 @@ test("search and sort are in the address, survive a reload and the way back", as
   assert.ok(found.includes(wanted) && found.length < all.length, `${found} for ${wanted}`);
   await page.reload();
   await page.getByRole("table", { name: "Clusters" }).waitFor();
-  assert.deepEqual(await names(), found);
+  await eventually(names, found);
   assert.equal(await page.getByRole("searchbox").inputValue(), wanted.toUpperCase());
   await visitor.leave();
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible, assertNoOverflow, lookAt, picture } from "../src/checks.js";
+import { assertAccessible, assertNoOverflow, choose, lookAt, picture } from "../src/checks.js";
 import { sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
 
@@ -53,7 +53,7 @@ const SCREENS = [
     "/ui/clusters?panel=enroll-cluster",
     async (page) => {
       await page.getByPlaceholder("Enter Name").waitFor();
-      await page.getByRole("radio", { name: "Custom" }).check({ force: true });
+      await choose(page, "radio", "Custom");
       await page.getByLabel("Date and time").waitFor();
     },
   ],

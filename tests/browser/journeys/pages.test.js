@@ -1,6 +1,6 @@
 import { after, before, test } from "node:test";
 import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertNoOverflow, lookAt } from "../src/checks.js";
+import { assertNoOverflow, choose, lookAt } from "../src/checks.js";
 import { sessionOf } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
 
@@ -38,7 +38,7 @@ async function selectAll(page) {
   await list(page);
   // Phones have no boxes.
   if (!wide(page)) return;
-  await page.getByRole("checkbox", { name: "Select all" }).check({ force: true });
+  await choose(page, "checkbox", "Select all");
   await page.getByText(/^All .* clusters selected\.$/).waitFor();
 }
 
@@ -64,7 +64,7 @@ const SCREENS = [
     "cluster-history-table",
     "/ui/clusters",
     tab("History", async (page) => {
-      await page.getByRole("radio", { name: "1 h" }).check({ force: true });
+      await choose(page, "radio", "1 h");
       await page.getByText("Table of values").first().click();
       await page.getByRole("table", { name: "Memory" }).waitFor();
     }),

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { newVisitor } from "./browser.js";
 import { ARTEFACTS, MANAGEMENT_URL } from "./settings.js";
 
@@ -57,4 +59,21 @@ export async function lookAt(t, browser, visit, screens) {
       await visitor.leave();
     });
   }
+}
+
+/** Waits until `read` returns `expected`; fails with the last value if it does not within ten seconds. */
+export async function eventually(read, expected) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const seen = await read();
+    if (isDeepStrictEqual(seen, expected)) return;
+    if (Date.now() > deadline) assert.deepEqual(seen, expected);
+    await setTimeout(20);
+  }
+}
+
+/** Ticks a box or a radio button whose state may follow a moment after the click. */
+export async function choose(page, role, name) {
+  await page.getByRole(role, { name }).click({ force: true });
+  await page.getByRole(role, { name, checked: true }).waitFor();
 }

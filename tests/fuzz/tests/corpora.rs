@@ -52,4 +52,6 @@ targets! {
     remote_write: met_02_requests_from_any_bytes_follow_the_rules_of_remote_write,
     proxy_header: rate_02_proxy_headers_of_any_bytes_are_read_as_a_second_reader_does,
     http_front: lim_03_any_bytes_get_one_answer_per_request_or_a_closed_connection,
+    tunnel_frame: tun_10_messages_of_any_bytes_are_understood_as_the_reference_does,
+    tunnel_path: tun_02_accepted_paths_mean_the_same_to_a_library,
 }

@@ -65,7 +65,10 @@ pub(super) async fn heartbeat(
     let app = app(depot)?;
     let fingerprint = required_certificate(req)?;
     let body = parse_json(&read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
-    app.heartbeats.accept(fingerprint, body, &app.own_hosts).await?;
+    match app.heartbeats.accept(fingerprint, body, &app.own_hosts).await {
+        Err(Error::Forbidden(_)) => Err(domain::clusters::refusal(&app.pool, fingerprint).await?),
+        other => other,
+    }?;
     Ok(Success(HeartbeatReply {
         next_update_in_seconds: app.heartbeat_interval.as_secs().to_string(),
         cluster_manager_address: app.public_address.clone(),

@@ -13,6 +13,7 @@ use salvo::rt::tokio::TokioIo;
 use salvo::{ConnCtrl, Depot, Request, Response, handler};
 
 use super::handlers::{app, required_certificate};
+use crate::domain::clusters;
 use crate::edge::{ApiError, Reply};
 use crate::error_chain::Chain;
 
@@ -26,7 +27,7 @@ pub(super) async fn open(req: &mut Request, depot: &mut Depot, res: &mut Respons
         return Err(ApiError::Forbidden("Forbidden"));
     }
     if !app.tunnels.is_authorised(fingerprint).await? {
-        return Err(ApiError::Forbidden("Forbidden"));
+        return Err(clusters::refusal(&app.pool, fingerprint).await?.into());
     }
     let no_handshake = || {
         ApiError::BadRequest("this is no web socket handshake of version 13 over HTTP/1.1".into())

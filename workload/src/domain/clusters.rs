@@ -4,10 +4,13 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::domain::Error;
+use crate::domain::error::FORBIDDEN;
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings::{self, Warning};
-use crate::model::{AuditEntry, ClusterChanges, Event, Origin, RemoteCluster, Threshold};
-use crate::store::clusters::Said;
+use crate::model::{
+    AuditEntry, ClusterChanges, Event, Fingerprint, Origin, RemoteCluster, Threshold,
+};
+use crate::store::clusters::{Lapse, Said};
 use crate::store::{Pool, audit, clusters};
 
 /// A cluster and what the manager concludes from its data.
@@ -29,6 +32,24 @@ impl AssessedCluster {
         let warnings = warnings::of(&cluster, freshness, now);
         Self { cluster, freshness, warnings }
     }
+}
+
+/// Why a certificate that no cluster may use now is refused. Its holder has proved its key in the TLS handshake, so an enrolled
+/// cluster learns that its certificate is out of its validity; everybody else learns nothing.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn refusal(pool: &Pool, fingerprint: Fingerprint) -> Result<Error, Error> {
+    Ok(match clusters::lapse(&pool.get().await?, fingerprint).await? {
+        None => FORBIDDEN,
+        Some(Lapse::Over) => Error::Forbidden(
+            "the cluster's certificate has expired: give the cluster a new one and join it with a rotation token",
+        ),
+        Some(Lapse::NotYet) => Error::Forbidden(
+            "the cluster's certificate is not valid yet: check the clocks of the cluster and of the cluster manager",
+        ),
+    })
 }
 
 /// All clusters in the byte order of their names.

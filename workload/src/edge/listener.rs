@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload_config::{Balancer, Network};
 
+use super::framing::FramedAcceptor;
 use super::handshakes::Handshakes;
 use super::proxy_protocol::ProxyAcceptor;
 use crate::metrics::Metrics;
@@ -115,16 +116,16 @@ fn start<A>(
     stop: CancellationToken,
     grace: Duration,
 ) where
-    A: Acceptor<Stream: AsyncRead + AsyncWrite> + 'static,
+    A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send> + Send + 'static,
 {
     if let Some((config, metrics)) = tls {
         let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
         let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
-        let acceptor = Handshakes::new(acceptor, metrics);
+        let acceptor = FramedAcceptor(Handshakes::new(acceptor, metrics));
         tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
     } else {
-        tasks.spawn(run(Server::new(tcp), limits, service, stop, grace));
+        tasks.spawn(run(Server::new(FramedAcceptor(tcp)), limits, service, stop, grace));
     }
 }
 

@@ -7,6 +7,7 @@ mod connection;
 mod encoding;
 mod envelope;
 mod error;
+mod framing;
 mod handshakes;
 mod headers;
 mod lean;

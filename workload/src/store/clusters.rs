@@ -142,6 +142,36 @@ pub async fn is_enrolled(
     column(&row, "exists")
 }
 
+/// Why the certificate of an enrolled cluster is not accepted now: it is not valid yet (five minutes of tolerance), or no more.
+/// `None`: it is valid, or no cluster's.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn lapse(
+    db: &impl GenericClient,
+    fingerprint: Fingerprint,
+) -> Result<Option<Lapse>, StoreError> {
+    const SQL: &str = "
+        SELECT now() > certificate_not_after AS is_over
+          FROM remote_clusters
+         WHERE fingerprint = $1
+           AND now() NOT BETWEEN certificate_not_before - interval '5 min' AND certificate_not_after";
+    let row = query_opt(db, "looking at a certificate's validity", SQL, &[&fingerprint.as_bytes()])
+        .await?;
+    row.map(|row| Ok(if column(&row, "is_over")? { Lapse::Over } else { Lapse::NotYet }))
+        .transpose()
+}
+
+/// On which side of its validity a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// Before.
+    NotYet,
+    /// After.
+    Over,
+}
+
 /// Whether a cluster exists whose name people or metrics cannot tell from `name`.
 ///
 /// # Errors

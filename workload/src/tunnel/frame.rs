@@ -64,7 +64,8 @@ struct RequestHeaders<'a> {
 }
 
 /// A request as text for the socket. `None` when it cannot be written as JSON: a defect.
-pub(super) fn write(id: Uuid, request: &Request) -> Option<String> {
+#[must_use]
+pub fn write(id: Uuid, request: &Request) -> Option<String> {
     let authorization =
         request.access_token.as_ref().map(|token| [format!("Bearer {}", token.expose_secret())]);
     let cookie = request
@@ -84,13 +85,17 @@ pub(super) fn write(id: Uuid, request: &Request) -> Option<String> {
 }
 
 /// What a cluster sent: the id of the request that it answers, and the answer if it is one that may be passed on.
-pub(super) struct Received {
-    pub(super) id: Uuid,
-    pub(super) answer: Option<Answer>,
+#[derive(Debug)]
+pub struct Received {
+    /// The id of the request.
+    pub id: Uuid,
+    /// `None` when it may not be passed on.
+    pub answer: Option<Answer>,
 }
 
 /// Reads an answer; `None` when the text is none. Headers and cookies that nobody uses are skipped, not kept.
-pub(super) fn read(text: &str) -> Option<Received> {
+#[must_use]
+pub fn read(text: &str) -> Option<Received> {
     let frame: AnswerFrame<'_> = serde_json::from_str(text).ok()?;
     let id = Uuid::try_parse(&frame.uuid).ok()?;
     Some(Received { id, answer: frame.into_answer() })

@@ -12,7 +12,7 @@ mod budget;
 mod client;
 mod connection;
 mod exchange;
-mod frame;
+pub mod frame;
 pub mod hop;
 mod keeper;
 mod path;

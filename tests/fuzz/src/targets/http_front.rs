@@ -141,11 +141,12 @@ impl Server {
                 ensure!(last >= 400, "the answer {last} to something that is no request");
             }
         }
-        // Refused, or read by its Transfer-Encoding alone and then closed (RFC 9112, section 6.1): nothing after it is a request.
+        // Refused, and nothing after it is a request (RFC 9112, section 6.1).
         if let Some(place) = requests.ambiguous() {
+            let answer = answers.statuses.get(place).copied();
             ensure!(
-                given <= place + 1,
-                "{given} answers, although request {place} can be read in two ways"
+                given <= place + 1 && answer.is_none_or(|status| status >= 400),
+                "{given} answers, the last {answer:?}, although request {place} can be read in two ways"
             );
         }
         ensure!(in_time || given >= due, "{given} answers within {PATIENCE:?}, {due} are due");

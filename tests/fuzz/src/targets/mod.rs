@@ -13,6 +13,8 @@ mod proxy_header;
 #[path = "../../../../workload/src/remote_write/tests/reference.rs"]
 mod reference;
 mod remote_write;
+mod tunnel_frame;
+mod tunnel_path;
 
 use crate::Target;
 
@@ -29,6 +31,8 @@ pub fn all() -> Vec<Target> {
         remote_write::target(),
         proxy_header::target(),
         http_front::target(),
+        tunnel_frame::target(),
+        tunnel_path::target(),
     ]
 }
 

@@ -1,0 +1,307 @@
+//! Requests whose end could be read in two ways (RFC 9112, section 11.2).
+//!
+//! The HTTP library forgives what the RFC lets it forgive: a line that ends without CR, the same length twice, a length beside
+//! chunks. Somebody before us may have read the same bytes otherwise. So the heads of HTTP/1.1 requests are looked at on their way
+//! to the library, and in one with two readings a byte is replaced by NUL, which stands nowhere in a head: the library answers 400
+//! and closes the connection.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use salvo::conn::tcp::TcpCoupler;
+use salvo::conn::{Accepted, Acceptor, Holding};
+use salvo::fuse::ArcFusePolicy;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// As much of a line as has to be known: a name that counts, and a length of any sensible size.
+const LINE: usize = 64;
+/// The head that begins a connection of HTTP/2 (RFC 9113, section 3.4).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0";
+
+/// Lets the streams of another acceptor through with requests that have one reading.
+pub(super) struct FramedAcceptor<A>(pub(super) A);
+
+impl<A> Acceptor for FramedAcceptor<A>
+where
+    A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static> + Send + 'static,
+{
+    type Coupler = TcpCoupler<Self::Stream>;
+    type Stream = Framed<A::Stream>;
+
+    fn holdings(&self) -> &[Holding] {
+        self.0.holdings()
+    }
+
+    async fn accept(
+        &mut self,
+        policy: Option<ArcFusePolicy>,
+    ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
+        let accepted = self.0.accept(policy).await?;
+        Ok(Accepted {
+            coupler: TcpCoupler::new(),
+            stream: Framed { stream: accepted.stream, framing: Framing::default() },
+            fuse_config: accepted.fuse_config,
+            conn_ctrl: accepted.conn_ctrl,
+            local_addr: accepted.local_addr,
+            remote_addr: accepted.remote_addr,
+            http_scheme: accepted.http_scheme,
+        })
+    }
+}
+
+/// A stream whose reader sees no request with two readings.
+pub(super) struct Framed<S> {
+    stream: S,
+    framing: Framing,
+}
+
+/// Where in its requests a connection is.
+#[derive(Debug, Default)]
+struct Framing {
+    part: Part,
+    line: Line,
+    /// Whether the request's first line is over.
+    begun: bool,
+    length: Option<Length>,
+    chunked: bool,
+    upgrade: bool,
+}
+
+#[derive(Debug, Default)]
+enum Part {
+    #[default]
+    Head,
+    /// Bytes of the body that are left.
+    Body(u64),
+    /// Nothing more is known about the connection: it ends after this request, or belongs to another protocol.
+    Rest,
+}
+
+/// The beginning of a line and its end.
+#[derive(Debug, Default)]
+struct Line {
+    start: Vec<u8>,
+    length: usize,
+    last: u8,
+}
+
+#[derive(Debug)]
+enum Length {
+    Of(u64),
+    /// One that the library refuses, or that nobody needs.
+    Unknown,
+    Twice,
+}
+
+impl Framing {
+    /// Looks at bytes as they arrive, and spoils a head that has two readings.
+    fn inspect(&mut self, bytes: &mut [u8]) {
+        let mut at = 0_usize;
+        while let Some(byte) = bytes.get_mut(at) {
+            match self.part {
+                Part::Rest => return,
+                Part::Body(left) => {
+                    let here = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
+                    let taken = left.min(here);
+                    self.part = if left == taken {
+                        Part::Head
+                    } else {
+                        Part::Body(left.saturating_sub(taken))
+                    };
+                    at = at.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
+                    continue;
+                }
+                Part::Head if *byte == b'\n' => {
+                    if !self.end_of_line() {
+                        *byte = 0;
+                        self.part = Part::Rest;
+                    }
+                }
+                Part::Head => self.line.push(*byte),
+            }
+            at = at.saturating_add(1);
+        }
+    }
+
+    /// Takes what the line says. Not true when it gives the head a second reading.
+    fn end_of_line(&mut self) -> bool {
+        let line = std::mem::take(&mut self.line);
+        if line.last != b'\r' {
+            return false;
+        }
+        let is_empty = line.length == 1;
+        if is_empty && self.begun {
+            return self.end_of_head();
+        }
+        if self.begun {
+            self.header(&line);
+        } else if !is_empty {
+            self.begun = true;
+            if line.start.starts_with(HTTP2) {
+                self.part = Part::Rest;
+            }
+        }
+        self.line.start = line.start;
+        self.line.start.clear();
+        true
+    }
+
+    fn header(&mut self, line: &Line) {
+        let mut parts = line.start.splitn(2, |byte| *byte == b':');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let value = parts.next().unwrap_or_default().trim_ascii();
+            let is_whole = line.length <= LINE && value.iter().all(u8::is_ascii_digit);
+            let number = str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+            self.length = Some(match (&self.length, number) {
+                (Some(_), _) => Length::Twice,
+                (None, Some(number)) if is_whole => Length::Of(number),
+                (None, _) => Length::Unknown,
+            });
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
+        }
+    }
+
+    fn end_of_head(&mut self) -> bool {
+        let head = std::mem::take(self);
+        self.part = match head.length {
+            Some(Length::Twice) => return false,
+            Some(_) if head.chunked => return false,
+            Some(Length::Unknown) => Part::Rest,
+            _ if head.chunked || head.upgrade => Part::Rest,
+            Some(Length::Of(length)) if length > 0 => Part::Body(length),
+            Some(Length::Of(_)) | None => Part::Head,
+        };
+        true
+    }
+}
+
+impl Line {
+    fn push(&mut self, byte: u8) {
+        if self.start.len() < LINE {
+            self.start.push(byte);
+        }
+        self.length = self.length.saturating_add(1);
+        self.last = byte;
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let step = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.framing.inspect(buf.filled_mut().get_mut(before..).unwrap_or_default());
+        step
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the library sees of `bytes` that arrive in pieces of `size`.
+    fn seen(bytes: &str, size: usize) -> Vec<u8> {
+        let mut framing = Framing::default();
+        let mut bytes = bytes.as_bytes().to_vec();
+        for piece in bytes.chunks_mut(size) {
+            framing.inspect(piece);
+        }
+        bytes
+    }
+
+    fn is_left_alone(bytes: &str) -> bool {
+        let whole = seen(bytes, bytes.len()) == bytes.as_bytes();
+        for size in 1..9 {
+            assert_eq!(
+                seen(bytes, size) == bytes.as_bytes(),
+                whole,
+                "in pieces of {size}: {bytes:?}"
+            );
+        }
+        whole
+    }
+
+    #[test]
+    fn lim_03_a_head_has_one_reading() {
+        for (headers, one_reading) in [
+            ("Host: x\r\n", true),
+            ("Content-Length: 0\r\n", true),
+            ("Content-Length: 5\nHost: x\r\n", false),
+            ("\nContent-Length: 5\r\n", false),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", false),
+            ("Content-Length: 5\r\ncontent-LENGTH : 5\r\n", false),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", false),
+            ("Transfer-Encoding: chunked\r\n", true),
+            ("X-Content-Length: 5\r\n", true),
+        ] {
+            let head = format!("POST / HTTP/1.1\r\n{headers}\r\n");
+            assert_eq!(is_left_alone(&head), one_reading, "{head:?}");
+        }
+        assert!(!is_left_alone("GET / HTTP/1.1\nHost: x\r\n\r\n"));
+        assert!(!is_left_alone("GET / HTTP/1.1\r\nHost: x\r\n\n"));
+        assert!(is_left_alone("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+
+    #[test]
+    fn lim_03_every_head_of_a_connection_is_looked_at_and_no_body() {
+        let first = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nHost:\n\n\n\n";
+        assert!(is_left_alone(&format!("{first}GET / HTTP/1.1\r\n\r\n")));
+        assert!(!is_left_alone(&format!("{first}GET / HTTP/1.1\n\r\n")));
+        // What comes after belongs to another protocol, or to a connection that is being closed.
+        assert!(is_left_alone("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\n\n"));
+        assert!(is_left_alone(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n"
+        ));
+        assert!(is_left_alone("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\n"));
+    }
+
+    #[test]
+    fn lim_03_a_length_of_any_size_is_taken_or_left_to_the_library() {
+        for length in ["18446744073709551615", "18446744073709551616", "+5", "5, 5", "", "0x5"] {
+            assert!(is_left_alone(&format!(
+                "POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n\n"
+            )));
+        }
+        let long = format!("POST / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n\n", "0".repeat(100));
+        assert!(is_left_alone(&long));
+    }
+}
