@@ -129,6 +129,7 @@ need_node
 if [[ $purpose == test ]]; then need_go; fi
 need_packages "$purpose"
 npm_modules ui
+npm_modules tools/api-types
 npm_modules tests/identity-provider
 if [[ $purpose == test ]]; then
   npm_modules tests/browser

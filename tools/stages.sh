@@ -70,13 +70,19 @@ ui_script() {
 ui_checks() {
   stage "Web interface format" ui_script format:check
   stage "Web interface lint" ui_script lint
+  stage "Types of the API" api_types
   stage "Web interface types" ui_script typecheck
-  stage "Identity provider format" identity_provider_format
+  stage "Format of other scripts" other_scripts_format
+}
+
+# The types that the web interface uses are those of the written description of the API.
+api_types() {
+  node "$ROOT/tools/api-types/generate.mjs" --check
 }
 
 # In the style of the web interface, with the formatter that comes with it.
-identity_provider_format() {
-  "$ROOT/ui/node_modules/.bin/prettier" --config "$ROOT/ui/.prettierrc.json" --check "$ROOT/tests/identity-provider"
+other_scripts_format() {
+  "$ROOT/ui/node_modules/.bin/prettier" --config "$ROOT/ui/.prettierrc.json" --check "$ROOT/tests/identity-provider" "$ROOT/tests/browser" "$ROOT/tools/api-types"
 }
 
 rust_checks() {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Every route with a request for it, and what the answer is to nobody, to people without a role, and to a viewer, an operator and an
 /// admin. Where a request succeeds for somebody it asks for a thing that is not there, so that the order of requests does not matter.
-const EXPECTED: [(&str, &str, &str, [u16; 5]); 39] = [
+const EXPECTED: [(&str, &str, &str, [u16; 5]); 40] = [
     ("*", "/", "/", [308, 308, 308, 308, 308]),
     ("GET", "/ui/{**path}", "/ui/clusters", [200, 200, 200, 200, 200]),
     ("GET", "/oidc/login", "/oidc/login", [302, 302, 302, 302, 302]),
@@ -17,6 +17,7 @@ const EXPECTED: [(&str, &str, &str, [u16; 5]); 39] = [
     ("GET", "/1.0/status", "/1.0/status", [200, 200, 200, 200, 200]),
     ("GET", "/1.0", "/1.0", [401, 200, 200, 200, 200]),
     ("GET", "/1.0/configuration", "/1.0/configuration", [401, 403, 200, 200, 200]),
+    ("GET", "/1.0/login-check", "/1.0/login-check", [401, 403, 403, 403, 200]),
     ("GET", "/1.0/remote-cluster", "/1.0/remote-cluster", [401, 403, 200, 200, 200]),
     ("GET", "/1.0/remote-cluster/{name}", "/1.0/remote-cluster/none", [401, 403, 404, 404, 404]),
     ("PATCH", "/1.0/remote-cluster/{name}", "/1.0/remote-cluster/none", [401, 403, 403, 404, 404]),

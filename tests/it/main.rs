@@ -23,6 +23,7 @@ mod hostile_provider;
 mod join;
 mod limits;
 mod login;
+mod login_check;
 mod management;
 mod metrics;
 mod mutual_tls;

@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible, assertNoOverflow, picture } from "../src/checks.js";
-import { logIn, sessionOf } from "../src/people.js";
+import { test } from "node:test";
+import { assertAccessible, assertPresentable } from "../src/checks.js";
+import { logIn } from "../src/people.js";
 import { ADMIN, MANAGEMENT_URL, VIEWER } from "../src/settings.js";
+import { list, suite } from "../src/suite.js";
 
-let browser;
-before(async () => (browser = await openBrowser()));
-after(() => browser.close());
+const { visit, stranger } = suite();
 
 test("a deep link leads through the login and back to the page first asked for", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page } = visitor;
   await logIn(page, ADMIN, "/ui/clusters/tokens?sort=name");
   await page.getByTestId("tab-link-Tokens").and(page.locator("[aria-current=page]")).waitFor();
@@ -19,20 +17,20 @@ test("a deep link leads through the login and back to the page first asked for",
 });
 
 test("the bare address leads to the list of clusters", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page } = visitor;
   await logIn(page, ADMIN);
   await page.goto(`${MANAGEMENT_URL}/`);
   await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters`);
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   await visitor.leave();
 });
 
 test("logging out ends the session", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page, context } = visitor;
   await logIn(page, ADMIN);
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   const cookies = await context.cookies();
   await page.getByRole("button", { name: "Log out" }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/login/`);
@@ -50,7 +48,7 @@ test("logging out ends the session", async () => {
 });
 
 test("a login that was cancelled says so in words", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page } = visitor;
   await page.goto(`${MANAGEMENT_URL}/ui/`);
   await page.getByRole("link", { name: "Login" }).click();
@@ -61,18 +59,17 @@ test("a login that was cancelled says so in words", async () => {
 });
 
 test("[session-expired-keeps-form] a session that ends during work keeps the page and what was typed", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page, context } = visitor;
   await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   await page.getByRole("button", { name: "Enroll cluster" }).click();
   await page.getByPlaceholder("Enter Name").fill("typed-before");
   await context.clearCookies();
   await page.getByRole("button", { name: "Create" }).click();
   const dialog = page.getByRole("dialog", { name: "Your session has ended" });
   await dialog.waitFor();
-  await assertAccessible(page, "the dialog after a session ended");
-  await picture(page, "session-ended-light-1440");
+  await assertPresentable(page, "session-ended");
 
   const opened = context.waitForEvent("page");
   await dialog.getByRole("link", { name: "Log in again" }).click();
@@ -89,10 +86,10 @@ test("[session-expired-keeps-form] a session that ends during work keeps the pag
 });
 
 test("[login-next] a session that ended may also go on in the same tab, on the page that was left", async () => {
-  const visitor = await newVisitor(browser);
+  const visitor = await stranger();
   const { page, context } = visitor;
   await logIn(page, ADMIN, "/ui/clusters?sort=-memory");
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   await context.clearCookies();
   await page.getByRole("button", { name: "Refresh now" }).click();
   await page.getByRole("link", { name: "Log in on this page instead" }).click();
@@ -103,7 +100,7 @@ test("[login-next] a session that ended may also go on in the same tab, on the p
 });
 
 test("[cross-site-link] a link on another site opens the page that it names", async () => {
-  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const visitor = await visit();
   const { page, context } = visitor;
   const body = `<a href="${MANAGEMENT_URL}/ui/clusters/tokens">Tokens</a>`;
   await context.route("http://dashboards.example/", (route) => route.fulfill({ contentType: "text/html", body }));
@@ -115,7 +112,7 @@ test("[cross-site-link] a link on another site opens the page that it names", as
 });
 
 test("[chunk-reload] a file that is missing after an upgrade leads to one reload, then to words", async () => {
-  const visitor = await newVisitor(browser, { storageState: await sessionOf(browser, ADMIN) });
+  const visitor = await visit();
   const { page } = visitor;
   let loads = 0;
   page.on("request", (request) => (loads += request.isNavigationRequest() ? 1 : 0));
@@ -126,31 +123,27 @@ test("[chunk-reload] a file that is missing after an upgrade leads to one reload
   await assertAccessible(page, "the page of a missing file");
   await page.unroute(/\/assets\/pages-.*\.js$/);
   await page.getByRole("button", { name: "Reload the page" }).click();
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   await visitor.leave();
 });
 
-for (const theme of ["light", "dark"]) {
-  for (const width of [1440, 400]) {
-    test(`somebody without rights is told so, ${theme}, ${width} px`, async () => {
-      const visitor = await newVisitor(browser, { theme, width, height: 860 });
-      const { page } = visitor;
-      await logIn(page, VIEWER);
-      await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
-      const main = page.getByRole("main");
-      assert.match(await main.innerText(), /You are logged in as [\s\S]*viewer@example\.com/);
-      await main.getByRole("button", { name: "Log out" }).waitFor();
-      assert.equal(await page.getByRole("button", { name: "Enroll cluster" }).count(), 0);
-      await assertAccessible(page, "the page without rights");
-      await assertNoOverflow(page, "the page without rights");
-      await picture(page, `no-rights-${theme}-${width}`);
+for (const width of [1440, 400, 320]) {
+  test(`[no-rights-page] somebody without rights is told so, ${width} px`, async () => {
+    const visitor = await stranger({ width, height: 860 });
+    const { page } = visitor;
+    await logIn(page, VIEWER);
+    await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
+    const main = page.getByRole("main");
+    assert.match(await main.innerText(), /You are logged in as [\s\S]*viewer@example\.com/);
+    await main.getByRole("button", { name: "Log out" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Enroll cluster" }).count(), 0);
+    await assertPresentable(page, "no-rights");
 
-      await page.goto(`${MANAGEMENT_URL}/ui/clusters?panel=enroll-cluster`);
-      await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
-      assert.equal(await page.getByPlaceholder("Enter name").count(), 0);
-      await main.getByRole("button", { name: "Log out" }).click();
-      await page.getByRole("link", { name: "Login" }).waitFor();
-      await visitor.leave();
-    });
-  }
+    await page.goto(`${MANAGEMENT_URL}/ui/clusters?panel=enroll-cluster`);
+    await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
+    assert.equal(await page.getByPlaceholder("Enter name").count(), 0);
+    await main.getByRole("button", { name: "Log out" }).click();
+    await page.getByRole("link", { name: "Login" }).waitFor();
+    await visitor.leave();
+  });
 }

@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+import { test } from "node:test";
+import { MANAGEMENT_URL } from "../src/settings.js";
+import { list, suite } from "../src/suite.js";
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
+const { visit } = suite();
 
 const KIB = 1024;
 const COLD_MAX = 290 * KIB;
@@ -32,12 +25,12 @@ async function meter(page) {
 }
 
 async function settle(page) {
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   await page.evaluate(() => document.fonts.ready);
 }
 
 test("[no-external-requests] the list costs few bytes cold, next to none warm, and asks nobody else", async (t) => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page } = visitor;
   const cold = await meter(page);
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
@@ -56,7 +49,7 @@ test("[no-external-requests] the list costs few bytes cold, next to none warm, a
 });
 
 test("[first-paint-frame] the frame is there before any answer, and nothing jumps when the answers come", async (t) => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page } = visitor;
   await page.addInitScript(() => {
     window.shift = 0;
@@ -100,7 +93,7 @@ const manyClusters = (count) =>
   }));
 
 test("[5000-rows] 5,000 clusters are listed with few nodes, all can be reached, found and sorted", async (t) => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page } = visitor;
   const metadata = manyClusters(5000);
   await page.route(`${MANAGEMENT_URL}/1.0/fleet/clusters`, (route) => route.fulfill({ json: { error: "", metadata } }));

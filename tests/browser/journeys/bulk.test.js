@@ -1,27 +1,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
+import { test } from "node:test";
 import { choose } from "../src/checks.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+import { MANAGEMENT_URL } from "../src/settings.js";
+import { clusterLinks, suite } from "../src/suite.js";
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
+const { openList } = suite();
 
-async function openList(address = "/ui/clusters") {
-  const visitor = await newVisitor(browser, { storageState });
-  await visitor.page.goto(MANAGEMENT_URL + address);
-  await visitor.page.getByRole("table", { name: "Clusters" }).waitFor();
-  return visitor;
-}
-
-const firstName = (page) => page.locator(".clusterlist-table tbody .col-name a").first().innerText();
+const firstName = (page) => clusterLinks(page).first().innerText();
 
 test("a threshold and a description are changed, and both stay", async () => {
   const visitor = await openList();
@@ -73,7 +59,7 @@ test("many are changed at once, and nothing stays selected", async () => {
 test("[export-csv] [export-json] the view is exported as it is shown", async () => {
   const visitor = await openList("/ui/clusters?query=mem%3E0&sort=-memory");
   const { page } = visitor;
-  const names = await page.locator(".clusterlist-table tbody .col-name a").allInnerTexts();
+  const names = await clusterLinks(page).allInnerTexts();
   const save = async (entry) => {
     await page.getByRole("button", { name: "Export", exact: true }).click();
     const download = page.waitForEvent("download");
@@ -119,7 +105,10 @@ test("[keyboard-only-journey] from the list to a saved change without a mouse", 
   const row = await page.evaluate(() => document.activeElement.querySelector("th a").textContent);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: row }).waitFor();
-  const configure = page.getByRole("button", { name: "Configure", exact: true });
+  const configure = page.getByRole("button", {
+    name: "Configure",
+    exact: true,
+  });
   await configure.waitFor();
   for (let tabs = 0; tabs < 20; tabs += 1) {
     if (await configure.evaluate((button) => button === document.activeElement)) break;

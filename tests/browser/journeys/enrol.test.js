@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
+import { test } from "node:test";
 import { join } from "../src/joining.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+import { MANAGEMENT_URL } from "../src/settings.js";
+import { clusterLinks, suite } from "../src/suite.js";
 
 /** A join, its first heartbeat and the page's next look at the list. */
 const JOINED_MS = 90_000;
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
+const { visit, visitPage } = suite();
 
 const uniqueName = (start) => `${start}-${Date.now().toString(36)}`;
 
@@ -25,7 +18,9 @@ async function createToken(page, name) {
   await page.getByPlaceholder("Enter Name").fill(name);
   await page.getByPlaceholder("Enter description").fill("Made by a browser test");
   await page.getByRole("button", { name: "Create" }).click();
-  const dialog = page.getByRole("dialog", { name: `Join token for cluster ${name} created` });
+  const dialog = page.getByRole("dialog", {
+    name: `Join token for cluster ${name} created`,
+  });
   await dialog.waitFor();
   return dialog;
 }
@@ -40,9 +35,11 @@ async function removeCluster(page, name) {
 }
 
 test("a cluster is enrolled with the command of the dialog, arrives online, and is removed", async () => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page, context } = visitor;
-  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: MANAGEMENT_URL });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], {
+    origin: MANAGEMENT_URL,
+  });
   const consoleLines = [];
   page.on("console", (message) => consoleLines.push(message.text()));
   const name = uniqueName("browser");
@@ -70,7 +67,9 @@ test("a cluster is enrolled with the command of the dialog, arrives online, and 
   try {
     const arrived = dialog.getByRole("link", { name, exact: true });
     await arrived.waitFor({ timeout: JOINED_MS }).catch((error) => {
-      throw new Error(`${name} did not join: ${cluster.said()}`, { cause: error });
+      throw new Error(`${name} did not join: ${cluster.said()}`, {
+        cause: error,
+      });
     });
     await arrived.click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
@@ -96,7 +95,7 @@ test("a cluster is enrolled with the command of the dialog, arrives online, and 
 });
 
 test("a token is revoked", async () => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page } = visitor;
   const name = uniqueName("revoked");
   const dialog = await createToken(page, name);
@@ -112,10 +111,10 @@ test("a token is revoked", async () => {
 });
 
 test("names that are taken or not allowed are refused at the field", async () => {
-  const visitor = await newVisitor(browser, { storageState });
+  const visitor = await visit();
   const { page } = visitor;
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
-  const taken = await page.locator(".clusterlist-table tbody .col-name a").first().innerText();
+  const taken = await clusterLinks(page).first().innerText();
   await page.getByRole("button", { name: "Enroll cluster" }).click();
   const field = page.getByPlaceholder("Enter Name");
   for (const [name, problem] of [
@@ -131,8 +130,8 @@ test("names that are taken or not allowed are refused at the field", async () =>
 });
 
 test("the server's own refusal of a name is shown at the field", async () => {
-  const first = await newVisitor(browser, { storageState });
-  const second = await newVisitor(browser, { storageState });
+  const first = await visit();
+  const second = await visit();
   const name = uniqueName("twice");
 
   // The second person opened the panel before the first one made the token, so only the server can know.

@@ -1,25 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible, eventually } from "../src/checks.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, FLEET, MANAGEMENT_URL } from "../src/settings.js";
+import { test } from "node:test";
+import { assertAccessible } from "../src/checks.js";
+import { FLEET, MANAGEMENT_URL } from "../src/settings.js";
+import { clusterLinks, list, listShows, suite } from "../src/suite.js";
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
-
-/** Opens the list as somebody who is logged in. */
-async function openList(address = "/ui/clusters") {
-  const visitor = await newVisitor(browser, { storageState });
-  await visitor.page.goto(MANAGEMENT_URL + address);
-  await visitor.page.getByRole("table", { name: "Clusters" }).waitFor();
-  return visitor;
-}
+const { openList } = suite();
 
 const rows = (page) => page.locator(".clusterlist-table tbody tr");
 const cells = (page, column) => page.locator(`.clusterlist-table tbody .col-${column}`);
@@ -31,7 +16,9 @@ test("the whole fleet is listed with its figures", async () => {
   assert.ok(count >= FLEET, `${count} clusters are listed, ${FLEET} are there`);
   assert.equal(await rows(page).count(), count);
 
-  const online = rows(page).filter({ has: page.locator(".col-status .is-online") });
+  const online = rows(page).filter({
+    has: page.locator(".col-status .is-online"),
+  });
   assert.ok((await online.count()) > 0, "no cluster is online");
   const row = online.first();
   const text = async (column) => (await row.locator(`.col-${column}`).innerText()).trim().replace(/\s+/g, " ");
@@ -74,7 +61,7 @@ test("the list refreshes itself, and not while it is paused", async () => {
   const { page } = visitor;
   await page.clock.install();
   await page.reload();
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
+  await list(page);
   let asked = 0;
   page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0));
   const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters"));
@@ -91,14 +78,14 @@ test("the list refreshes itself, and not while it is paused", async () => {
 test("search and sort are in the address, survive a reload and the way back", async () => {
   const visitor = await openList();
   const { page } = visitor;
-  const names = () => cells(page, "name").locator("a").allInnerTexts();
+  const names = () => clusterLinks(page).allInnerTexts();
   const all = await names();
 
   await page.getByRole("button", { name: "Cluster Name" }).click();
   await page.waitForURL(/sort=-name/);
-  await eventually(names, [...all].reverse());
+  await listShows(page, [...all].reverse());
   await page.goBack();
-  await eventually(names, all);
+  await listShows(page, all);
 
   const wanted = all[3];
   await page.getByRole("searchbox", { name: "Search and filter" }).fill(wanted.toUpperCase());
@@ -106,8 +93,8 @@ test("search and sort are in the address, survive a reload and the way back", as
   const found = await names();
   assert.ok(found.includes(wanted) && found.length < all.length, `${found} for ${wanted}`);
   await page.reload();
-  await page.getByRole("table", { name: "Clusters" }).waitFor();
-  await eventually(names, found);
+  await list(page);
+  await listShows(page, found);
   assert.equal(await page.getByRole("searchbox").inputValue(), wanted.toUpperCase());
   await visitor.leave();
 });

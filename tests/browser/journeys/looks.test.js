@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertAccessible, assertNoOverflow, choose, lookAt, picture } from "../src/checks.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+import { test } from "node:test";
+import { assertPresentable, choose, lookAt } from "../src/checks.js";
+import { MANAGEMENT_URL } from "../src/settings.js";
+import { clusterLinks, list, suite } from "../src/suite.js";
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
+const { visitPage, openList } = suite();
 
-const list = (page) => page.getByRole("table", { name: "Clusters" }).waitFor();
 const heading = (name) => (page) => page.getByRole("heading", { name }).first().waitFor();
 
 async function openMenu(page) {
@@ -94,7 +86,7 @@ const SCREENS = [
     "cluster",
     "/ui/clusters",
     async (page) => {
-      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await clusterLinks(page).first().click();
       await page.getByText("Certificate fingerprint", { exact: true }).waitFor();
     },
   ],
@@ -103,35 +95,15 @@ const SCREENS = [
   ["not-found", "/ui/no/such/page", heading("Page not found")],
 ];
 
-for (const theme of ["light", "dark"]) {
-  for (const width of [1440, 400]) {
-    test(`every screen is accessible and fits, ${theme}, ${width} px`, async (t) => {
-      await lookAt(t, browser, { theme, width, storageState }, SCREENS);
-      await lookAt(t, browser, { theme, width }, [
-        ["login", "/ui/login", (page) => page.getByRole("link", { name: "Login" }).waitFor()],
-      ]);
-    });
-  }
-}
+lookAt("screens, panels and dialogs", visitPage, SCREENS);
 
-test("nothing is wider than a window of 320 pixels", async (t) => {
-  const wide = SCREENS.filter(([name]) => !["join-command", "tokens", "revoke", "revoked"].includes(name));
-  for (const [name, address, prepare] of wide) {
-    await t.test(name, async () => {
-      const visitor = await newVisitor(browser, { width: 320, height: 640, storageState });
-      await visitor.page.goto(MANAGEMENT_URL + address);
-      await prepare(visitor.page);
-      await assertNoOverflow(visitor.page, name);
-      await visitor.leave();
-    });
-  }
-});
+lookAt("the login", (address, options) => visitPage(address, { ...options, storageState: undefined }), [
+  ["login", "/ui/login", (page) => page.getByRole("link", { name: "Login" }).waitFor()],
+]);
 
 test("on a phone a cluster takes at most 72 pixels", async () => {
-  const visitor = await newVisitor(browser, { width: 400, height: 860, storageState });
+  const visitor = await openList("/ui/clusters", { width: 400, height: 860 });
   const { page } = visitor;
-  await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
-  await list(page);
   const heights = await page
     .locator(".clusterlist-table tbody tr")
     .evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
@@ -141,18 +113,16 @@ test("on a phone a cluster takes at most 72 pixels", async () => {
 
   await page.getByRole("button", { name: "Menu", exact: true }).click();
   await page.getByRole("link", { name: "Settings" }).waitFor();
-  await assertAccessible(page, "the navigation on a phone");
-  await picture(page, "navigation-light-400");
+  await assertPresentable(page, "navigation");
   await page.keyboard.press("Escape");
   await page.getByRole("link", { name: "Settings" }).waitFor({ state: "hidden" });
   await visitor.leave();
 });
 
 test("[dark-theme] a chosen theme is there from the first paint on, and stays", async () => {
-  const visitor = await newVisitor(browser, { theme: "light", storageState });
+  const visitor = await visitPage("/ui/settings");
   const { page } = visitor;
   const isDark = () => page.evaluate(() => document.documentElement.classList.contains("is-dark"));
-  await page.goto(`${MANAGEMENT_URL}/ui/settings`);
   await page.getByTitle("Dark theme").click();
   assert.equal(await isDark(), true);
   await page.route(/\/assets\/index-.*\.js$/, (route) => route.abort());

@@ -1,18 +1,8 @@
-import { after, before, test } from "node:test";
-import { newVisitor, openBrowser } from "../src/browser.js";
-import { assertNoOverflow, choose, lookAt } from "../src/checks.js";
-import { sessionOf } from "../src/people.js";
-import { ADMIN, MANAGEMENT_URL } from "../src/settings.js";
+import { choose, lookAt } from "../src/checks.js";
+import { clusterLinks, list, suite } from "../src/suite.js";
 
-let browser;
-let storageState;
-before(async () => {
-  browser = await openBrowser();
-  storageState = await sessionOf(browser, ADMIN);
-});
-after(() => browser.close());
+const { visitPage } = suite();
 
-const list = (page) => page.getByRole("table", { name: "Clusters" }).waitFor();
 const wide = (page) => page.viewportSize().width > 619;
 
 const tool = (name) => async (page) => {
@@ -23,7 +13,7 @@ const tool = (name) => async (page) => {
 
 const tab = (name, ready) => async (page) => {
   await list(page);
-  await page.locator(".clusterlist-table tbody .col-name a").first().click();
+  await clusterLinks(page).first().click();
   await page.getByTestId(`tab-link-${name}`).click();
   await ready(page);
 };
@@ -74,7 +64,7 @@ const SCREENS = [
     "/ui/clusters",
     async (page) => {
       await list(page);
-      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await clusterLinks(page).first().click();
       await page.getByRole("button", { name: "View details" }).click();
       await page.getByRole("dialog", { name: "Storage pool details" }).waitFor();
     },
@@ -84,7 +74,7 @@ const SCREENS = [
     "/ui/clusters",
     async (page) => {
       await list(page);
-      await page.locator(".clusterlist-table tbody .col-name a").first().click();
+      await clusterLinks(page).first().click();
       await page.getByRole("button", { name: "Configure", exact: true }).click();
       await page.getByLabel("Disk threshold percentage").fill("101");
       await page.getByRole("alert").waitFor();
@@ -114,21 +104,4 @@ const SCREENS = [
   ["shortcuts", "/ui/clusters", (page) => key(page, "?", "dialog")],
 ];
 
-for (const theme of ["light", "dark"]) {
-  for (const width of [1440, 400]) {
-    test(`[axe-pages] ${width === 400 ? "[no-overflow-400] " : ""}every page, panel and menu is accessible and fits, ${theme}, ${width} px`, (t) =>
-      lookAt(t, browser, { theme, width, storageState }, SCREENS));
-  }
-}
-
-test("[no-overflow-320] no page is wider than a window of 320 pixels", async (t) => {
-  for (const [name, address, prepare] of SCREENS) {
-    await t.test(name, async () => {
-      const visitor = await newVisitor(browser, { width: 320, height: 640, storageState });
-      await visitor.page.goto(MANAGEMENT_URL + address);
-      await prepare(visitor.page);
-      await assertNoOverflow(visitor.page, name);
-      await visitor.leave();
-    });
-  }
-});
+lookAt("pages, panels and menus", visitPage, SCREENS);

@@ -16,7 +16,11 @@ const ARGUMENTS = [
 const PATIENCE_MS = 20_000;
 
 export function openBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    headless: true,
+    args: ARGUMENTS,
+  });
 }
 
 /**

@@ -2,10 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
-import { newVisitor } from "./browser.js";
-import { ARTEFACTS, MANAGEMENT_URL } from "./settings.js";
+import { test } from "node:test";
+import { ARTEFACTS } from "./settings.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -42,33 +40,52 @@ export async function picture(page, name) {
   await page.screenshot({ path: join(ARTEFACTS, `${name}.png`) });
 }
 
-/**
- * Opens each screen as a visitor of its own, checks it and keeps a picture. A screen is its name, its address, and how to
- * get there from the address.
- */
-export async function lookAt(t, browser, visit, screens) {
-  for (const [name, address, prepare] of screens) {
-    await t.test(name, async () => {
-      const visitor = await newVisitor(browser, { ...visit, height: visit.width === 400 ? 860 : 900 });
-      const { page } = visitor;
-      await page.goto(MANAGEMENT_URL + address);
-      await prepare(page);
-      await assertAccessible(page, name);
-      await assertNoOverflow(page, name);
-      await picture(page, `${name}-${visit.theme}-${visit.width}`);
-      await visitor.leave();
-    });
+/** Shows the page in the light or the dark theme, as a system does that changes from one to the other. */
+export async function showTheme(page, theme) {
+  await page.emulateMedia({ colorScheme: theme });
+  await page.waitForFunction(
+    (dark) => document.documentElement.classList.contains("is-dark") === dark,
+    theme === "dark",
+  );
+}
+
+/** What has to hold for whatever a page shows, in both themes; keeps a picture of each. */
+export async function assertPresentable(page, name) {
+  const { width } = page.viewportSize();
+  for (const theme of ["light", "dark"]) {
+    await showTheme(page, theme);
+    await assertAccessible(page, `${name}, ${theme}, ${width} px`);
+    await assertNoOverflow(page, `${name}, ${theme}, ${width} px`);
+    await picture(page, `${name}-${theme}-${width}`);
   }
 }
 
-/** Waits until `read` returns `expected`; fails with the last value if it does not within ten seconds. */
-export async function eventually(read, expected) {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const seen = await read();
-    if (isDeepStrictEqual(seen, expected)) return;
-    if (Date.now() > deadline) assert.deepEqual(seen, expected);
-    await setTimeout(20);
+const TITLES = {
+  1440: "[axe-pages]",
+  400: "[axe-pages] [no-overflow-400]",
+  320: "[axe-pages] [no-overflow-320]",
+};
+const HEIGHTS = { 1440: 900, 400: 860, 320: 640 };
+
+/**
+ * Looks at each screen on a desk, on a phone and on the narrowest window, in both themes. A screen is its name, its address
+ * and how to get there from the address; `visitPage` opens an address for a visitor of its own.
+ */
+export function lookAt(what, visitPage, screens) {
+  for (const [width, title] of Object.entries(TITLES)) {
+    test(`${title} ${what}: accessible and nothing too wide, ${width} px`, async (t) => {
+      for (const [name, address, prepare] of screens) {
+        await t.test(name, async () => {
+          const visitor = await visitPage(address, {
+            width: Number(width),
+            height: HEIGHTS[width],
+          });
+          await prepare(visitor.page);
+          await assertPresentable(visitor.page, name);
+          await visitor.leave();
+        });
+      }
+    });
   }
 }
 

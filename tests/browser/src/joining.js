@@ -4,7 +4,9 @@ import { joinCommand } from "./settings.js";
 
 /** A simulated cluster that joins with a token. Its `stop` ends it; the heartbeats stop with it. */
 export function join(token) {
-  const child = spawn(joinCommand(), [token], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(joinCommand(), [token], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const said = [];
   child.stdout.on("data", (text) => said.push(text));
   child.stderr.on("data", (text) => said.push(text));

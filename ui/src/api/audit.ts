@@ -8,6 +8,8 @@ export interface AuditRecord {
   at: string;
   /** A person, a cluster or a unit of the deployment. */
   actor: string;
+  /** The name of the person at that time; empty where there was none. */
+  actor_name: string;
   source: string;
   event: string;
   /** The cluster or token that it is about; empty for none. */
@@ -33,12 +35,12 @@ export interface AuditFilter {
 const PAGE = 50;
 const RECENT = 8;
 
-function audit(filter: Partial<AuditFilter>, limit: number, after: string | null): Promise<AuditPage> {
+function audit(filter: Partial<AuditFilter>, limit: number, before: string | null): Promise<AuditPage> {
   const params = new URLSearchParams({ limit: String(limit) });
   for (const [key, value] of Object.entries(filter)) {
     if (value.trim() !== "") params.set(key, value.trim());
   }
-  if (after !== null) params.set("after", after);
+  if (before !== null) params.set("before", before);
   return call<AuditPage>("GET", `/1.0/audit?${params}`);
 }
 
@@ -56,3 +58,8 @@ export const recentAuditQuery = queryOptions({
   queryKey: ["audit-recent"],
   queryFn: async () => (await audit({}, RECENT, null)).records,
 });
+
+/** Who did it, by name where there is one. */
+export function actorText({ actor, actor_name: name }: AuditRecord): string {
+  return name === "" ? actor : name;
+}

@@ -3,7 +3,7 @@ import { serverNow } from "./serverClock";
 import { toFleetRow } from "@/lib/fleetRow";
 import { rangeBounds, type Range } from "@/lib/ranges";
 import { call, callIfChanged, type Kept } from "./client";
-import type { BulkAction, BulkResult, ClusterHistory, FleetCluster, FleetHistory, FleetSummary } from "./fleetTypes";
+import type { BulkAction, BulkResult, ClusterHistory, FleetCluster, FleetHistory, FleetSummary } from "./types";
 
 const FLEET = "/1.0/fleet";
 

@@ -1,95 +1,47 @@
-// The Management API's answers, as far as the pages use them. Times are RFC 3339 texts, amounts are bytes.
+// The Management API's answers under the names that the pages use. What they hold is written in its description, which
+// `schema.ts` is made from. Times are RFC 3339 texts unless said otherwise, amounts are bytes.
+import type { components } from "./schema";
+
+export type Schemas = components["schemas"];
+
+/** A body as it is sent: absent keys stay as they are. */
+type Sent<Body> = { [Key in keyof Body]?: NonNullable<Body[Key]> };
 
 /** Who is logged in: `GET /1.0`. */
-export interface Me {
-  email: string;
-  name: string;
-  groups: string[];
-  trusted: boolean;
-  /** What this person may do; null for nothing. */
-  role: Role | null;
-}
-
-/** A viewer reads, an operator also enrols and changes, an administrator also removes. */
-export type Role = "viewer" | "operator" | "admin";
+export type Me = Schemas["ServerView"];
+export type Role = Schemas["Role"];
 
 /** Settings of the server: `GET /1.0/configuration`, in the order in which they are shown. */
 export type Configuration = Record<string, { value: string; title: string; description: string }>;
 
-export interface StatusCount {
-  status: string;
-  count: number;
-}
-
-export interface StoragePool {
-  name: string;
-  /** Empty for a pool of the whole cluster. */
-  member: string;
-  total: number;
-  usage: number;
-}
-
+export type StatusCount = Schemas["StatusCount"];
+export type StoragePool = Schemas["StoragePoolUsage"];
 /** `waiting`: joined less than 5 minutes ago and not heard of yet; `never`: not heard of since it joined. */
-export type ClusterState = "online" | "stale" | "offline" | "waiting" | "never";
-
-/** A problem that the server found. Percentages are whole numbers, rounded up. */
-export type ClusterWarning =
-  | { kind: "pool"; name: string; member: string; percent: number; threshold: number }
-  | { kind: "memory"; percent: number; threshold: number }
-  | { kind: "members"; count: number }
-  | { kind: "instances"; count: number }
-  | { kind: "heartbeat"; minutes: number }
-  | { kind: "ceph"; status: string; count: number };
-
+export type ClusterState = Schemas["Freshness"];
+export type ClusterWarning = Schemas["Warning"];
 /** An enrolled cluster: `GET /1.0/remote-cluster` and `GET /1.0/remote-cluster/{name}`. */
-export interface Cluster {
-  name: string;
-  description: string;
-  disk_threshold: number;
-  memory_threshold: number;
-  ceph_statuses: StatusCount[];
-  /** Decimal texts, empty before the first heartbeat. */
-  cpu_total_count: number;
-  cpu_load_1: string;
-  cpu_load_5: string;
-  cpu_load_15: string;
-  memory_total_amount: number;
-  memory_usage: number;
-  storage_pool_usages: StoragePool[];
-  member_statuses: StatusCount[];
-  instance_statuses: StatusCount[];
-  ui_url: string;
-  /** What an operator set in place of the address that the cluster reports; absent or empty for none. */
-  ui_url_override?: string;
-  tunnel_registered: boolean;
-  joined_at: string;
-  state: ClusterState;
-  last_heartbeat_at: string | null;
-  heartbeat_interval_seconds: number;
-  /** SHA-256 of the cluster's certificate, 64 hexadecimal digits. */
-  certificate_fingerprint: string;
-  warnings: ClusterWarning[];
-}
+export type Cluster = Schemas["ClusterView"];
+export type ClusterChanges = Sent<Schemas["ChangeBody"]>;
 
 /** A join token that no cluster has used yet: `GET /1.0/remote-cluster-join-token`. The secret is never listed. */
-export interface JoinToken {
-  cluster_name: string;
-  description: string;
-  expiry: string;
-  created_at: string;
-  expired: boolean;
-}
+export type JoinToken = Schemas["JoinTokenView"];
+export type NewJoinToken = Required<Sent<Schemas["NewTokenBody"]>>;
 
-export interface NewJoinToken {
-  cluster_name: string;
-  description: string;
-  expiry: string;
-}
+/** One line of `GET /1.0/fleet/clusters`: short, since there are thousands. */
+export type FleetCluster = Schemas["CompactRow"];
+/** `GET /1.0/fleet/summary`. */
+export type FleetSummary = Schemas["Summary"];
+/** `GET /1.0/fleet/history`: at most 500 points. */
+export type FleetHistory = Schemas["FleetHistoryView"];
+export type FleetPoint = Schemas["FleetHistoryPoint"];
+/** Average and highest value of an interval. */
+export type Measure = Schemas["Measure"];
+export type ClusterPoint = Schemas["PointView"];
+/** `GET /1.0/fleet/history/{name}`: intervals without a heartbeat have no point. */
+export type ClusterHistory = Schemas["HistoryView"];
 
-/** What can be changed of a cluster; absent fields stay. An empty `ui_url` goes back to what the cluster reports. */
-export interface ClusterChanges {
-  description?: string;
-  disk_threshold?: number;
-  memory_threshold?: number;
-  ui_url?: string;
-}
+/** What `POST /1.0/fleet/actions` changes in many clusters at once. */
+export type BulkChanges = Pick<ClusterChanges, "description" | "disk_threshold" | "memory_threshold">;
+export type BulkAction = { action: "remove" } | { action: "edit"; changes: BulkChanges };
+/** What came of one name of `POST /1.0/fleet/actions`. */
+export type BulkResult = Schemas["ResultView"];

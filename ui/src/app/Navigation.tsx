@@ -15,7 +15,9 @@ import { LogOutButton } from "@/components/LogOutButton";
 import { Logo } from "@/components/Logo";
 import { useMedia } from "@/components/focus";
 import { useRights } from "@/components/useRights";
+import { Visible } from "@/components/Visible";
 import { read, write } from "@/lib/browserStorage";
+import { visible } from "@/lib/visible";
 import { ThemeSwitch } from "./ThemeSwitch";
 
 /** Path, label, icon, and whether it is the current section. */
@@ -122,9 +124,12 @@ export function Navigation({ me, restricted }: Props) {
         </nav>
         <div className="nav__foot">
           <ThemeSwitch />
-          <p className="nav__entry nav__user" title={me === undefined ? undefined : `${me.name} (${me.email})`}>
+          <p
+            className="nav__entry nav__user"
+            title={me === undefined ? undefined : `${visible(me.name)} (${visible(me.email)})`}
+          >
             <UserIcon />
-            <span>{me?.name ?? " "}</span>
+            <span>{me === undefined ? " " : <Visible text={me.name} />}</span>
           </p>
           <hr className="nav__rule" />
           <LogOutButton className="nav__entry" icon={<LogOutIcon />} />

@@ -5,6 +5,7 @@ import Modal from "@kit/Modal";
 import { fleetQuery } from "@/api/fleet";
 import { configurationQuery, REFRESH_MS, tokensQuery } from "@/api/queries";
 import { useReturnFocus } from "@/components/focus";
+import { Visible } from "@/components/Visible";
 import { quickMatches, type Target } from "@/lib/quickOpen";
 
 /** Finds clusters, tokens, pages and settings by a part of their names. */
@@ -93,7 +94,9 @@ export default function QuickOpen({ onClose }: { onClose: () => void }) {
             onClick={() => open(target)}
             onPointerMove={() => setChosen(index)}
           >
-            <span className="breakable">{target.label}</span>
+            <span className="breakable">
+              <Visible text={target.label} />
+            </span>
             <span className="u-text--muted">{target.kind}</span>
           </li>
         ))}

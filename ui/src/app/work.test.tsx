@@ -97,7 +97,8 @@ describe("the audit records", () => {
   const record = (id: number) => ({
     id: String(id),
     at: "2026-11-22T04:00:00Z",
-    actor: "Ada Min",
+    actor: "https://id.example|ada",
+    actor_name: "Ada Min",
     source: "10.0.0.1",
     event: "cluster edited",
     object: `c-${id}`,
@@ -109,11 +110,12 @@ describe("the audit records", () => {
   it("are shown page by page, with what was changed", async () => {
     serve({
       "GET /1.0/audit?limit=50": { metadata: { records: [record(2)], next: "2" } },
-      "GET /1.0/audit?limit=50&after=2": { metadata: { records: [record(1)], next: null } },
+      "GET /1.0/audit?limit=50&before=2": { metadata: { records: [record(1)], next: null } },
       "GET /1.0/audit?limit=50&event=login": { metadata: { records: [], next: null } },
     });
     const { user } = open("/ui/audit");
     expect(await screen.findByText("disk_threshold: 80 → 90")).toBeInTheDocument();
+    expect(screen.getByRole("cell", { name: "Ada Min" })).toHaveAttribute("title", "https://id.example|ada");
     await user.click(screen.getByRole("button", { name: "Show more" }));
     expect(await screen.findByText("c-1")).toBeInTheDocument();
     expect(screen.queryByRole("button", { name: "Show more" })).not.toBeInTheDocument();

@@ -1,20 +1,22 @@
 import Button from "@kit/Button";
 import Notification from "@kit/Notifications/Notification";
 import { ApiError } from "@/api/client";
+import { visible } from "@/lib/visible";
+import { advice } from "@/lib/advice";
 import { useNowText } from "./useNow";
 
 /** An error in one sentence, with the id under which the server's log has it. */
 export function errorText(error: unknown): string {
   if (error instanceof ApiError) {
-    const id = error.requestId === "" ? "" : ` (Request id ${error.requestId}.)`;
-    return `${sentence(error.message)}${id}`;
+    const id = error.requestId === "" ? "" : `(Request id ${error.requestId}.)`;
+    return [sentence(error.message), advice(error), id].filter((part) => part !== "").join(" ");
   }
   return error instanceof Error ? sentence(error.message) : "Something went wrong.";
 }
 
 /** The server's texts begin in lower case and have no full stop. */
 export function sentence(text: string): string {
-  const trimmed = text.trim();
+  const trimmed = visible(text.trim());
   return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
 }
 

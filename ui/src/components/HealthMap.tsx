@@ -13,7 +13,9 @@ import {
   type HealthGroup,
 } from "@/lib/health";
 import { quoteTerm } from "@/lib/grammar";
+import { visible } from "@/lib/visible";
 import { Floating } from "./Floating";
+import { Visible } from "./Visible";
 
 /** Above this the squares stand for groups and not for clusters. */
 const GROUPED_FROM = 400;
@@ -112,7 +114,9 @@ function Squares({ rows, strip }: { rows: readonly FleetRow[]; strip: number | u
           role="tooltip"
           onClose={hide}
         >
-          <span className="tip-line">{shown.name}</span>
+          <span className="tip-line">
+            <Visible text={shown.name} />
+          </span>
           <span className="tip-line">
             {HEALTH_LABELS[healthOf(shown)]}
             {shown.warnings.length > 0 && `, ${count(shown.warnings.length, "warning")}`}
@@ -125,7 +129,7 @@ function Squares({ rows, strip }: { rows: readonly FleetRow[]; strip: number | u
 
 function label(row: FleetRow): string {
   const warnings = row.warnings.length > 0 ? `, ${count(row.warnings.length, "warning")}` : "";
-  return `${row.name}: ${HEALTH_LABELS[healthOf(row)]}${warnings}`;
+  return `${visible(row.name)}: ${HEALTH_LABELS[healthOf(row)]}${warnings}`;
 }
 
 function Groups({ rows }: { rows: readonly FleetRow[] }) {
@@ -156,7 +160,7 @@ function GroupName({ group: { prefix, total } }: { group: HealthGroup }) {
   const query = new URLSearchParams({ query: `name:${quoteTerm(prefix)}` });
   return (
     <Link className="map-group__name" to={`/clusters?${query}`}>
-      {prefix} ({number(total)})
+      <Visible text={prefix} /> ({number(total)})
     </Link>
   );
 }

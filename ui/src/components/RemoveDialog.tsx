@@ -1,4 +1,5 @@
 import { count } from "@/lib/count";
+import { visible } from "@/lib/visible";
 import { ConfirmDialog } from "./ConfirmDialog";
 
 /** So many clusters are removed with one click at most; for more the number has to be typed. */
@@ -27,7 +28,7 @@ export function RemoveDialog({ names, onConfirm, onClose }: Props) {
         This takes{" "}
         {single ? (
           <>
-            the cluster <strong>{only}</strong>
+            the cluster <strong>{visible(only ?? "")}</strong>
           </>
         ) : (
           <strong>{count(names.length, "cluster")}</strong>
@@ -39,7 +40,7 @@ export function RemoveDialog({ names, onConfirm, onClose }: Props) {
       {!single && names.length <= WITHOUT_TYPING && (
         <ul>
           {names.map((name) => (
-            <li key={name}>{name}</li>
+            <li key={name}>{visible(name)}</li>
           ))}
         </ul>
       )}

@@ -1,5 +1,6 @@
 import { useRef, useSyncExternalStore } from "react";
 import CheckboxInput from "@kit/CheckboxInput";
+import { visible } from "@/lib/visible";
 import type { Selection } from "./selection";
 
 /** The box that chooses one row. */
@@ -13,7 +14,7 @@ export function SelectBox({ selection, name, locked }: { selection: Selection; n
       }}
     >
       <CheckboxInput
-        label={<span className="u-off-screen">Select {name}</span>}
+        label={<span className="u-off-screen">Select {visible(name)}</span>}
         checked={checked}
         disabled={locked}
         onChange={() => selection.toggle(name, shift.current)}

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { BulkResult } from "@/api/fleetTypes";
+import type { BulkResult } from "@/api/types";
 import { runBulk, type Progress } from "./bulk";
 
 const names = (n: number) => Array.from({ length: n }, (_, at) => `c${at}`);

@@ -1,4 +1,4 @@
-import type { BulkResult } from "@/api/fleetTypes";
+import type { BulkResult } from "@/api/types";
 
 /** Names per request, and requests under way at a time: few enough that progress is seen and `Stop` stops soon. */
 const CHUNK = 100;

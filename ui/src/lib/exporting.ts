@@ -1,9 +1,12 @@
 import type { FleetRow } from "./fleetRow";
 
+/** Name of a column and its value for a row. */
+export type ExportColumn<R> = readonly [string, (row: R) => unknown];
+
 const time = (ms: number | null) => (ms === null ? "" : new Date(ms).toISOString());
 
 /** What is exported of a cluster, in the order of the file. Amounts are bytes, shares are percent. */
-export const EXPORTED: readonly [string, (row: FleetRow) => string | number | boolean | null][] = [
+export const EXPORTED: readonly ExportColumn<FleetRow>[] = [
   ["name", (row) => row.name],
   ["description", (row) => row.description],
   ["state", (row) => row.state],
@@ -26,12 +29,12 @@ export const EXPORTED: readonly [string, (row: FleetRow) => string | number | bo
 ];
 
 /** RFC 4180 in UTF-8: quoted where needed, lines ended by CRLF. Spreadsheets are kept from taking a text for a formula. */
-export function toCsv<R>(rows: readonly R[], columns: readonly (readonly [string, (row: R) => unknown])[]): string {
+export function toCsv<R>(rows: readonly R[], columns: readonly ExportColumn<R>[]): string {
   const lines = [columns.map(([name]) => name), ...rows.map((row) => columns.map(([, value]) => field(value(row))))];
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 
-export function toJson<R>(rows: readonly R[], columns: readonly (readonly [string, (row: R) => unknown])[]): string {
+export function toJson<R>(rows: readonly R[], columns: readonly ExportColumn<R>[]): string {
   const objects = rows.map((row) =>
     Object.fromEntries(columns.map(([name, value]) => [name, value(row) === "" ? null : value(row)])),
   );

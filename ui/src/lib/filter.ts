@@ -1,4 +1,4 @@
-import type { Cluster } from "@/api/types";
+import type { ClusterDetails } from "@/api/queries";
 import type { FleetRow } from "./fleetRow";
 import { compare, parseAge, parseNumber, type Term } from "./grammar";
 import { fold } from "./search";
@@ -6,8 +6,8 @@ import { fold } from "./search";
 export interface Context {
   /** Milliseconds by the server's clock. */
   now: number;
-  /** Clusters with all details by name; only asked for statuses that the compact rows do not tell apart. */
-  details: ReadonlyMap<string, Cluster> | undefined;
+  /** By name; only asked for statuses that the compact rows do not tell apart. */
+  details: ReadonlyMap<string, ClusterDetails> | undefined;
 }
 
 /** A test for rows: all terms have to match. */

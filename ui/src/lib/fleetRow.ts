@@ -1,5 +1,4 @@
-import type { FleetCluster } from "@/api/fleetTypes";
-import type { ClusterState } from "@/api/types";
+import type { ClusterState, FleetCluster } from "@/api/types";
 import { usage, type Usage } from "./clusterRow";
 import { fold } from "./search";
 

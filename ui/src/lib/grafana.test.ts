@@ -1,10 +1,17 @@
 import { expect, it } from "vitest";
 import { metricsAddress } from "./grafana";
 
-it("leads to the dashboard with the encoded name, and nowhere without a web address", () => {
-  const base = "https://grafana.example/d/0123abcd/";
-  expect(metricsAddress(base, "a b/c")).toBe("https://grafana.example/d/0123abcd/lxd?orgId=1&var-job=a%20b%2Fc");
-  expect(metricsAddress("", "a")).toBeNull();
-  expect(metricsAddress(undefined, "a")).toBeNull();
-  expect(metricsAddress("javascript:alert(1)", "a")).toBeNull();
+const OURS = "119affc81842cd783f5c522eae0ef6c519217ba2";
+
+it.each([
+  ["https://grafana.example", `https://grafana.example/d/${OURS}`],
+  ["https://grafana.example/cos-grafana/", `https://grafana.example/cos-grafana/d/${OURS}`],
+  ["https://grafana.example/d/0123abcd/", "https://grafana.example/d/0123abcd"],
+])("leads from %s to the cluster on the dashboard", (base, dashboard) => {
+  expect(metricsAddress(base, "a b/c")).toBe(`${dashboard}/lxd?orgId=1&var-job=a%20b%2Fc`);
+  expect(metricsAddress(base, "lyon-edge-1")).toBe(`${dashboard}/lxd?orgId=1&var-job=lyon_edge_1`);
+});
+
+it.each(["", undefined, "javascript:alert(1)"])("leads nowhere from %s", (base) => {
+  expect(metricsAddress(base, "a")).toBeNull();
 });

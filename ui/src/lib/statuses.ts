@@ -1,4 +1,5 @@
 import type { StatusCount } from "@/api/types";
+import { visible } from "./visible";
 
 const KNOWN = {
   members: [
@@ -39,7 +40,7 @@ export function slicesOf(of: keyof typeof KNOWN, statuses: readonly StatusCount[
     if (known.some(([label]) => is(status, label))) continue;
     const before = others.get(status)?.value ?? 0;
     const colour = is(status, "Ready") ? "--state-ready" : OTHER;
-    others.set(status, { label: status, value: before + count, colour });
+    others.set(status, { label: visible(status), value: before + count, colour });
   }
   return [...slices, ...others.values()];
 }

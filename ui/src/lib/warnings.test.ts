@@ -29,7 +29,7 @@ describe("warningText", () => {
   });
 
   it("names a kind that a newer server invented", () => {
-    const warning = { kind: "certificate", days: 3 } as unknown as ClusterWarning;
-    expect(warningText(warning)).toBe("Warning of the kind “certificate”");
+    const warning = { kind: "flood", days: 3 } as unknown as ClusterWarning;
+    expect(warningText(warning)).toBe("Warning of the kind “flood”");
   });
 });

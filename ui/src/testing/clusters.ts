@@ -1,5 +1,4 @@
-import type { FleetCluster } from "@/api/fleetTypes";
-import type { Cluster } from "@/api/types";
+import type { Cluster, FleetCluster } from "@/api/types";
 
 /** A healthy cluster of three members; tests change what they are about. */
 export function cluster(changes: Partial<Cluster> = {}): Cluster {
@@ -8,6 +7,15 @@ export function cluster(changes: Partial<Cluster> = {}): Cluster {
     description: "Edge rack, Lyon",
     disk_threshold: 80,
     memory_threshold: 80,
+    cluster_certificate: "",
+    certificate_not_after: "2036-11-01T08:15:42Z",
+    status: "ACTIVE",
+    ceph_count: 3,
+    member_count: 3,
+    instance_count: 9,
+    created_at: "2026-11-01T08:15:42Z",
+    last_status_update_at: "2026-11-22T05:02:11Z",
+    ui_url_override: "",
     ceph_statuses: [{ status: "ONLINE", count: 3 }],
     cpu_total_count: 24,
     cpu_load_1: "3.93",

@@ -20,7 +20,7 @@ const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
 
 /// Method, pattern as the router has it, and who may. `HEAD` is `GET`; `*` is any method.
-pub const ROUTES: [(&str, &str, Access); 39] = [
+pub const ROUTES: [(&str, &str, Access); 40] = [
     ("*", "/", Access::Anyone),
     ("GET", "/ui/{**path}", Access::Anyone),
     ("GET", "/oidc/login", Access::Anyone),
@@ -30,6 +30,7 @@ pub const ROUTES: [(&str, &str, Access); 39] = [
     ("GET", "/1.0/status", Access::Anyone),
     ("GET", "/1.0", Access::SignedIn),
     ("GET", "/1.0/configuration", VIEWER),
+    ("GET", "/1.0/login-check", ADMIN),
     ("GET", "/1.0/remote-cluster", VIEWER),
     ("GET", "/1.0/remote-cluster/{name}", VIEWER),
     ("PATCH", "/1.0/remote-cluster/{name}", OPERATOR),

@@ -14,6 +14,7 @@ mod guards;
 mod history;
 mod join_tokens;
 mod login;
+mod login_check;
 pub mod openapi;
 mod server;
 mod sessions;
@@ -166,6 +167,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .push(fleet::routes())
         .push(fleet::warnings())
         .push(configuration)
+        .push(Router::with_path("login-check").get(login_check::get).head(login_check::get))
         .push(own_sessions)
         .push(identities)
         .push(audit);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use salvo::{Depot, Request, Response, handler};
 use serde_json::{Value, json};
 
-use super::{app, clusters, configuration, fleet, history, join_tokens, server};
+use super::{app, clusters, configuration, fleet, history, join_tokens, login_check, server};
 use crate::domain::fleet::{CompactRow, Query, Summary};
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings;
@@ -67,6 +67,8 @@ fn general() -> Vec<Operation> {
             .refuses(&[429, 500, 503]),
         own("GET", "/1.0/configuration", "getConfiguration", VIEWER, "The settings in force, secrets masked")
             .gives_schema(&configuration::schema(), "The settings, in the order in which they are shown"),
+        own("GET", "/1.0/login-check", "checkLogin", ADMIN, "Tries the login with the identity provider and says what is wrong")
+            .gives::<login_check::LoginCheckView>("What came of each step"),
         own("GET", "/1.0/openapi.json", "getDescription", VIEWER, "This document")
             .with_tag()
             .answers(200, &json!({

@@ -7,10 +7,12 @@ mod claims;
 mod documents;
 mod http_client;
 mod provider;
+mod self_test;
 mod verification;
 
 pub use attempt::{LoginAttempt, safe_next};
 pub use provider::{Authorization, Provider};
+pub use self_test::{Finding, Outcome, Step};
 
 /// Why a login or a token is refused.
 #[derive(Debug, thiserror::Error)]

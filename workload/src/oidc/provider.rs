@@ -11,12 +11,14 @@ use openidconnect::{
     RequestTokenError, Scope, TokenResponse,
 };
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use workload_config::{Oidc, PublicUrl};
 
 use super::claims::{ProviderIdToken, Tokens};
 use super::documents::{self, DocumentCache, Documents};
 use super::http_client::HttpClient;
+use super::self_test::{self, Finding};
 use super::verification::{self, Claims};
 use super::{LoginAttempt, OidcError, unavailable};
 use crate::domain::sessions::{IdentityProvider, Login, RefreshError};
@@ -41,6 +43,8 @@ pub struct Provider {
     public_url: PublicUrl,
     http: HttpClient,
     documents: DocumentCache,
+    /// Held by the one self-test that runs.
+    testing: Mutex<()>,
 }
 
 impl Provider {
@@ -52,7 +56,8 @@ impl Provider {
     pub fn new(settings: Oidc, public_url: PublicUrl) -> Result<Self, TlsError> {
         let tls = tls::client_config(settings.ca_file.as_deref())?;
         let http = HttpClient::new(tls).map_err(|_| TlsError::Runtime)?;
-        Ok(Self { settings, public_url, http, documents: DocumentCache::new() })
+        let (documents, testing) = (DocumentCache::new(), Mutex::default());
+        Ok(Self { settings, public_url, http, documents, testing })
     }
 
     /// Until `stop`: takes over a changed file with authorities, and fetches the provider's keys again before they are old.
@@ -190,6 +195,20 @@ impl Provider {
             .set_client_id(ClientId::new(self.settings.client_id.clone()))
             .set_post_logout_redirect_uri(target);
         Some(request.http_get_url().into())
+    }
+
+    /// The configured issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// Tries each step of a login that needs nobody, one test at a time, and says in words what is wrong. `groups` are those of
+    /// the person who asks.
+    #[tracing::instrument(name = "oidc.self_test", skip_all)]
+    pub async fn self_test(&self, groups: &[String]) -> Vec<Finding> {
+        let _alone = self.testing.lock().await;
+        self_test::run(&self.settings, &self.public_url, &self.http, groups).await
     }
 
     /// Checks the ID token among `tokens`, with the provider's newest keys if need be.

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useDeferredValue } from "react";
 import Button from "@kit/Button";
-import { auditQuery, type AuditRecord } from "@/api/audit";
+import { actorText, auditQuery, type AuditRecord } from "@/api/audit";
 import { ApiError } from "@/api/client";
 import { SearchArt } from "@/components/art";
 import { EmptyState } from "@/components/EmptyState";
@@ -11,6 +11,7 @@ import { SkeletonLines } from "@/components/Skeleton";
 import { useAddress } from "@/components/useAddress";
 import { count } from "@/lib/count";
 import { exactTimeText, parseTime } from "@/lib/dates";
+import { visible } from "@/lib/visible";
 
 const FILTERS = [
   ["event", "Event"],
@@ -107,12 +108,14 @@ function Records({ records }: { records: readonly AuditRecord[] }) {
             <td>
               <time dateTime={record.at}>{exactTimeText(parseTime(record.at))}</time>
             </td>
-            <th scope="row">{record.event}</th>
-            <td className="breakable">{record.object}</td>
-            <td className="breakable">{record.actor}</td>
-            <td className="breakable">{record.source}</td>
-            <td>{record.outcome}</td>
-            <td className="breakable">{detailText(record.details)}</td>
+            <th scope="row">{visible(record.event)}</th>
+            <td className="breakable">{visible(record.object)}</td>
+            <td className="breakable" title={visible(record.actor)}>
+              {visible(actorText(record))}
+            </td>
+            <td className="breakable">{visible(record.source)}</td>
+            <td>{visible(record.outcome)}</td>
+            <td className="breakable">{visible(detailText(record.details))}</td>
           </tr>
         ))}
       </tbody>

@@ -18,9 +18,11 @@ import { useToasts } from "@/components/Toasts";
 import { usePanel } from "@/components/usePanel";
 import { useRefreshing } from "@/components/useRefreshing";
 import { useRights } from "@/components/useRights";
+import { Visible } from "@/components/Visible";
 import { useQuery } from "@tanstack/react-query";
 import { safeUrl } from "@/lib/clusterRow";
 import { metricsAddress } from "@/lib/grafana";
+import { visible } from "@/lib/visible";
 import type { ClusterContext } from "./context";
 
 const ConfigurePanel = lazy(() => import("@/pages/configure/ConfigurePanel"));
@@ -45,17 +47,19 @@ export function ClusterPage() {
         };
   return (
     <>
-      <title>{`${name} | MicroCloud Cluster Manager`}</title>
+      <title>{`${visible(name)} | MicroCloud Cluster Manager`}</title>
       <div className="page-head">
         <nav className="crumbs" aria-label="Breadcrumb">
           <Link to="/clusters">Clusters</Link>
           <span aria-hidden="true">/</span>
         </nav>
-        <h1 className="p-heading--4 page-head__title breakable">{name}</h1>
+        <h1 className="p-heading--4 page-head__title breakable">
+          <Visible text={name} />
+        </h1>
         {query.data !== undefined && <StateBadge state={query.data.state} />}
         {context !== null && <Actions {...context} />}
       </div>
-      <PageTabs label={`Cluster ${name}`} tabs={tabsOf(name, query.data)} />
+      <PageTabs label={`Cluster ${visible(name)}`} tabs={tabsOf(name, query.data)} />
       {query.isError && (
         <ErrorNotice
           title={`The cluster could not be ${query.data === undefined ? "loaded" : "refreshed"}`}
@@ -98,7 +102,7 @@ function UnknownCluster({ name }: { name: string }) {
     <EmptyState title="Cluster not found" image={<SearchArt />} headingLevel={1}>
       <title>Cluster not found | MicroCloud Cluster Manager</title>
       <p>
-        No cluster called <strong className="breakable">{name}</strong> is enrolled. It may have been removed.
+        No cluster called <strong className="breakable">{visible(name)}</strong> is enrolled. It may have been removed.
       </p>
       <Link className="p-button" to="/clusters">
         All clusters
@@ -120,7 +124,7 @@ function Actions({ cluster, mayChange, configure }: ClusterContext) {
 
   const remove = async () => {
     await removeCluster(name);
-    toast("positive", `Removed cluster ${name}.`);
+    toast("positive", `Removed cluster ${visible(name)}.`);
     void client.invalidateQueries(fleetQuery);
     await navigate("/clusters");
   };

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
 import { clusterHistoryQuery } from "@/api/fleet";
-import type { ClusterHistory, ClusterPoint } from "@/api/fleetTypes";
+import type { ClusterHistory, ClusterPoint } from "@/api/types";
 import { LineChart } from "@/components/charts/LineChart";
 import { ErrorNotice } from "@/components/ErrorNotice";
 import { RangeSwitch } from "@/components/RangeSwitch";

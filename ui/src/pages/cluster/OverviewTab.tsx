@@ -11,12 +11,14 @@ import { StateBadge } from "@/components/StateBadge";
 import { StatusRing } from "@/components/StatusRing";
 import { UsageBar } from "@/components/UsageBar";
 import { useNowText } from "@/components/useNow";
+import { Visible } from "@/components/Visible";
 import { sinceText } from "@/lib/age";
 import { loadText, toRow, type Usage } from "@/lib/clusterRow";
 import { count, number } from "@/lib/count";
 import { dateTimeText, exactTimeText, parseTime } from "@/lib/dates";
 import { isOld } from "@/lib/fleetRow";
 import { sizeText } from "@/lib/size";
+import { visible } from "@/lib/visible";
 import { useClusterContext } from "./context";
 import { PoolTable } from "./PoolTable";
 import { WarningList } from "./WarningList";
@@ -39,8 +41,8 @@ export function OverviewTab() {
         <CapacityFact label="Total storage" of={figures?.storage ?? null} threshold={0}>
           {figures?.fullestPool && (
             <>
-              Fullest: {figures.fullestPool.name}
-              {figures.fullestPool.member !== "" && ` on ${figures.fullestPool.member}`},{" "}
+              Fullest: {visible(figures.fullestPool.name)}
+              {figures.fullestPool.member !== "" && ` on ${visible(figures.fullestPool.member)}`},{" "}
               {Math.ceil(figures.fullestPool.percent)} %{" "}
             </>
           )}
@@ -109,7 +111,9 @@ function About() {
             )
           ) : (
             <>
-              <span className="breakable">{cluster.description}</span>
+              <span className="breakable">
+                <Visible text={cluster.description} />
+              </span>
               {mayChange && (
                 <Button type="button" appearance="base" dense hasIcon onClick={edit} title="Edit description">
                   <EditIcon />
@@ -138,7 +142,7 @@ function Copied({ label, text, code = false }: { label: string; text: string; co
     <>
       <dt>{label}</dt>
       <dd className="about__copy">
-        {code ? <code className="breakable">{text}</code> : <span className="breakable">{text}</span>}
+        {code ? <code className="breakable">{text}</code> : <span className="breakable">{visible(text)}</span>}
         <CopyButton text={text} label={`Copy ${label.toLowerCase()}`} appearance="base" iconOnly />
       </dd>
     </>

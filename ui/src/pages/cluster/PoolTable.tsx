@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { StoragePool } from "@/api/types";
 import { DataTable, type Column } from "@/components/DataTable";
 import { UsageBar } from "@/components/UsageBar";
+import { Visible } from "@/components/Visible";
 import { count } from "@/lib/count";
 import { percentOf, sizeText } from "@/lib/size";
 import { compareText, type Sort } from "@/lib/sorting";
@@ -48,14 +49,14 @@ function columns(threshold: number): Column<StoragePool>[] {
       className: "col-name",
       rowHeader: true,
       compare: (a, b) => compareText(a.name, b.name),
-      cell: (pool) => pool.name,
+      cell: (pool) => <Visible text={pool.name} />,
     },
     {
       id: "member",
       label: "Location",
       className: "col-member",
       compare: (a, b) => compareText(a.member, b.member),
-      cell: (pool) => (pool.member === "" ? "cluster wide" : pool.member),
+      cell: (pool) => (pool.member === "" ? "cluster wide" : <Visible text={pool.member} />),
     },
     {
       id: "percent",

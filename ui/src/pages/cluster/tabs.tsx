@@ -1,6 +1,7 @@
 import { StatusRing } from "@/components/StatusRing";
 import { EmptyState } from "@/components/EmptyState";
 import { SearchArt } from "@/components/art";
+import { Visible } from "@/components/Visible";
 import { toRow } from "@/lib/clusterRow";
 import { count } from "@/lib/count";
 import { membersOf } from "@/lib/poolMembers";
@@ -34,11 +35,11 @@ export function MembersTab() {
               {members.map(({ name, pools, fullest }) => (
                 <tr key={name}>
                   <th scope="row" className="breakable">
-                    {name}
+                    <Visible text={name} />
                   </th>
                   <td>{pools}</td>
                   <td>
-                    {fullest.pool}, {fullest.percent} %
+                    <Visible text={fullest.pool} />, {fullest.percent} %
                   </td>
                 </tr>
               ))}

@@ -11,16 +11,9 @@ import { SidePanel } from "@/components/SidePanel";
 import { SkeletonLines } from "@/components/Skeleton";
 import { TextField } from "@/components/TextField";
 import { useToasts } from "@/components/Toasts";
-import {
-  changesOf,
-  checkDescription,
-  checkThreshold,
-  checkUrl,
-  fieldOf,
-  fieldsOf,
-  THRESHOLD_HELP,
-  type Fields,
-} from "./fields";
+import { checkDescription } from "@/lib/description";
+import { visible } from "@/lib/visible";
+import { changesOf, checkThreshold, checkUrl, fieldOf, fieldsOf, THRESHOLD_HELP, type Fields } from "./fields";
 
 interface Props {
   name: string;
@@ -32,7 +25,7 @@ interface Props {
 /** Thresholds, description and link of one cluster. */
 export default function ConfigurePanel({ name, focusField, onClose }: Props) {
   const query = useQuery(clusterQuery(name));
-  const title = `Configure cluster ${name}`;
+  const title = `Configure cluster ${visible(name)}`;
   if (query.data === undefined) {
     return (
       <SidePanel title={title} onClose={onClose}>
@@ -67,7 +60,7 @@ function ConfigureForm({ cluster, focusField, onClose }: { cluster: Cluster } & 
   const saving = useMutation({
     mutationFn: () => changeCluster(name, changes),
     onSuccess: () => {
-      toast("positive", `Updated cluster ${name}.`);
+      toast("positive", `Updated cluster ${visible(name)}.`);
       for (const { queryKey } of [clusterQuery(name), fleetQuery, detailsQuery]) {
         void client.invalidateQueries({ queryKey });
       }
@@ -85,7 +78,7 @@ function ConfigureForm({ cluster, focusField, onClose }: { cluster: Cluster } & 
 
   return (
     <FormPanel
-      title={`Configure cluster ${name}`}
+      title={`Configure cluster ${visible(name)}`}
       submitLabel="Save changes"
       dirty={dirty}
       busy={saving.isPending}

@@ -9,7 +9,6 @@ export interface Fields {
 }
 
 export const THRESHOLD_HELP = "A whole number from 1 to 100. Above it the cluster gets a warning.";
-const DESCRIPTION_MAX = 1000;
 
 /** What is wrong with a threshold; true if it is good. */
 export function checkThreshold(text: string): string | true {
@@ -17,10 +16,6 @@ export function checkThreshold(text: string): string | true {
   return /^\d{1,3}$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= 100
     ? true
     : "The threshold must be a whole number from 1 to 100.";
-}
-
-export function checkDescription(text: string): string | true {
-  return text.length <= DESCRIPTION_MAX ? true : `The description may have ${DESCRIPTION_MAX} characters at most.`;
 }
 
 /** Only addresses that a browser may open from here. */
@@ -37,7 +32,7 @@ export function fieldsOf(cluster: Cluster): Fields {
     disk: String(cluster.disk_threshold),
     memory: String(cluster.memory_threshold),
     description: cluster.description,
-    uiUrl: cluster.ui_url_override ?? "",
+    uiUrl: cluster.ui_url_override,
   };
 }
 

@@ -1,6 +1,6 @@
 import { act, screen, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
-import type { FleetSummary } from "@/api/fleetTypes";
+import type { FleetSummary } from "@/api/types";
 import { ADMIN, open, serve } from "@/testing/app";
 import { fleetCluster } from "@/testing/clusters";
 
@@ -36,7 +36,8 @@ function serveOverview() {
           {
             id: "1",
             at: "2026-11-22T04:00:00Z",
-            actor: "Ada Min",
+            actor: "https://id.example|ada",
+            actor_name: "Ada Min",
             source: "10.0.0.1",
             event: "cluster edited",
             object: "full",

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
 import { fleetHistoryQuery, fleetQuery, summaryQuery } from "@/api/fleet";
-import type { FleetHistory, FleetPoint } from "@/api/fleetTypes";
+import type { FleetHistory, FleetPoint } from "@/api/types";
 import { tokensQuery } from "@/api/queries";
 import { serverNow } from "@/api/serverClock";
 import { ClustersArt } from "@/components/art";

@@ -1,10 +1,11 @@
 import { Link } from "react-router";
-import { recentAuditQuery } from "@/api/audit";
+import { actorText, recentAuditQuery } from "@/api/audit";
 import { Age } from "@/components/Age";
 import { ErrorNotice } from "@/components/ErrorNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRefreshing } from "@/components/useRefreshing";
 import { parseTime } from "@/lib/dates";
+import { visible } from "@/lib/visible";
 
 /** What happened last, and by whom. */
 export function RecentEvents() {
@@ -20,14 +21,15 @@ export function RecentEvents() {
           <p className="u-text--muted">Nothing has been recorded yet.</p>
         ) : (
           <ul className="events">
-            {query.data.map(({ id, at, actor, event, object }) => {
-              const time = parseTime(at);
+            {query.data.map((record) => {
+              const { id, event, object } = record;
+              const time = parseTime(record.at);
               return (
                 <li key={id}>
                   <span className="events__text">
-                    <b>{event}</b>
-                    {object !== "" && <span className="breakable"> {object}</span>}
-                    <span className="u-text--muted"> by {actor}</span>
+                    <b>{visible(event)}</b>
+                    {object !== "" && <span className="breakable"> {visible(object)}</span>}
+                    <span className="u-text--muted"> by {visible(actorText(record))}</span>
                   </span>
                   {time !== null && <Age at={time} />}
                 </li>

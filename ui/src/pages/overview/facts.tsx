@@ -1,14 +1,16 @@
 import { useMemo, type ReactNode } from "react";
 import { Link } from "react-router";
-import type { FleetSummary } from "@/api/fleetTypes";
+import type { FleetSummary } from "@/api/types";
 import { Age } from "@/components/Age";
 import { STATE_LABELS, StateIcon } from "@/components/StateBadge";
 import { UsageBar } from "@/components/UsageBar";
+import { Visible } from "@/components/Visible";
 import { usage } from "@/lib/clusterRow";
 import { number } from "@/lib/count";
 import { parseTime } from "@/lib/dates";
 import type { FleetRow } from "@/lib/fleetRow";
 import { sizeText } from "@/lib/size";
+import { visible } from "@/lib/visible";
 import { warningKindText } from "@/lib/warningKinds";
 
 const STATES = ["online", "stale", "offline", "waiting", "never"] as const;
@@ -186,10 +188,10 @@ function Top({ title, more, children }: { title: string; more: string; children:
 function TopLine({ name, note, value }: { name: string; note?: string; value: ReactNode }) {
   return (
     <li>
-      <Link className="top__name" to={`/cluster/${encodeURIComponent(name)}`} title={name}>
-        {name}
+      <Link className="top__name" to={`/cluster/${encodeURIComponent(name)}`} title={visible(name)}>
+        <Visible text={name} />
       </Link>
-      {note !== undefined && <span className="u-text--muted top__note">{note}</span>}
+      {note !== undefined && <span className="u-text--muted top__note">{visible(note)}</span>}
       <span className="top__value">{value}</span>
     </li>
   );

@@ -2,12 +2,15 @@ import { useQuery } from "@tanstack/react-query";
 import { configurationQuery } from "@/api/queries";
 import { ErrorNotice } from "@/components/ErrorNotice";
 import { SkeletonLines } from "@/components/Skeleton";
+import { useRights } from "@/components/useRights";
+import { LoginCheck } from "./LoginCheck";
 import { Preferences } from "./Preferences";
 import { Sessions } from "./Sessions";
 
 /** The server's configuration, to read. Secrets are not sent by the server. */
 export function SettingsPage() {
   const query = useQuery(configurationQuery);
+  const { mayAdminister } = useRights();
   return (
     <>
       <title>Settings | MicroCloud Cluster Manager</title>
@@ -52,6 +55,7 @@ export function SettingsPage() {
           </tbody>
         </table>
       )}
+      {mayAdminister && <LoginCheck />}
       <Sessions />
       <Preferences />
     </>

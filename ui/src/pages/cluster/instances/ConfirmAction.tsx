@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { Instance, InstanceAction } from "@/api/tunnel";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { count } from "@/lib/count";
+import { visible } from "@/lib/visible";
 import { ACTION_LABELS } from "./labels";
 
 const NAMED = 5;
@@ -19,7 +20,7 @@ export function ConfirmAction({ action, instances, onConfirm, onClose }: Props) 
   const label = ACTION_LABELS[action];
   return (
     <ConfirmDialog
-      title={`${label} ${instances.length === 1 ? (instances[0]?.name ?? "") : count(instances.length, "instance")}?`}
+      title={`${label} ${instances.length === 1 ? visible(instances[0]?.name ?? "") : count(instances.length, "instance")}?`}
       confirmLabel={label}
       onConfirm={() => {
         onConfirm(force);
@@ -31,7 +32,7 @@ export function ConfirmAction({ action, instances, onConfirm, onClose }: Props) 
       {instances.length > 1 && instances.length <= NAMED && (
         <ul>
           {instances.map((instance) => (
-            <li key={`${instance.project}/${instance.name}`}>{instance.name}</li>
+            <li key={`${instance.project}/${instance.name}`}>{visible(instance.name)}</li>
           ))}
         </ul>
       )}

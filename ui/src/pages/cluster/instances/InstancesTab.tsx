@@ -7,6 +7,7 @@ import { CopyButton } from "@/components/CopyButton";
 import { DataTable } from "@/components/DataTable";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { ExportMenu } from "@/components/ExportMenu";
 import { useMedia } from "@/components/focus";
 import { usePaused } from "@/components/pause";
 import { RefreshControl } from "@/components/RefreshControl";
@@ -20,7 +21,6 @@ import { fold, matches, searchWords } from "@/lib/search";
 import { useClusterContext } from "../context";
 import { ConfirmAction } from "./ConfirmAction";
 import { DEFAULT_SORT, exportColumns, instanceColumns, keyOf, SORTABLE } from "./columns";
-import { InstanceExport } from "./InstanceExport";
 import { JobBar } from "./JobBar";
 import { ACTION_LABELS, actionsFor } from "./labels";
 import { useInstanceJobs } from "./useInstanceJobs";
@@ -32,8 +32,21 @@ const NOTHING: Instance[] = [];
 
 /** The instances of the cluster, as its LXD lists them through the tunnel. */
 export function InstancesTab() {
-  const { cluster } = useClusterContext();
-  return cluster.tunnel_registered ? <Listed /> : <NoTunnel />;
+  const { cluster, mayChange } = useClusterContext();
+  if (!cluster.tunnel_registered) return <NoTunnel />;
+  return mayChange ? <Listed /> : <OnlyOperators />;
+}
+
+/** Requests through a tunnel are for operators: the server would refuse this person's. */
+function OnlyOperators() {
+  return (
+    <EmptyState title="Instances are for operators" image={<LockArt />}>
+      <p>
+        The cluster keeps a tunnel open, but your role only allows you to see the fleet. Ask an administrator for the
+        role of an operator to list, start and stop instances.
+      </p>
+    </EmptyState>
+  );
 }
 
 function NoTunnel() {
@@ -52,7 +65,7 @@ function NoTunnel() {
 }
 
 function Listed() {
-  const { cluster, mayChange } = useClusterContext();
+  const { cluster } = useClusterContext();
   const [paused, setPaused] = usePaused();
   const { query, nextAttemptAt } = useRefreshing(instancesQuery(cluster.name), paused);
   const [params, change] = useAddress();
@@ -86,12 +99,12 @@ function Listed() {
   const columns = useMemo(
     () =>
       instanceColumns({
-        selection: mayChange && !phone ? selection : null,
+        selection: phone ? null : selection,
         selectable: found.map(keyOf),
         locked: busy,
-        onAction: mayChange ? (action, instance) => begin(action, [instance]) : null,
+        onAction: (action, instance) => begin(action, [instance]),
       }),
-    [mayChange, phone, selection, found, busy, begin],
+    [phone, selection, found, busy, begin],
   );
 
   if (query.error instanceof ApiError && [401, 403].includes(query.error.status) && query.data === undefined) {
@@ -171,7 +184,11 @@ function Listed() {
               onPause={setPaused}
               onRefresh={() => void query.refetch()}
             />
-            <InstanceExport cluster={cluster.name} rows={found} columns={exportColumns} />
+            <ExportMenu
+              file={`instances-${cluster.name.replace(/[^\w.-]/g, "_")}`}
+              columns={exportColumns}
+              rows={() => found}
+            />
           </div>
           {found.length === 0 ? (
             <EmptyState title="No instances match" image={<SearchArt />}>

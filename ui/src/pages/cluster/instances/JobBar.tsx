@@ -1,5 +1,6 @@
 import Button from "@kit/Button";
 import { count, number } from "@/lib/count";
+import { visible } from "@/lib/visible";
 import { doingText, type InstanceJobs } from "./useInstanceJobs";
 
 /** How far a change of instances is; afterwards, what did not work and why. */
@@ -49,7 +50,7 @@ export function JobBar({ jobs: { job, start, dismiss } }: { jobs: InstanceJobs }
           <ul>
             {job.failed.map(({ instance, reason }) => (
               <li key={`${instance.project}/${instance.name}`}>
-                <strong className="breakable">{instance.name}</strong>: {reason}
+                <strong className="breakable">{visible(instance.name)}</strong>: {visible(reason)}
               </li>
             ))}
           </ul>
@@ -57,7 +58,7 @@ export function JobBar({ jobs: { job, start, dismiss } }: { jobs: InstanceJobs }
       )}
       {job.still.length > 0 && (
         <p className="bulk__details u-text--muted">
-          Still running: {job.still.map(({ name }) => name).join(", ")}. The list shows how they end.
+          Still running: {visible(job.still.map(({ name }) => name).join(", "))}. The list shows how they end.
         </p>
       )}
     </section>

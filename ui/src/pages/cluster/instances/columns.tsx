@@ -4,8 +4,11 @@ import { MoreIcon } from "@/components/icons";
 import { Menu } from "@/components/Menu";
 import { SelectAllBox, SelectBox } from "@/components/SelectBox";
 import type { Selection } from "@/components/selection";
+import { Visible } from "@/components/Visible";
 import { dateTimeText, parseTime } from "@/lib/dates";
+import type { ExportColumn } from "@/lib/exporting";
 import { compareNumber, compareText, type Sort } from "@/lib/sorting";
+import { visible } from "@/lib/visible";
 import { ACTION_LABELS, actionsFor } from "./labels";
 
 export const DEFAULT_SORT: Sort = { id: "name", desc: false };
@@ -16,7 +19,7 @@ export const keyOf = ({ name, project }: Instance) => `${project}/${name}`;
 
 const TYPES: Record<string, string> = { container: "Container", "virtual-machine": "VM" };
 
-export const exportColumns: readonly (readonly [string, (row: Instance) => unknown])[] = [
+export const exportColumns: readonly ExportColumn<Instance>[] = [
   ["name", (row) => row.name],
   ["project", (row) => row.project],
   ["type", (row) => row.type],
@@ -30,8 +33,7 @@ interface Options {
   selection: Selection | null;
   selectable: readonly string[];
   locked: boolean;
-  /** Null for people who may only look. */
-  onAction: ((action: InstanceAction, instance: Instance) => void) | null;
+  onAction: (action: InstanceAction, instance: Instance) => void;
 }
 
 export function instanceColumns({ selection, selectable, locked, onAction }: Options): Column<Instance>[] {
@@ -44,9 +46,11 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       compare: (a, b) => compareText(a.name, b.name),
       cell: (row) => (
         <>
-          <span title={row.name}>{row.name}</span>
+          <span title={visible(row.name)}>
+            <Visible text={row.name} />
+          </span>
           <span className="phone-note">
-            {row.status}, {row.project}
+            {visible(row.status)}, {visible(row.project)}
           </span>
         </>
       ),
@@ -56,14 +60,14 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       label: "Project",
       className: "col-project",
       compare: (a, b) => compareText(a.project, b.project),
-      cell: (row) => row.project,
+      cell: (row) => <Visible text={row.project} />,
     },
     {
       id: "type",
       label: "Type",
       className: "col-type",
       compare: (a, b) => compareText(a.type, b.type),
-      cell: (row) => TYPES[row.type] ?? row.type,
+      cell: (row) => TYPES[row.type] ?? visible(row.type),
     },
     {
       id: "status",
@@ -77,7 +81,7 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       label: "Location",
       className: "col-location",
       compare: (a, b) => compareText(a.location, b.location),
-      cell: (row) => row.location,
+      cell: (row) => <Visible text={row.location} />,
     },
     {
       id: "created",
@@ -96,7 +100,6 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       cell: (row) => dateTimeText(parseTime(row.last_used_at)),
     },
   ];
-  if (onAction === null) return columns;
   columns.push({
     id: "actions",
     label: "Actions",
@@ -106,7 +109,7 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       if (actions.length === 0) return null;
       return (
         <Menu
-          label={`Actions for ${row.name}`}
+          label={`Actions for ${visible(row.name)}`}
           icon={<MoreIcon />}
           entries={actions.map((action) => ({ label: ACTION_LABELS[action], onClick: () => onAction(action, row) }))}
         />
@@ -138,7 +141,7 @@ function InstanceStatus({ status }: { status: string }) {
   return (
     <span className={`instance-status is-${COLOURS[status.toLowerCase()] ?? "other"}`}>
       <i aria-hidden="true" />
-      {status}
+      {visible(status)}
     </span>
   );
 }

@@ -4,6 +4,7 @@ import { ADMIN, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
 const LIST = "GET /1.0/fleet/clusters";
+const DETAILS = "GET /1.0/remote-cluster?fields=name,disk_threshold,memory_threshold,member_statuses,instance_statuses";
 
 const edge2 = cluster({
   name: "edge-2",
@@ -136,7 +137,9 @@ describe("the list of clusters", () => {
     await user.click(await screen.findByRole("button", { name: "Actions for edge-2" }));
     await user.click(screen.getByRole("menuitem", { name: "Remove" }));
     await user.click(screen.getByRole("button", { name: "Confirm remove" }));
-    expect(await screen.findByRole("alert")).toHaveTextContent("Internal error. (Request id request-7.)");
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "Internal error. It may have been done all the same: look before you do it again. Try again; if it stays so, tell your administrator. (Request id request-7.)",
+    );
     expect(screen.getByRole("dialog")).toBeInTheDocument();
   });
 
@@ -243,7 +246,7 @@ describe("the list of clusters", () => {
   it("reads the filters of old links, and asks for details only where they are needed", async () => {
     const server = serve({
       [LIST]: { metadata: fleet },
-      "GET /1.0/remote-cluster": {
+      [DETAILS]: {
         metadata: [cluster({ name: "edge-10", member_statuses: [{ status: "Blocked", count: 1 }] }), edge2],
       },
     });
@@ -251,7 +254,7 @@ describe("the list of clusters", () => {
     expect(await screen.findByText("1 cluster matches (of 3)")).toBeInTheDocument();
     expect(names()).toEqual(["edge-10"]);
     expect(window.location.search).toBe("?query=member%3Ablocked");
-    expect(server.calls).toContain("GET /1.0/remote-cluster");
+    expect(server.calls).toContain(DETAILS);
   });
 
   it("says what is wrong with a search under the box", async () => {
@@ -259,7 +262,7 @@ describe("the list of clusters", () => {
     open("/ui/clusters?query=colour%3Ared+name%3Aedge");
     expect(await screen.findByRole("alert")).toHaveTextContent("There is no field “colour”.");
     expect(names()).toHaveLength(2);
-    expect(server.calls).not.toContain("GET /1.0/remote-cluster");
+    expect(server.calls).not.toContain(DETAILS);
   });
 
   it("writes a clicked filter into the search, and takes it out again", async () => {
@@ -291,7 +294,7 @@ describe("the list of clusters", () => {
 describe("bulk work", () => {
   const ACTIONS = "POST /1.0/fleet/actions";
   const full = {
-    "GET /1.0/remote-cluster": {
+    [DETAILS]: {
       metadata: fleet.map(({ name }, at) => cluster({ name, disk_threshold: 80, memory_threshold: 70 + at })),
     },
   };

@@ -9,6 +9,7 @@ import { ClustersArt, SearchArt } from "@/components/art";
 import { DataTable } from "@/components/DataTable";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { ExportMenu } from "@/components/ExportMenu";
 import { useMedia } from "@/components/focus";
 import { NoRights } from "@/components/NoRights";
 import { usePaused } from "@/components/pause";
@@ -22,15 +23,17 @@ import { usePanel } from "@/components/usePanel";
 import { useRefreshing } from "@/components/useRefreshing";
 import { useRights } from "@/components/useRights";
 import { useSortInAddress } from "@/components/useSortInAddress";
+import { EXPORTED } from "@/lib/exporting";
 import { toPredicate } from "@/lib/filter";
 import { isOld, type FleetRow } from "@/lib/fleetRow";
 import { needsDetails, parseQuery } from "@/lib/grammar";
+import { visible } from "@/lib/visible";
 import { useClustersContext } from "../context";
 import { BulkBar } from "./bulk/BulkBar";
 import { useBulk } from "./bulk/useBulk";
 import { clusterColumns, DEFAULT_SORT, SORTABLE, USUAL } from "./columns";
 import { DensitySwitch, ROW_HEIGHTS, useDensity } from "./DensitySwitch";
-import { ColumnsMenu, ExportMenu, FilterMenu, PageControl, ViewsMenu } from "./ListTools";
+import { ColumnsMenu, FilterMenu, PageControl, ViewsMenu } from "./ListTools";
 import { ListCount } from "./ListCount";
 import { SummaryBand, SummarySkeleton } from "./SummaryBand";
 import { useColumns, useModernAddress, usePaging } from "./useListAddress";
@@ -158,7 +161,7 @@ export function ActiveTab() {
               <FilterMenu />
               <ViewsMenu />
               <ColumnsMenu shown={shown} onChange={setShown} />
-              <ExportMenu rows={exported} />
+              <ExportMenu file="clusters" columns={EXPORTED} rows={exported} />
               <DensitySwitch density={density} onChange={setDensity} />
             </div>
           </div>
@@ -255,7 +258,7 @@ function useRemove() {
     const now = async (name: string) => {
       await removeCluster(name);
       client.setQueryData(fleetQuery.queryKey, (before) => before?.filter((row) => row.name !== name));
-      toast("positive", `Removed cluster ${name}.`);
+      toast("positive", `Removed cluster ${visible(name)}.`);
       void client.invalidateQueries(fleetQuery);
     };
     const withoutQuestion = (name: string) => now(name).catch((error: unknown) => toast("negative", errorText(error)));

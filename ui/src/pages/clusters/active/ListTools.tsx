@@ -1,12 +1,10 @@
 import { useState, type SubmitEvent } from "react";
 import { Link, useLocation } from "react-router";
 import Button from "@kit/Button";
-import { BookmarkIcon, ColumnsIcon, DownloadIcon, FilterIcon } from "@/components/icons";
+import { BookmarkIcon, ColumnsIcon, FilterIcon } from "@/components/icons";
 import { Popover } from "@/components/Popover";
 import { useAddress } from "@/components/useAddress";
 import { number } from "@/lib/count";
-import { download, EXPORTED, toCsv, toJson } from "@/lib/exporting";
-import type { FleetRow } from "@/lib/fleetRow";
 import { formatQuery, parseQuery, type Term } from "@/lib/grammar";
 import { forgetView, NAME_MAX, savedViews, saveView } from "@/lib/savedViews";
 import { COLUMNS } from "./columns";
@@ -167,38 +165,6 @@ export function ViewsMenu() {
               Save
             </Button>
           </form>
-        </div>
-      )}
-    </Popover>
-  );
-}
-
-/** The rows as they are shown now, as a file. */
-export function ExportMenu({ rows }: { rows: () => readonly FleetRow[] }) {
-  return (
-    <Popover label="Export" icon={<DownloadIcon />} iconOnly>
-      {(close) => (
-        <div className="export">
-          <button
-            type="button"
-            className="p-contextual-menu__link menu__entry"
-            onClick={() => {
-              download("clusters.csv", "text/csv;charset=utf-8", toCsv(rows(), EXPORTED));
-              close();
-            }}
-          >
-            Export as CSV
-          </button>
-          <button
-            type="button"
-            className="p-contextual-menu__link menu__entry"
-            onClick={() => {
-              download("clusters.json", "application/json", toJson(rows(), EXPORTED));
-              close();
-            }}
-          >
-            Export as JSON
-          </button>
         </div>
       )}
     </Popover>

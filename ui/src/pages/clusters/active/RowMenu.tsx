@@ -6,6 +6,7 @@ import { Menu, type MenuEntry } from "@/components/Menu";
 import { useRights } from "@/components/useRights";
 import { safeUrl } from "@/lib/clusterRow";
 import { metricsAddress } from "@/lib/grafana";
+import { visible } from "@/lib/visible";
 
 export interface RowActions {
   onConfigure: (name: string) => void;
@@ -30,5 +31,12 @@ export function RowMenu({ name, onConfigure, onRemove }: { name: string } & RowA
   if (mayAdminister) entries.push({ label: "Remove", onClick: (event) => onRemove(name, event.shiftKey) });
   if (lxd !== "") entries.push({ label: "LXD UI", href: lxd });
   if (entries.length === 0 && near && cluster !== undefined) return null;
-  return <Menu label={`Actions for ${name}`} icon={<MoreIcon />} entries={entries} onApproach={() => setNear(true)} />;
+  return (
+    <Menu
+      label={`Actions for ${visible(name)}`}
+      icon={<MoreIcon />}
+      entries={entries}
+      onApproach={() => setNear(true)}
+    />
+  );
 }

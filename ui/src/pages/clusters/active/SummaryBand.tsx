@@ -3,6 +3,7 @@ import { Link } from "react-router";
 import type { ClusterState } from "@/api/types";
 import { HealthMap } from "@/components/HealthMap";
 import { STATE_LABELS, StateIcon } from "@/components/StateBadge";
+import { Visible } from "@/components/Visible";
 import { read, write } from "@/lib/browserStorage";
 import { number } from "@/lib/count";
 import type { FleetRow } from "@/lib/fleetRow";
@@ -94,7 +95,7 @@ function Band({ rows }: { rows: readonly FleetRow[] }) {
             <span className="u-text--muted">Fullest memory:</span>{" "}
             {fullest.map(({ name, figures }) => (
               <Link key={name} to={`/cluster/${encodeURIComponent(name)}`}>
-                {name} {Math.ceil(figures?.memory?.percent ?? 0)} %
+                <Visible text={name} /> {Math.ceil(figures?.memory?.percent ?? 0)} %
               </Link>
             ))}
           </p>

@@ -12,6 +12,7 @@ import { number } from "@/lib/count";
 import { dateTimeText, exactTimeText, shortTimeText } from "@/lib/dates";
 import { isOld, type FleetFigures, type FleetRow } from "@/lib/fleetRow";
 import { sizeText } from "@/lib/size";
+import { visible } from "@/lib/visible";
 import { warningKindText } from "@/lib/warningKinds";
 import { warningText } from "@/lib/warnings";
 
@@ -87,7 +88,7 @@ export function InstancesCell({ name, figures }: { name: string; figures: FleetF
 }
 
 const statusLines = (statuses: readonly StatusCount[]) =>
-  statuses.map(({ status, count }) => `${status} (${number(count)})`);
+  statuses.map(({ status, count }) => `${visible(status)} (${number(count)})`);
 
 /** Lines of a tooltip out of the details of a cluster, which are only asked for when somebody looks. */
 function DetailLines({
@@ -143,9 +144,9 @@ export function PoolCell({ row }: { row: FleetRow }) {
       percent={pool.percent}
       threshold={0}
       over={row.warnings.includes("pool")}
-      title={`Fullest pool: ${pool.name}, ${Math.ceil(pool.percent)} %${all}`}
+      title={`Fullest pool: ${visible(pool.name)}, ${Math.ceil(pool.percent)} %${all}`}
     >
-      {Math.ceil(pool.percent)} % <span className="cell-of">{pool.name}</span>
+      {Math.ceil(pool.percent)} % <span className="cell-of">{visible(pool.name)}</span>
     </UsageBar>
   );
 }
@@ -162,7 +163,7 @@ export function WarningsCell({ row }: { row: FleetRow }) {
           <Icon name="warning" aria-hidden="true" />
           {number(warnings.length)}{" "}
           <span className="u-off-screen">
-            {warnings.length === 1 ? "warning" : "warnings"} of {name}
+            {warnings.length === 1 ? "warning" : "warnings"} of {visible(name)}
           </span>
         </button>
       )}

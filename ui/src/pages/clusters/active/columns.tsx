@@ -3,8 +3,10 @@ import type { Column } from "@/components/DataTable";
 import { SelectAllBox, SelectBox } from "@/components/SelectBox";
 import type { Selection } from "@/components/selection";
 import { StateBadge } from "@/components/StateBadge";
+import { Visible } from "@/components/Visible";
 import { compareUrgency, type FleetRow } from "@/lib/fleetRow";
 import { compareNumber, compareText, type Sort } from "@/lib/sorting";
+import { visible } from "@/lib/visible";
 import {
   HeartbeatCell,
   InstancesCell,
@@ -33,8 +35,8 @@ export const COLUMNS: readonly (Column<FleetRow> & { fixed?: boolean })[] = [
     compare: (a, b) => compareText(a.name, b.name),
     cell: (row) => (
       <>
-        <Link to={`/cluster/${encodeURIComponent(row.name)}`} title={row.name}>
-          {row.name}
+        <Link to={`/cluster/${encodeURIComponent(row.name)}`} title={visible(row.name)}>
+          <Visible text={row.name} />
         </Link>
         <span className="phone-note">
           <StateBadge state={row.state} />
@@ -48,7 +50,11 @@ export const COLUMNS: readonly (Column<FleetRow> & { fixed?: boolean })[] = [
     label: "Description",
     className: "col-description",
     compare: (a, b) => compareText(a.description, b.description),
-    cell: (row) => <span title={row.description}>{row.description}</span>,
+    cell: (row) => (
+      <span title={visible(row.description)}>
+        <Visible text={row.description} />
+      </span>
+    ),
   },
   {
     id: "status",

@@ -9,6 +9,7 @@ import { FormPanel } from "@/components/FormPanel";
 import { TextField } from "@/components/TextField";
 import { useNow } from "@/components/useNow";
 import { NAME_HELP, nameProblem } from "@/lib/clusterName";
+import { checkDescription } from "@/lib/description";
 import { dateTimeText, timeZoneText, toLocalInput } from "@/lib/dates";
 import { expiryAt, expiryProblem, PRESETS, type ExpiryChoice } from "./expiry";
 
@@ -89,7 +90,7 @@ export default function EnrolPanel({ onClose, onCreated }: Props) {
         label="Description"
         placeholder="Enter description"
         error={errors.description?.message}
-        registration={form.register("description")}
+        registration={form.register("description", { validate: (text) => checkDescription(text.trim()) })}
       />
       <fieldset className="expiry">
         <legend className="p-form__label">Expiry date for join token</legend>

@@ -1,5 +1,6 @@
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { count } from "@/lib/count";
+import { visible } from "@/lib/visible";
 
 interface Props {
   names: readonly string[];
@@ -13,7 +14,7 @@ export function RevokeDialog({ names, onConfirm, onClose }: Props) {
       <p>
         {names.length === 1 ? (
           <>
-            This revokes the join token of <strong>{names[0]}</strong>.
+            This revokes the join token of <strong>{visible(names[0] ?? "")}</strong>.
           </>
         ) : (
           <>This revokes {count(names.length, "join token")}.</>

@@ -14,6 +14,7 @@ function token(name: string, hoursLeft: number, hoursOld: number): JoinToken {
     expiry: new Date(Date.now() + hoursLeft * HOUR_MS + 5000).toISOString(),
     created_at: new Date(Date.now() - hoursOld * HOUR_MS).toISOString(),
     expired: hoursLeft < 0,
+    rotation: false,
   };
 }
 

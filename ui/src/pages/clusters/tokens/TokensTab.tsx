@@ -18,6 +18,7 @@ import { useRights } from "@/components/useRights";
 import { useSortInAddress } from "@/components/useSortInAddress";
 import { count } from "@/lib/count";
 import { tokenState } from "@/lib/tokenState";
+import { visible } from "@/lib/visible";
 import { useClustersContext } from "../context";
 import { DEFAULT_SORT, SORTABLE, tokenColumns } from "./columns";
 import { RevokeDialog } from "./RevokeDialog";
@@ -54,8 +55,8 @@ export function TokensTab() {
     [revoke],
   );
   const columns = useMemo(
-    () => tokenColumns({ sort, rows, selected, onSelect: setSelected, onRevoke }),
-    [sort, rows, selected, onRevoke],
+    () => tokenColumns({ sort, rows, selected, onSelect: setSelected, onRevoke: mayChange ? onRevoke : null }),
+    [sort, rows, selected, mayChange, onRevoke],
   );
 
   if (forbidden) return <NoRights />;
@@ -147,10 +148,10 @@ function useRevoke(onSelect: (selected: ReadonlySet<string>) => void) {
       client.setQueryData(tokensQuery.queryKey, (before) => before?.filter((one) => !gone.includes(one.cluster_name)));
       void client.invalidateQueries(tokensQuery);
       onSelect(new Set(failed.length > 1 ? failed : []));
-      if (gone.length === 1) toast("positive", `Revoked token ${gone[0] ?? ""}.`);
+      if (gone.length === 1) toast("positive", `Revoked token ${visible(gone[0] ?? "")}.`);
       if (gone.length > 1) toast("positive", `Revoked ${count(gone.length, "token")}.`);
       if (failed.length > 0 && names.length === 1) throw reason;
-      if (failed.length > 0) throw new Error(`Not revoked: ${failed.join(", ")}. ${errorText(reason)}`);
+      if (failed.length > 0) throw new Error(`Not revoked: ${visible(failed.join(", "))}. ${errorText(reason)}`);
     };
     const withoutQuestion = (names: readonly string[]) =>
       now(names).catch((error: unknown) => toast("negative", errorText(error)));

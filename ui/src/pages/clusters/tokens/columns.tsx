@@ -5,9 +5,11 @@ import type { JoinToken } from "@/api/types";
 import type { Column } from "@/components/DataTable";
 import { useNow } from "@/components/useNow";
 import { serverNow } from "@/api/serverClock";
+import { Visible } from "@/components/Visible";
 import { dateTimeText, exactTimeText, parseTime } from "@/lib/dates";
 import { compareNumber, compareText, type Sort } from "@/lib/sorting";
 import { timeLeftText, tokenState, type TokenState } from "@/lib/tokenState";
+import { visible } from "@/lib/visible";
 
 export const DEFAULT_SORT: Sort = { id: "created", desc: true };
 export const SORTABLE = ["name", "description", "state", "expiry", "created"] as const;
@@ -20,7 +22,8 @@ interface Options {
   rows: readonly JoinToken[];
   selected: ReadonlySet<string>;
   onSelect: (selected: ReadonlySet<string>) => void;
-  onRevoke: (name: string, skipQuestion: boolean) => void;
+  /** Null for people who may only look. */
+  onRevoke: ((name: string, skipQuestion: boolean) => void) | null;
 }
 
 /** The columns of the list of join tokens. Whatever the sort, expired tokens come last. */
@@ -42,41 +45,21 @@ export function tokenColumns({ sort, rows, selected, onSelect, onRevoke }: Optio
     onSelect(after);
   };
 
-  return [
-    {
-      id: "select",
-      label: "Select",
-      className: "col-select",
-      header: (
-        <CheckboxInput
-          label={<span className="u-off-screen">Select all</span>}
-          checked={all}
-          indeterminate={!all && !none}
-          onChange={() => onSelect(none ? new Set(rows.map((token) => token.cluster_name)) : new Set())}
-        />
-      ),
-      cell: (token) => (
-        <CheckboxInput
-          label={<span className="u-off-screen">Select {token.cluster_name}</span>}
-          checked={selected.has(token.cluster_name)}
-          onChange={() => toggle(token.cluster_name)}
-        />
-      ),
-    },
+  const columns: Column<JoinToken>[] = [
     {
       id: "name",
       label: "Cluster name",
       className: "col-name",
       rowHeader: true,
       compare: expiredLast((a, b) => compareText(a.cluster_name, b.cluster_name)),
-      cell: (token) => <span title={token.cluster_name}>{token.cluster_name}</span>,
+      cell: (token) => <Clipped text={token.cluster_name} />,
     },
     {
       id: "description",
       label: "Description",
       className: "col-description",
       compare: expiredLast((a, b) => compareText(a.description, b.description)),
-      cell: (token) => <span title={token.description}>{token.description}</span>,
+      cell: (token) => <Clipped text={token.description} />,
     },
     {
       id: "state",
@@ -100,24 +83,55 @@ export function tokenColumns({ sort, rows, selected, onSelect, onRevoke }: Optio
       compare: byTime("created_at"),
       cell: (token) => <Moment text={token.created_at} />,
     },
-    {
-      id: "actions",
-      label: "Actions",
-      className: "col-actions",
-      cell: (token) => (
-        <Button
-          type="button"
-          appearance="base"
-          hasIcon
-          className="row-button"
-          title="Revoke token"
-          onClick={(event) => onRevoke(token.cluster_name, event.shiftKey)}
-        >
-          <Icon name="delete">Revoke token of {token.cluster_name}</Icon>
-        </Button>
-      ),
-    },
   ];
+  if (onRevoke === null) return columns;
+  const boxes: Column<JoinToken> = {
+    id: "select",
+    label: "Select",
+    className: "col-select",
+    header: (
+      <CheckboxInput
+        label={<span className="u-off-screen">Select all</span>}
+        checked={all}
+        indeterminate={!all && !none}
+        onChange={() => onSelect(none ? new Set(rows.map((token) => token.cluster_name)) : new Set())}
+      />
+    ),
+    cell: (token) => (
+      <CheckboxInput
+        label={<span className="u-off-screen">Select {visible(token.cluster_name)}</span>}
+        checked={selected.has(token.cluster_name)}
+        onChange={() => toggle(token.cluster_name)}
+      />
+    ),
+  };
+  const revoke: Column<JoinToken> = {
+    id: "actions",
+    label: "Actions",
+    className: "col-actions",
+    cell: (token) => (
+      <Button
+        type="button"
+        appearance="base"
+        hasIcon
+        className="row-button"
+        title="Revoke token"
+        onClick={(event) => onRevoke(token.cluster_name, event.shiftKey)}
+      >
+        <Icon name="delete">Revoke token of {visible(token.cluster_name)}</Icon>
+      </Button>
+    ),
+  };
+  return [boxes, ...columns, revoke];
+}
+
+/** A text that may be cut off; all of it is in the tooltip. */
+function Clipped({ text }: { text: string }) {
+  return (
+    <span title={visible(text)}>
+      <Visible text={text} />
+    </span>
+  );
 }
 
 function StateCell({ token }: { token: JoinToken }) {

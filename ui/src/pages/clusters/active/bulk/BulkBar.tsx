@@ -1,6 +1,7 @@
 import Button from "@kit/Button";
 import { sentence } from "@/components/ErrorNotice";
 import { count, number } from "@/lib/count";
+import { visible } from "@/lib/visible";
 import type { Bulk } from "./useBulk";
 
 const SHOWN_FAILURES = 100;
@@ -48,7 +49,7 @@ export function BulkBar({ bulk }: { bulk: Bulk }) {
           <ul>
             {failed.slice(0, SHOWN_FAILURES).map(({ name, status, error }) => (
               <li key={name}>
-                <strong className="breakable">{name}</strong>: {sentence(error ?? `Status ${status}`)}
+                <strong className="breakable">{visible(name)}</strong>: {sentence(error ?? `Status ${status}`)}
               </li>
             ))}
             {failed.length > SHOWN_FAILURES && <li>and {number(failed.length - SHOWN_FAILURES)} more</li>}

@@ -2,9 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import Button from "@kit/Button";
 import Notification from "@kit/Notifications/Notification";
-import type { BulkChanges } from "@/api/fleetTypes";
-import { detailsQuery } from "@/api/queries";
-import type { Cluster } from "@/api/types";
+import type { BulkChanges } from "@/api/types";
+import { detailsQuery, type ClusterDetails } from "@/api/queries";
 import { errorText } from "@/components/ErrorNotice";
 import { EditIcon, UndoIcon } from "@/components/icons";
 import { FormPanel } from "@/components/FormPanel";
@@ -73,12 +72,12 @@ export default function BulkConfigurePanel({ names, onSave, onClose }: Props) {
 }
 
 /** The value that all have; undefined if they differ or are not known. */
-function common(clusters: readonly Cluster[], key: "disk_threshold" | "memory_threshold"): number | undefined {
+function common(clusters: readonly ClusterDetails[], key: "disk_threshold" | "memory_threshold"): number | undefined {
   const first = clusters[0]?.[key];
   return clusters.every((cluster) => cluster[key] === first) ? first : undefined;
 }
 
-function nowText(loading: boolean, clusters: readonly Cluster[], value: number | undefined): string {
+function nowText(loading: boolean, clusters: readonly ClusterDetails[], value: number | undefined): string {
   if (loading) return "Loading…";
   if (clusters.length === 0) return "Not known";
   return value === undefined ? "Multiple values" : `${value} %`;

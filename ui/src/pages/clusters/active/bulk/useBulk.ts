@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { bulk, fleetQuery } from "@/api/fleet";
-import type { BulkAction } from "@/api/fleetTypes";
+import type { BulkAction } from "@/api/types";
 import { detailsQuery } from "@/api/queries";
 import { useToasts } from "@/components/Toasts";
 import { runBulk, type Progress } from "@/lib/bulk";

@@ -1,0 +1,12 @@
+import { lookAt } from "../src/checks.js";
+import { suite } from "../src/suite.js";
+
+const { visitPage } = suite();
+
+const SCREENS = [
+  ["audit", "/ui/audit", (page) => page.getByRole("table", { name: "Audit records" }).waitFor()],
+  ["sessions", "/ui/settings", (page) => page.getByText("This browser").first().waitFor()],
+  ["events", "/ui/overview", (page) => page.getByRole("heading", { name: "Recent events" }).waitFor()],
+];
+
+lookAt("audit records, sessions and events", visitPage, SCREENS);
