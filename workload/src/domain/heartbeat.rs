@@ -1,6 +1,6 @@
 //! Heartbeats: what enrolled clusters do all day.
 //!
-//! Heartbeats that arrive while others are being written, or within a few milliseconds of them, are written together, in one
+//! Heartbeats that arrive while others are being written, or within some milliseconds of them, are written together, in one
 //! statement and one commit: the more arrive, the less each one costs. A heartbeat that arrives alone is written at once.
 //! What is acknowledged is committed.
 
@@ -26,9 +26,11 @@ const BATCH: usize = 256;
 const WRITERS: usize = 2;
 /// Most heartbeats that wait: as many as there may be connections. Beyond it the service is overloaded and says so.
 const WAITING: usize = 30_000;
-/// Least time between the beginnings of two statements. A statement costs PostgreSQL as much as ten more rows in it; members send
-/// once a minute and do not notice the wait.
-const PACE: Duration = Duration::from_millis(5);
+/// Least time between the beginnings of two statements, unless [`ENOUGH`] heartbeats wait. A statement costs PostgreSQL as much as
+/// ten more rows in it; members send once a minute and do not notice the wait.
+const PACE: Duration = Duration::from_millis(25);
+/// So many heartbeats are worth a statement of their own: more would make it hardly cheaper for each.
+const ENOUGH: usize = 32;
 /// Longest time from the complete request to its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -125,16 +127,15 @@ struct Queue {
 }
 
 impl Queue {
-    /// Waits for heartbeats and for the pace, then takes what is there. Nothing means that nobody can send any more.
+    /// Waits for heartbeats, and for the pace unless there are enough of them. Nothing means that nobody can send any more.
     async fn take(&mut self, batch: &mut Vec<Job>) {
         self.jobs.recv_many(batch, BATCH).await;
-        if self.next > Instant::now() {
-            tokio::time::sleep_until(self.next).await;
-        }
-        while batch.len() < BATCH
-            && let Ok(job) = self.jobs.try_recv()
-        {
-            batch.push(job);
+        while (1..ENOUGH).contains(&batch.len()) {
+            let room = BATCH.saturating_sub(batch.len());
+            match tokio::time::timeout_at(self.next, self.jobs.recv_many(batch, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
         }
         self.next = Instant::now() + PACE;
     }
@@ -213,6 +214,18 @@ mod tests {
         queue.take(&mut batch).await;
         assert_eq!((batch.len(), begin.elapsed()), (1, Duration::ZERO));
 
+        // Those that come within the pace go together.
+        batch.clear();
+        answers.extend(send(&sender, 1));
+        let later = async {
+            tokio::time::sleep(PACE / 2).await;
+            send(&sender, ENOUGH - 2)
+        };
+        let ((), more) = tokio::join!(queue.take(&mut batch), later);
+        answers.extend(more);
+        assert_eq!((batch.len(), begin.elapsed()), (ENOUGH - 1, PACE));
+
+        // Enough of them do not wait for it.
         batch.clear();
         answers.extend(send(&sender, 1));
         let later = async {
@@ -221,7 +234,8 @@ mod tests {
         };
         let ((), more) = tokio::join!(queue.take(&mut batch), later);
         answers.extend(more);
-        assert_eq!((batch.len(), begin.elapsed()), (BATCH, PACE), "never more than a batch");
+        let passed = PACE + PACE / 2;
+        assert_eq!((batch.len(), begin.elapsed()), (BATCH, passed), "never more than a batch");
 
         batch.clear();
         drop(sender);
