@@ -5,7 +5,15 @@ const { visitPage } = suite();
 
 const SCREENS = [
   ["audit", "/ui/audit", (page) => page.getByRole("table", { name: "Audit records" }).waitFor()],
-  ["sessions", "/ui/settings", (page) => page.getByText("This browser").first().waitFor()],
+  [
+    "sessions",
+    "/ui/settings",
+    async (page) => {
+      await page.getByRole("row", { name: /API Version/ }).waitFor();
+      await page.getByText("This browser").first().waitFor();
+      await page.getByRole("heading", { name: "This browser" }).scrollIntoViewIfNeeded();
+    },
+  ],
   ["events", "/ui/overview", (page) => page.getByRole("heading", { name: "Recent events" }).waitFor()],
 ];
 

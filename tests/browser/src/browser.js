@@ -29,6 +29,7 @@ export function openBrowser() {
  */
 export async function newVisitor(browser, { theme = "light", width = 1440, height = 900, storageState } = {}) {
   const context = await browser.newContext({
+    baseURL: MANAGEMENT_URL,
     viewport: { width, height },
     colorScheme: theme,
     reducedMotion: "reduce",

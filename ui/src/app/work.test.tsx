@@ -104,7 +104,7 @@ describe("the audit records", () => {
     object: `c-${id}`,
     outcome: "ok",
     request_id: "r",
-    details: { disk_threshold: [80, 90] },
+    details: { disk_threshold: [80, 90], expires_at: 1795475909 },
   });
 
   it("are shown page by page, with what was changed", async () => {
@@ -114,7 +114,7 @@ describe("the audit records", () => {
       "GET /1.0/audit?limit=50&event=login": { metadata: { records: [], next: null } },
     });
     const { user } = open("/ui/audit");
-    expect(await screen.findByText("disk_threshold: 80 → 90")).toBeInTheDocument();
+    expect(await screen.findByText(/^disk_threshold: 80 → 90, expires_at: .*2026/)).toBeInTheDocument();
     expect(screen.getByRole("cell", { name: "Ada Min" })).toHaveAttribute("title", "https://id.example|ada");
     await user.click(screen.getByRole("button", { name: "Show more" }));
     expect(await screen.findByText("c-1")).toBeInTheDocument();

@@ -109,13 +109,19 @@ function Records({ records }: { records: readonly AuditRecord[] }) {
               <time dateTime={record.at}>{exactTimeText(parseTime(record.at))}</time>
             </td>
             <th scope="row">{visible(record.event)}</th>
-            <td className="breakable">{visible(record.object)}</td>
-            <td className="breakable" title={visible(record.actor)}>
+            <td className="breakable" data-label="Object">
+              {visible(record.object)}
+            </td>
+            <td className="breakable" data-label="Actor" title={visible(record.actor)}>
               {visible(actorText(record))}
             </td>
-            <td className="breakable">{visible(record.source)}</td>
-            <td>{visible(record.outcome)}</td>
-            <td className="breakable">{visible(detailText(record.details))}</td>
+            <td className="breakable" data-label="Source">
+              {visible(record.source)}
+            </td>
+            <td data-label="Outcome">{visible(record.outcome)}</td>
+            <td className="breakable" data-label="Details">
+              {visible(detailText(record.details))}
+            </td>
           </tr>
         ))}
       </tbody>
@@ -123,15 +129,19 @@ function Records({ records }: { records: readonly AuditRecord[] }) {
   );
 }
 
-/** `disk_threshold: 80 → 90`; other values as they are. */
+/** `disk_threshold: 80 → 90`; moments as dates, other values as they are. */
 function detailText(details: AuditRecord["details"]): string {
   if (details === null) return "";
-  const plain = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const plain = (value: unknown, key: string) => {
+    // Moments are seconds here.
+    if (typeof value === "number" && key.endsWith("_at")) return exactTimeText(value * 1000);
+    return typeof value === "string" ? value : JSON.stringify(value);
+  };
   return Object.entries(details)
     .map(([key, value]) =>
       Array.isArray(value) && value.length === 2
-        ? `${key}: ${plain(value[0])} → ${plain(value[1])}`
-        : `${key}: ${plain(value)}`,
+        ? `${key}: ${plain(value[0], key)} → ${plain(value[1], key)}`
+        : `${key}: ${plain(value, key)}`,
     )
     .join(", ");
 }
