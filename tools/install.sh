@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Installs what is missing and nothing else: Debian's packages, the npm modules of the repository's packages, the Python packages of
-# the tests, their second identity provider, and Pebble.
+# the tests, their second identity provider, Pebble, and what goes into an image.
 #
-#   tools/install.sh up|test
+#   tools/install.sh up|test|image
 #
-# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one, and Pebble. A run that finds everything
-# takes a fraction of a second.
+# `test` also installs what only the tests need: Chromium, unless CHROMIUM names another one. A run that finds everything takes a
+# fraction of a second.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -83,16 +83,34 @@ npm_modules() {
   DONE+=("npm modules of $1")
 }
 
-# The packages of tests/schemathesis, in a folder of their own; a copy of their list is kept with them.
+# python_packages NAME: the packages of tests/NAME, in a folder of their own; a copy of their list is kept with them.
 python_packages() {
-  local folder=$ROOT/.dev/schemathesis list=$ROOT/tests/schemathesis/requirements.txt
+  local folder=$ROOT/.dev/$1 list=$ROOT/tests/$1/requirements.txt
   if cmp -s -- "$list" "$folder/requirements.txt"; then return; fi
   rm -rf -- "$folder"
   if ! { python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check -r "$list"; }; then
-    die "the Python packages cannot be installed: see whether this works: python3 -m venv .dev/schemathesis"
+    die "the Python packages cannot be installed: see whether this works: python3 -m venv .dev/$1"
   fi
   cp -- "$list" "$folder/requirements.txt"
-  DONE+=("schemathesis")
+  DONE+=("$1")
+}
+
+# What goes into an image besides the program: three of Debian's packages, unpacked into target/tools/debian.
+debian_packages() {
+  local folder=$ROOT/target/tools/debian packages=(libc6 libgcc-s1 ca-certificates) package
+  if [[ -f $folder/.packages && $(<"$folder/.packages") == "${packages[*]}" ]]; then return; fi
+  command -v apt-get dpkg-deb >/dev/null || die "an image is made of Debian's packages: do this on Debian or Ubuntu"
+  rm -rf -- "$folder"
+  mkdir -p -- "$folder/files"
+  # apt drops its rights for a download unless it is told not to, and may then not write here.
+  (cd -- "$folder/files" && apt-get -q -o APT::Sandbox::User=root download "${packages[@]}") ||
+    die "Debian's packages cannot be downloaded: see whether this works: apt-get download ${packages[*]}"
+  for package in "${packages[@]}"; do
+    dpkg-deb -x "$folder/files/${package}"_*.deb "$folder/$package"
+  done
+  rm -rf -- "$folder/files"
+  printf '%s\n' "${packages[*]}" >"$folder/.packages"
+  DONE+=("Debian's packages for the image")
 }
 
 # The second identity provider of the tests, of the versions in its go.sum, into target/tools; again when its source changed.
@@ -121,8 +139,8 @@ pebble() {
 }
 
 case ${1:-} in
-  up | test) purpose=$1 ;;
-  *) die "say what for: tools/install.sh up|test" ;;
+  up | test | image) purpose=$1 ;;
+  *) die "say what for: tools/install.sh up|test|image" ;;
 esac
 need_rust
 need_node
@@ -130,11 +148,15 @@ if [[ $purpose == test ]]; then need_go; fi
 need_packages "$purpose"
 npm_modules ui
 npm_modules tools/api-types
-npm_modules tests/identity-provider
+if [[ $purpose != image ]]; then npm_modules tests/identity-provider; fi
 if [[ $purpose == test ]]; then
   npm_modules tests/browser
-  python_packages
+  python_packages schemathesis
+  python_packages charmcraft
   second_identity_provider
+fi
+if [[ $purpose != up ]]; then
   pebble
+  debian_packages
 fi
 if ((${#DONE[@]})); then printf '=> installed: %s\n' "${DONE[*]}"; else printf '=> nothing was missing\n'; fi

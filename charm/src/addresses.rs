@@ -20,6 +20,8 @@ pub struct Addresses {
     pub management: Option<PublicHost>,
     /// Where clusters connect to; `None` while nobody has said.
     pub connector: Option<PublicHost>,
+    /// Where clusters that enrolled earlier connect to, besides `connector`.
+    pub earlier: Vec<PublicHost>,
     /// The port that clusters connect to.
     pub connector_port: u16,
     /// DNS name of the Kubernetes service, the same for all units.
@@ -49,10 +51,23 @@ impl Addresses {
         Self {
             management: named.or_else(from_route).or_else(from_ingress),
             connector: config.cluster_connector_domain.clone(),
+            earlier: Vec::new(),
             connector_port: config.cluster_connector_port.0,
             service: format!("{app}.{namespace}"),
             pod: format!("{app}-{unit_number}.{app}-endpoints.{namespace}"),
         }
+    }
+
+    /// The same with names under which clusters may still connect. What is not public, or means something else now, is left out.
+    #[must_use]
+    pub fn with_earlier(mut self, names: Vec<String>) -> Self {
+        let hosts = names.into_iter().filter(|name| *name != self.service);
+        let hosts = hosts.filter_map(|name| PublicHost::try_from(name).ok());
+        let present = [&self.management, &self.connector];
+        self.earlier = hosts.filter(|host| !present.contains(&&Some(host.clone()))).collect();
+        self.earlier.sort_by_key(ToString::to_string);
+        self.earlier.dedup();
+        self
     }
 
     /// The origin that browsers use.

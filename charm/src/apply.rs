@@ -1,7 +1,5 @@
 //! Last step: write what differs.
 
-use std::time::Duration;
-
 use ops::log::Level;
 use ops::pebble::{Pebble, PebbleError};
 use ops::{CharmError, Leader, Model, SecretId, Status, StatusKind, ToolError};
@@ -13,9 +11,6 @@ use crate::observe::{ContainerState, Inputs, LEGACY_PREFIX, Legacy};
 use crate::pki;
 use crate::shared::{CERTIFICATES_LABEL, CONNECTOR_LABEL, Content, Kept, MASTER_KEY_LABEL, same};
 use crate::{CONTAINER, status, workload};
-
-/// Longest time for services to stop and start: what both may take to stop, one after the other, and some.
-const REPLAN: Duration = Duration::from_secs(100);
 
 /// Writes the secrets that the units share, and takes them over into what is known: their identifiers
 /// are valid at once, and all of it takes effect when the hook ends well.
@@ -122,12 +117,12 @@ fn change_container(
             [workload::MANAGEMENT, workload::CONNECTOR].into_iter().filter(known).collect();
         if !ours.is_empty() {
             let _ = pebble.add_layer_if_changed(workload::LABEL, &wanted.layer, &state.plan)?;
-            pebble.stop(&ours, REPLAN)?;
+            pebble.stop(&ours, workload::replan_time(inputs))?;
         }
     } else {
         pebble.write_files(&wanted.files)?;
         let _ = pebble.add_layer_if_changed(workload::LABEL, &wanted.layer, &state.plan)?;
-        pebble.replan(REPLAN)?;
+        pebble.replan(workload::replan_time(inputs))?;
     }
     for path in &wanted.without {
         pebble.remove_file(path)?;

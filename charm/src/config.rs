@@ -37,6 +37,12 @@ pub struct Config {
     pub oidc_groups_claim: String,
     /// Groups whose members are administrators, separated by commas.
     pub oidc_admin_groups: String,
+    /// Groups whose members enrol and configure clusters, separated by commas.
+    pub oidc_operator_groups: Option<String>,
+    /// Groups whose members see the fleet, separated by commas.
+    pub oidc_viewer_groups: Option<String>,
+    /// What to ask the identity provider for besides `openid`, separated by spaces.
+    pub oidc_scopes: Option<String>,
     /// How much the services log.
     pub log_level: LogLevel,
     /// Requests per second that one client may make at the connector.
@@ -50,6 +56,18 @@ pub struct Config {
     pub proxy_protocol_from: Option<Networks>,
     /// Pass the operator's access token on to clusters through tunnels.
     pub tunnel_forward_access_token: bool,
+    /// How long the history of clusters is kept by the minute, in hours.
+    pub history_minutes_hours: Within<1, 168>,
+    /// The same by the half hour, in days.
+    pub history_half_hours_days: Within<1, 366>,
+    /// The same by six hours, in days.
+    pub history_six_hours_days: Within<1, 3660>,
+    /// How long records of the audit log are kept, in days.
+    pub audit_retention_days: Within<1, 3650>,
+    /// How long a service that stops goes on while it is no longer ready, in seconds.
+    pub shutdown_drain_seconds: Within<0, 300>,
+    /// Whether services take over what the earlier product left in the database.
+    pub takeover: Takeover,
 }
 
 impl Default for Config {
@@ -66,12 +84,42 @@ impl Default for Config {
             oidc_audience: None,
             oidc_groups_claim: "mcm-idp-groups".to_owned(),
             oidc_admin_groups: "admins".to_owned(),
+            oidc_operator_groups: None,
+            oidc_viewer_groups: None,
+            oidc_scopes: None,
             log_level: LogLevel::Info,
             rate_limit_refill_rate: Rate(5.0),
             rate_limit_bucket_size: AtLeastOne(20),
             db_max_connections: AtLeastOne(10),
             proxy_protocol_from: None,
             tunnel_forward_access_token: false,
+            history_minutes_hours: Within(24),
+            history_half_hours_days: Within(30),
+            history_six_hours_days: Within(365),
+            audit_retention_days: Within(400),
+            shutdown_drain_seconds: Within(15),
+            takeover: Takeover::Automatic,
+        }
+    }
+}
+
+/// Whether services take over what the earlier product left in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Takeover {
+    /// At their start.
+    Automatic,
+    /// Only the action does.
+    Off,
+}
+
+impl Takeover {
+    /// The word that the services read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Off => "off",
         }
     }
 }
@@ -220,6 +268,26 @@ impl TryFrom<i64> for AtLeastOne {
     }
 }
 
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Within<const MIN: u32, const MAX: u32>(pub u32);
+
+impl<const MIN: u32, const MAX: u32> TryFrom<i64> for Within<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        let number = u32::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
+        number.map(Self).ok_or_else(|| format!("it must be a whole number from {MIN} to {MAX}"))
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> fmt::Display for Within<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Events per second, more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
@@ -303,6 +371,10 @@ mod tests {
         assert!(AtLeastOne::try_from(0).is_err() && AtLeastOne::try_from(-1).is_err());
         assert!(Rate::try_from(0.0).is_err() && Rate::try_from(f64::NAN).is_err());
         assert_eq!(Port::try_from(65_535), Ok(Port(65_535)));
+        assert_eq!(Within::<1, 3>::try_from(3), Ok(Within(3)));
+        let refused = Within::<1, 3>::try_from(4).unwrap_err();
+        assert_eq!(refused, "it must be a whole number from 1 to 3");
+        assert!(Within::<1, 3>::try_from(0).is_err() && Within::<0, 3>::try_from(-1).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use crate::addresses::Addresses;
 use crate::observe::Inputs;
+use crate::pinned;
 use crate::pki::{self, Leaf, Mint, PkiError};
 use crate::shared::{Certificates, Connector, Kept, MasterKey, Pair};
 
@@ -16,7 +17,7 @@ pub struct Custody {
     pub master_key: Option<MasterKey>,
     /// The state of the relation `certificates`.
     pub certificates: Option<Certificates>,
-    /// The identity of the connector, where there is none yet.
+    /// The identity of the connector, where there is none yet, or where its name is another one.
     pub connector: Option<Connector>,
 }
 
@@ -34,9 +35,13 @@ pub fn next(inputs: &Inputs, mint: &dyn Mint) -> Result<Custody, PkiError> {
         custody.master_key = Some(MasterKey(mint.master_key()?.into()));
     }
     let Some(addresses) = inputs.addresses() else { return Ok(custody) };
-    if inputs.shared.connector.is_absent() {
-        custody.connector = connector(inputs, &addresses, mint)?;
-    }
+    custody.connector = match &inputs.shared.connector {
+        Kept::Absent => connector(inputs, &addresses, mint)?,
+        Kept::Here(_, kept) if !serves_relation(inputs) => {
+            pinned::follow_name(inputs, &addresses, kept, mint)?
+        }
+        Kept::Here(..) | Kept::Unreadable => None,
+    };
     custody.certificates = certificates(inputs, &addresses, mint)?;
     Ok(custody)
 }
@@ -59,30 +64,14 @@ fn connector(
         };
         if let Some(issued) = newest(answers.certificates.iter(), legacy.key.expose_secret()) {
             let pair = Pair { chain: chain(issued), key: legacy.key.clone() };
-            return Ok(Some(Connector { pair, next: None }));
+            let domain = addresses.connector.as_ref().map(ToString::to_string);
+            return Ok(Some(Connector::new(pair, domain)));
         }
     }
     // Names go into join tokens; without one there is nothing to be good for.
-    if addresses.connector.is_none() {
-        return Ok(None);
-    }
-    fresh_connector(inputs, addresses, mint.p256_key()?).map(Some)
-}
-
-/// A new identity with the key `key`.
-///
-/// # Errors
-///
-/// [`PkiError`] if it cannot be made.
-pub fn fresh_connector(
-    inputs: &Inputs,
-    addresses: &Addresses,
-    key: String,
-) -> Result<Connector, PkiError> {
-    let mut names: Vec<String> = addresses.connector.iter().map(ToString::to_string).collect();
-    names.push(addresses.service.clone());
-    let chain = pki::connector_certificate(&key, &names, inputs.surroundings.now)?;
-    Ok(Connector { pair: Pair { chain, key: key.into() }, next: None })
+    let Some(name) = &addresses.connector else { return Ok(None) };
+    let pair = pinned::fresh(inputs, addresses, mint.p256_key()?)?;
+    Ok(Some(Connector::new(pair, Some(name.to_string()))))
 }
 
 fn certificates(

@@ -29,6 +29,7 @@ pub mod decide;
 pub mod endpoints;
 pub mod login;
 pub mod observe;
+pub mod pinned;
 pub mod pki;
 mod route;
 pub mod shared;

@@ -46,11 +46,7 @@ pub fn observe(model: &Model<'_>, surroundings: &Surroundings) -> Result<Inputs,
     let certificates = read.offer(&endpoints::CERTIFICATES)?;
     let metrics = read.all(&endpoints::METRICS_ENDPOINT)?;
     let ingress = read.offer(&endpoints::INGRESS)?;
-    let address = if metrics.is_empty() && ingress.is_none() {
-        None
-    } else {
-        model.bind_address(&endpoints::METRICS_ENDPOINT)?
-    };
+    let address = model.bind_address(&endpoints::PEERS)?;
     let dashboards = read.all(&endpoints::GRAFANA_DASHBOARD)?;
     let receivers = read.receivers()?;
     let offers = metrics.iter().chain(&dashboards).chain(receivers.iter().map(|r| &r.own));

@@ -46,12 +46,8 @@ pub(crate) fn request(
     proxy_protocol: bool,
 ) -> RouteRequest {
     let mut tcp = Tcp::default();
-    let mut add = |service: &str, entry_point: &str, host: &PublicHost, port: u16| {
-        let rule = match host {
-            PublicHost::Name(name) => sni_rule(name),
-            PublicHost::Ip(_) => Some(ANY_SNI.to_owned()),
-        };
-        let Some(rule) = rule else { return };
+    let mut add = |service: &str, entry_point: &str, hosts: &[&PublicHost], port: u16| {
+        let Some(rule) = rule(hosts) else { return };
         let name = format!("juju-{model}-{app}-{service}");
         let router = Router {
             entry_points: vec![entry_point.to_owned()],
@@ -69,13 +65,17 @@ pub(crate) fn request(
     let excluded =
         |host: &PublicHost| conflict(addresses).is_some() && matches!(host, PublicHost::Ip(_));
     if let Some(host) = addresses.management.as_ref().filter(|host| !excluded(host)) {
-        add("management-api", SHARED, host, MANAGEMENT_PORT);
+        add("management-api", SHARED, &[host], MANAGEMENT_PORT);
     }
     let own_port = addresses.connector_port != 443 && !TAKEN.contains(&addresses.connector_port);
     let entry_point = if own_port { entry_point(app) } else { SHARED.to_owned() };
     let same = addresses.connector == addresses.management && !own_port;
     if let Some(host) = addresses.connector.as_ref().filter(|host| !excluded(host) && !same) {
-        add("cluster-connector", &entry_point, host, CONNECTOR_PORT);
+        // Clusters that enrolled under an earlier name go on connecting to it. An address cannot share an entry point.
+        let shareable = |host: &&PublicHost| own_port || matches!(host, PublicHost::Name(_));
+        let mut hosts = vec![host];
+        hosts.extend(addresses.earlier.iter().filter(shareable));
+        add("cluster-connector", &entry_point, &hosts, CONNECTOR_PORT);
     }
     let own_entry_point = own_port && addresses.connector.is_some();
     RouteRequest {
@@ -88,6 +88,18 @@ pub(crate) fn request(
         }),
         raw: true,
     }
+}
+
+/// The rule that matches all of `hosts`; whoever connects to an address asks for no name.
+fn rule(hosts: &[&PublicHost]) -> Option<String> {
+    let mut rules = Vec::new();
+    for host in hosts {
+        match host {
+            PublicHost::Name(name) => rules.extend(sni_rule(name)),
+            PublicHost::Ip(_) => return Some(ANY_SNI.to_owned()),
+        }
+    }
+    (!rules.is_empty()).then(|| rules.join(" || "))
 }
 
 /// A valid Kubernetes port name that no other application of this Traefik has.
@@ -104,6 +116,7 @@ mod tests {
         Addresses {
             management: host(management),
             connector: host(connector),
+            earlier: Vec::new(),
             connector_port: port,
             service: "mcm.prod.svc.cluster.local".to_owned(),
             pod: String::new(),
@@ -148,6 +161,32 @@ mod tests {
             let extra = request.static_config.is_some();
             assert_eq!(extra, port == 9001, "{management} {connector} {port}");
         }
+    }
+
+    #[test]
+    fn earlier_names_lead_to_the_connector_as_long_as_they_can_be_told_from_others() {
+        let rule = |port, earlier: &[&str]| {
+            let names = earlier.iter().map(|name| (*name).to_owned()).collect();
+            let addresses = addresses("a.example.com", "b.example.com", port).with_earlier(names);
+            let request = request(&addresses, "mcm", "prod", false);
+            request.config.tcp.routers["juju-prod-mcm-cluster-connector"].rule.clone()
+        };
+        let one = "HostSNI(`b.example.com`)";
+        assert_eq!(rule(443, &[]), one);
+        assert_eq!(
+            rule(
+                443,
+                &[
+                    "c.example.com",
+                    "a.example.com",
+                    "b.example.com",
+                    "10.0.0.1",
+                    "mcm.prod.svc.cluster.local"
+                ]
+            ),
+            format!("{one} || HostSNI(`c.example.com`)")
+        );
+        assert_eq!(rule(9001, &["c.example.com", "10.0.0.1"]), ANY_SNI);
     }
 
     #[test]

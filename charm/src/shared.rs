@@ -88,8 +88,20 @@ pub struct Certificates {
 pub struct Connector {
     /// What is served.
     pub pair: Pair,
+    /// The public name for which it is served; `None` while nobody has said which that is.
+    pub domain: Option<String>,
     /// What an operator has prepared to be served next.
     pub next: Option<Pair>,
+    /// What was served under other names and still is, to clients that ask for those names; oldest first.
+    pub earlier: Vec<Pair>,
+}
+
+impl Connector {
+    /// `pair` alone, for `domain`.
+    #[must_use]
+    pub fn new(pair: Pair, domain: Option<String>) -> Self {
+        Self { pair, domain, next: None, earlier: Vec::new() }
+    }
 }
 
 fn text<'a>(content: &'a SecretContent, key: &str) -> Option<&'a str> {
@@ -98,6 +110,15 @@ fn text<'a>(content: &'a SecretContent, key: &str) -> Option<&'a str> {
 
 fn pair(content: &SecretContent, certificate: &str, key: &str) -> Option<Pair> {
     Some(Pair { chain: text(content, certificate)?.to_owned(), key: text(content, key)?.into() })
+}
+
+fn earlier_keys(number: u32) -> [String; 2] {
+    ["certificate", "private-key"].map(|what| format!("earlier-{number}-{what}"))
+}
+
+fn earlier(content: &SecretContent, number: u32) -> Option<Pair> {
+    let [certificate, key] = earlier_keys(number);
+    pair(content, &certificate, &key)
 }
 
 fn put(content: &mut SecretContent, key: &str, value: &str) {
@@ -143,7 +164,9 @@ impl Content for Connector {
     fn read(content: &SecretContent) -> Option<Self> {
         Some(Self {
             pair: pair(content, "certificate", "private-key")?,
+            domain: text(content, "domain").map(str::to_owned),
             next: pair(content, "next-certificate", "next-private-key"),
+            earlier: (1..).map_while(|number| earlier(content, number)).collect(),
         })
     }
 
@@ -151,6 +174,14 @@ impl Content for Connector {
         let mut content = SecretContent::new();
         put(&mut content, "certificate", &self.pair.chain);
         put(&mut content, "private-key", self.pair.key.expose_secret());
+        if let Some(domain) = &self.domain {
+            put(&mut content, "domain", domain);
+        }
+        for (number, pair) in (1..).zip(&self.earlier) {
+            let [certificate, key] = earlier_keys(number);
+            put(&mut content, &certificate, &pair.chain);
+            put(&mut content, &key, pair.key.expose_secret());
+        }
         if let Some(next) = &self.next {
             put(&mut content, "next-certificate", &next.chain);
             put(&mut content, "next-private-key", next.key.expose_secret());
@@ -165,4 +196,24 @@ pub fn same(one: &SecretContent, other: &SecretContent) -> bool {
     let shown =
         |(key, value): (&String, &SecretString)| (key.clone(), value.expose_secret().to_owned());
     one.len() == other.len() && one.iter().map(shown).eq(other.iter().map(shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clusters_pin_survives_being_kept() {
+        let pair =
+            |name: &str| Pair { chain: format!("{name} chain"), key: format!("{name} key").into() };
+        let mut connector = Connector::new(pair("present"), None);
+        for count in 0..3 {
+            let read = Connector::read(&connector.write()).unwrap();
+            assert!(same(&read.write(), &connector.write()));
+            assert_eq!((read.earlier.len(), read.next.is_some()), (count, count > 0));
+            connector.domain = Some("clusters.example.com".to_owned());
+            connector.next = Some(pair("next"));
+            connector.earlier.push(pair(&count.to_string()));
+        }
+    }
 }

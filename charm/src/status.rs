@@ -221,6 +221,23 @@ fn connector_notes(inputs: &Inputs) -> Vec<String> {
         let day = leaf.not_after.date();
         notes.push(format!("the certificate that clusters pin ends on {day}; {command}"));
     }
+    let kept = inputs.shared.connector.content().filter(|_| pinned);
+    for leaf in
+        kept.iter().flat_map(|kept| &kept.earlier).filter_map(|pair| Leaf::parse(&pair.chain))
+    {
+        if leaf.not_after - inputs.surroundings.now < WARN_BEFORE {
+            let names: Vec<&str> = leaf
+                .names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| *name != addresses.service)
+                .collect();
+            let (names, day) = (names.join(", "), leaf.not_after.date());
+            notes.push(format!(
+                "the certificate for clusters that connect to {names} ends on {day}: enrol them anew"
+            ));
+        }
+    }
     if let Some(connector) = &addresses.connector
         && pinned
         && !leaf.names.contains(&connector.to_string())
@@ -229,8 +246,8 @@ fn connector_notes(inputs: &Inputs) -> Vec<String> {
             "the certificate that clusters pin does not name {connector}; {command}"
         ));
     }
-    let next = inputs.shared.connector.content().and_then(|kept| kept.next.as_ref());
-    if let Some(next) = next.and_then(|pair| Leaf::parse(&pair.chain)).filter(|_| pinned) {
+    let next = kept.and_then(|kept| kept.next.as_ref());
+    if let Some(next) = next.and_then(|pair| Leaf::parse(&pair.chain)) {
         let short: String = next.fingerprint.chars().take(12).collect();
         notes.push(format!("a new connector certificate {short}… waits: {command} confirm=true"));
     }

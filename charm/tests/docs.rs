@@ -93,10 +93,14 @@ fn check(charm: &Value, words: &[String]) -> Result<(), String> {
             }
         }
         ["juju", "deploy", path, ..] if path.starts_with("./") => {
-            let there = repository().join(path.trim_start_matches("./")).exists();
-            if there { Ok(()) } else { Err(format!("{path} is not there")) }
+            let files = words.iter().filter(|word| word.starts_with("./"));
+            match files.into_iter().find(|path| !repository().join(path).exists()) {
+                Some(path) => Err(format!("{path} is not there")),
+                None => Ok(()),
+            }
         }
         ["juju", "refresh" | "deploy", app] if *app == APP => Ok(()),
+        ["juju", "refresh", app, "--config", option] if *app == APP => check_option(charm, option),
         ["juju", "scale-application", app, count]
             if *app == APP && count.parse::<u32>().is_ok() =>
         {
@@ -124,6 +128,8 @@ fn every_command_of_the_pages_is_one_of_this_charm() {
         "juju run microcloud-cluster-manager-k8s/leader enroll-cluster name=x",
         "juju run microcloud-cluster-manager-k8s/leader dance",
         "juju refresh other",
+        "juju deploy ./charm/bundle.yaml --overlay ./charm/none.yaml",
+        "juju refresh microcloud-cluster-manager-k8s --config takover=off",
     ] {
         let words: Vec<String> = wrong.split_whitespace().map(str::to_owned).collect();
         assert!(check(&charm, &words).is_err(), "{wrong}");

@@ -34,6 +34,7 @@ mod remote_write;
 mod routing;
 mod schemathesis;
 mod second_provider;
+mod server_names;
 mod sessions;
 mod takeover;
 mod tunnel_answer;

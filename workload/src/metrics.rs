@@ -111,7 +111,7 @@ impl Metrics {
             tunnels: TunnelMetrics::new()?,
             certificate_expiry: Gauge::with_opts(opts(
                 "certificate_expiry_timestamp_seconds",
-                "End of the listener's certificate, in seconds since 1970.",
+                "When the first of the listener's certificates ends, in seconds since 1970.",
             ))?,
             build: GaugeVec::new(
                 opts("build_info", "Always 1; the label tells the version."),
@@ -155,7 +155,7 @@ impl Metrics {
         self.handshake_seconds.observe(took.as_secs_f64());
     }
 
-    /// Notes when the listener's certificate ends, in seconds since 1970.
+    /// Notes when the first of the listener's certificates ends, in seconds since 1970.
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
     pub fn certificate_ends(&self, not_after: i64) {
         self.certificate_expiry.set(not_after as f64);

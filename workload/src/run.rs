@@ -33,7 +33,7 @@ use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::purge::PurgeAges;
 use crate::store::{Pool, StoreError};
 use crate::tls::{
-    self, ClientCertificates, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
+    self, ClientCertificates, Identities, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
 };
 use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
 use crate::{cluster_connector, management_api, openapi, status_listener};
@@ -75,8 +75,8 @@ pub enum StartError {
 ///
 /// [`StartError`] when it cannot start.
 pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
-    let identity = connector_identity(&config)?;
-    let unit = Unit::new(&config, "cluster-connector", &identity)?;
+    let identities = connector_identities(&config)?;
+    let unit = Unit::new(&config, "cluster-connector", &identities)?;
     let forward = unit.forward(&config)?;
     let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
     let key = master_key(&config)?;
@@ -100,14 +100,18 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         keeper.clone(),
         unit.life.tasks.clone(),
     ));
+    let pinned = identities.present().fingerprint();
     tracing::info!(
-        fingerprint = %identity.fingerprint(),
+        fingerprint = %pinned,
         address = app.public_address,
-        "clusters reach the Cluster Connector at {} and pin {}",
-        app.public_address,
-        identity.fingerprint()
+        "clusters reach the Cluster Connector at {} and pin {pinned}",
+        app.public_address
     );
-    let presented = Presented::new(identity);
+    for earlier in identities.earlier() {
+        let (fingerprint, names) = (earlier.fingerprint(), earlier.dns_names().join(", "));
+        tracing::info!(%fingerprint, "clusters that connect to {names} still find {fingerprint}");
+    }
+    let presented = Presented::new(identities);
     if let Some(path) = &config.connector.tls_path {
         let follow = config.connector.follow_certificate;
         unit.follow(&presented, path, if follow { Renewal::Present } else { Renewal::Report });
@@ -141,7 +145,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "MANAGEMENT_API_TLS_PATH must be set: a directory with tls.crt and tls.key",
     ))?;
     let identity = ServerIdentity::from_directory(path)?;
-    let unit = Unit::new(&config, "management-api", &identity)?;
+    let unit = Unit::new(&config, "management-api", &identity.clone().into())?;
     let fleet = Fleet::start(&unit.pool, &unit.life.tasks, &unit.ready, &unit.life.stop);
     let app = Arc::new(management_app(&config, &identity, &unit, fleet)?);
     tracing::info!(
@@ -245,7 +249,7 @@ pub fn openapi() -> serde_json::Value {
 pub fn join_token_policy(config: &Config) -> Result<JoinTokenPolicy, StartError> {
     Ok(JoinTokenPolicy {
         connector_address: config.connector.address(),
-        connector_pin: connector_identity(config)?.fingerprint(),
+        connector_pin: connector_identities(config)?.present().fingerprint(),
         max_life: config.management.join_token_max_life,
         master_key: master_key(config)?,
     })
@@ -289,12 +293,13 @@ fn reachable_address(config: &Config, bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(own, bound.port())
 }
 
-fn connector_identity(config: &Config) -> Result<ServerIdentity, TlsError> {
+fn connector_identities(config: &Config) -> Result<Identities, TlsError> {
     if let Some(path) = &config.connector.tls_path {
-        return ServerIdentity::from_directory(path);
+        return Identities::from_directory(path);
     }
     let path = config.data_dir.join("connector.pem");
-    ServerIdentity::read_or_create(&path, &config.connector.domain, OffsetDateTime::now_utc())
+    let now = OffsetDateTime::now_utc();
+    Ok(ServerIdentity::read_or_create(&path, &config.connector.domain, now)?.into())
 }
 
 /// What a service runs with.
@@ -307,9 +312,9 @@ struct Unit {
 }
 
 impl Unit {
-    fn new(config: &Config, service: &str, identity: &ServerIdentity) -> Result<Self, StartError> {
+    fn new(config: &Config, service: &str, identities: &Identities) -> Result<Self, StartError> {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
-        metrics.certificate_ends(identity.not_after());
+        metrics.certificate_ends(identities.first_end());
         let pool = Pool::for_service(&config.database, service)?;
         let ready = CancellationToken::new();
         Ok(Self { pool, metrics, life: Lifecycle::default(), ready })

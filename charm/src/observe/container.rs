@@ -1,5 +1,7 @@
 //! The workload container as it stands.
 
+use std::time::Duration;
+
 use ops::pebble::{CheckInfo, CheckStatus, Pebble, PebbleError, ServiceInfo};
 use serde_json::Value;
 
@@ -27,6 +29,13 @@ impl ContainerState {
             Ok(Self { plan, services: pebble.services()?, checks: pebble.checks()? })
         };
         read().ok()
+    }
+
+    /// How long a service of the plan may take to stop, as the charm writes it: in seconds.
+    #[must_use]
+    pub fn kill_delay(&self, service: &str) -> Option<Duration> {
+        let text = self.plan.get("services")?.get(service)?.get("kill-delay")?.as_str()?;
+        text.strip_suffix('s')?.parse().map(Duration::from_secs).ok()
     }
 
     /// Names of checks that are down.

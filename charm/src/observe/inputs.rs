@@ -15,7 +15,8 @@ use secrecy::SecretString;
 
 use super::ContainerState;
 use crate::addresses::Addresses;
-use crate::config::Config;
+use crate::config::{Config, ConnectorCertificate};
+use crate::pinned;
 use crate::shared::Shared;
 use crate::surroundings::Surroundings;
 
@@ -68,7 +69,7 @@ pub struct Inputs {
     pub shared: Shared,
     /// What the Python charm of the same name has left.
     pub legacy: Option<Legacy>,
-    /// The pod's own address, where somebody wants to know it.
+    /// The pod's own address, where Prometheus, Traefik and other units reach it; `None` while it has none.
     pub address: Option<String>,
     /// The workload container; `None` while it is not there.
     pub container: Option<ContainerState>,
@@ -85,7 +86,10 @@ impl Inputs {
         let route = self.route.as_ref().and_then(Offer::good);
         let ingress = self.ingress.as_ref().and_then(Offer::good);
         let number = self.unit.number();
-        Some(Addresses::new(config, &self.app, number, &namespace, route, ingress))
+        let addresses = Addresses::new(config, &self.app, number, &namespace, route, ingress);
+        let kept = self.shared.connector.content();
+        let kept = kept.filter(|_| config.connector_certificate == ConnectorCertificate::Pinned);
+        Some(addresses.with_earlier(kept.map(pinned::earlier_names).unwrap_or_default()))
     }
 }
 

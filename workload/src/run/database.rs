@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use workload_config::{Config, Takeover};
 
-use super::{StartError, connector_identity, master_key};
+use super::{StartError, connector_identities, master_key};
 use crate::domain::takeover::{self, NewerSchema};
 use crate::store::purge::{self, PurgeAges};
 use crate::store::{MigrationLock, Pool, StoreError};
-use crate::tls::{ServerIdentity, TlsError};
+use crate::tls::{Identities, TlsError};
 
 /// Time between two looks for rows whose time is over.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
@@ -68,14 +68,14 @@ pub async fn apply_takeover(
 /// What a takeover needs to know. Looking makes no certificate.
 fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
     let own = config.data_dir.join("connector.pem");
-    let identity = match &config.connector.tls_path {
-        Some(path) => Some(ServerIdentity::from_directory(path)?),
-        None if own.exists() => Some(connector_identity(config)?),
+    let identities = match &config.connector.tls_path {
+        Some(path) => Some(Identities::from_directory(path)?),
+        None if own.exists() => Some(connector_identities(config)?),
         None => None,
     };
     Ok(takeover::Circumstances {
         own_hosts: config.own_hosts(),
-        connector_pin: identity.map(|identity| identity.fingerprint()),
+        connector_pin: identities.map(|all| all.present().fingerprint()),
         retry: false,
     })
 }

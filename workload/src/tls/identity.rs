@@ -24,6 +24,7 @@ pub struct ServerIdentity {
     key: Arc<CertifiedKey>,
     fingerprint: Fingerprint,
     dns_names: Vec<String>,
+    has_address: bool,
     not_after: i64,
 }
 
@@ -65,15 +66,26 @@ impl ServerIdentity {
             .and_then(Iterator::collect)
             .map_err(failed(certificate))?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(failed(key))?;
+        Self::new(certificate, chain, key)
+    }
+
+    /// A chain, leaf first, and its key, both read from `path`.
+    pub(super) fn new(
+        path: &Path,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
         let leaf = chain.first().cloned().ok_or_else(|| TlsError::File {
-            path: certificate.to_owned(),
+            path: path.to_owned(),
             reason: "it holds no certificate".into(),
         })?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Pair)?;
+        let (dns_names, has_address) = names(&leaf);
         Ok(Self {
             key: Arc::new(key),
             fingerprint: Fingerprint::of(&leaf),
-            dns_names: dns_names(&leaf),
+            dns_names,
+            has_address,
             not_after: not_after(&leaf),
         })
     }
@@ -88,6 +100,12 @@ impl ServerIdentity {
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
         &self.dns_names
+    }
+
+    /// Whether the leaf is good for an IP address. Clients that connect to one ask for no name.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.has_address
     }
 
     /// End of the leaf's validity, in seconds since 1970.
@@ -117,14 +135,16 @@ fn not_after(der: &[u8]) -> i64 {
         .map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp())
 }
 
-fn dns_names(der: &[u8]) -> Vec<String> {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
-    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let dns = names.value.general_names.iter().filter_map(|name| match name {
+/// DNS names, and whether there is an IP address among the names.
+fn names(der: &[u8]) -> (Vec<String>, bool) {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Default::default() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Default::default() };
+    let names = &names.value.general_names;
+    let dns = names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) if !name.contains('*') => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    dns.collect()
+    (dns.collect(), names.iter().any(|name| matches!(name, GeneralName::IPAddress(_))))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod any_client;
 mod client;
+mod identities;
 mod identity;
 mod inter_unit;
 mod presented;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use client::client_config;
+pub use identities::Identities;
 pub use identity::ServerIdentity;
 pub use inter_unit::InterUnit;
 pub use presented::{Presented, Renewal};

@@ -9,16 +9,17 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
-use super::ServerIdentity;
+use super::Identities;
+use super::identities::EARLIER;
 use crate::error_chain::Chain;
 use crate::metrics::Metrics;
 
 /// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The pair that new handshakes get. Open connections keep the one that they began with.
+/// The pairs that new handshakes get, chosen by the name that a client asks for. Open connections keep the one that they began with.
 #[derive(Debug)]
-pub struct Presented(ArcSwap<ServerIdentity>);
+pub struct Presented(ArcSwap<Identities>);
 
 /// What becomes of new files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +31,19 @@ pub enum Renewal {
 }
 
 impl ResolvesServerCert for Presented {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().certified_key())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load().choose(hello.server_name()))
     }
 }
 
 impl Presented {
-    /// Presents `identity` from now on.
+    /// Presents `identities` from now on.
     #[must_use]
-    pub fn new(identity: ServerIdentity) -> Arc<Self> {
-        Arc::new(Self(ArcSwap::from_pointee(identity)))
+    pub fn new(identities: impl Into<Identities>) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::from_pointee(identities.into())))
     }
 
-    /// Looks at `tls.crt` and `tls.key` in `directory` every two seconds until `stop`. A new pair is presented as soon as both
+    /// Looks at `tls.crt`, `tls.key` and `earlier.pem` in `directory` every two seconds until `stop`. A new pair is presented as soon as both
     /// files belong together, or only reported, as `renewal` says. A pair that cannot be used changes nothing and is logged once.
     pub async fn follow(
         self: Arc<Self>,
@@ -58,16 +59,18 @@ impl Presented {
                 continue;
             }
             seen = now;
-            match ServerIdentity::from_directory(&directory) {
-                Ok(identity) if renewal == Renewal::Report => {
-                    let (new, old) = (identity.fingerprint(), self.0.load().fingerprint());
+            match Identities::from_directory(&directory) {
+                Ok(identities) if renewal == Renewal::Report => {
+                    let (new, old) =
+                        (identities.present().fingerprint(), self.0.load().present().fingerprint());
                     tracing::warn!(fingerprint = %new, presented = %old,
                         "the certificate's files have changed to {new}: clusters pin {old}, which is presented until the service restarts");
                 }
-                Ok(identity) => {
-                    tracing::info!(fingerprint = %identity.fingerprint(), "a new certificate is presented");
-                    metrics.certificate_ends(identity.not_after());
-                    self.0.store(Arc::new(identity));
+                Ok(identities) => {
+                    let fingerprint = identities.present().fingerprint();
+                    tracing::info!(%fingerprint, "a new certificate is presented");
+                    metrics.certificate_ends(identities.first_end());
+                    self.0.store(Arc::new(identities));
                 }
                 Err(error) => {
                     tracing::error!(error = %Chain(&error), "the new certificate cannot be used: the old one stays");
@@ -77,8 +80,8 @@ impl Presented {
     }
 }
 
-/// What the two files hold; a file that cannot be read counts as empty.
-async fn contents(directory: &Path) -> [Vec<u8>; 2] {
+/// What the files hold; a file that cannot be read counts as empty.
+async fn contents(directory: &Path) -> [Vec<u8>; 3] {
     let read = async |name: &str| tokio::fs::read(directory.join(name)).await.unwrap_or_default();
-    [read("tls.crt").await, read("tls.key").await]
+    [read("tls.crt").await, read("tls.key").await, read(EARLIER).await]
 }

@@ -10,11 +10,11 @@ use tungstenite::{Message, WebSocket};
 use super::http::{self, Method, Request};
 use super::{Pebble, PebbleError};
 
-/// Most output of either stream that is kept, in bytes.
+/// Most output of either stream that is kept, in bytes, unless a command says otherwise.
 const MAX_OUTPUT: usize = 1024 * 1024;
 
 /// A command to run, without a shell.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Exec {
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -24,6 +24,20 @@ pub struct Exec {
     pub environment: BTreeMap<String, String>,
     /// Longest time.
     pub timeout: Duration,
+    /// Most output of either stream that is kept, in bytes; a command that gives more has failed.
+    pub max_output: usize,
+}
+
+impl Default for Exec {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            service_context: None,
+            environment: BTreeMap::new(),
+            timeout: Duration::ZERO,
+            max_output: MAX_OUTPUT,
+        }
+    }
 }
 
 /// What a command did. Output may be secret, so that it is not shown.
@@ -60,8 +74,8 @@ impl Pebble {
         let stderr = self.stream(task, "stderr", time)?;
         // Both are read at once: a command that fills one must not wait for the other for ever.
         let (stdout, stderr) = std::thread::scope(|scope| {
-            let stderr = scope.spawn(move || read(stderr, false));
-            let stdout = read(stdout, true);
+            let stderr = scope.spawn(move || read(stderr, false, exec.max_output));
+            let stdout = read(stdout, true, exec.max_output);
             (stdout, stderr.join().unwrap_or(Err(PebbleError::Answer)))
         });
         let change = self.wait(&change, time)?;
@@ -87,6 +101,7 @@ impl Pebble {
 fn read(
     mut socket: WebSocket<std::os::unix::net::UnixStream>,
     has_input: bool,
+    limit: usize,
 ) -> Result<Vec<u8>, PebbleError> {
     if has_input {
         let end = Message::text(r#"{"command":"end"}"#);
@@ -96,8 +111,8 @@ fn read(
     loop {
         match socket.read() {
             Ok(Message::Binary(data)) => {
-                if output.len() + data.len() > MAX_OUTPUT {
-                    return Err(PebbleError::TooMuchOutput { limit: MAX_OUTPUT });
+                if output.len() + data.len() > limit {
+                    return Err(PebbleError::TooMuchOutput { limit });
                 }
                 output.extend_from_slice(&data);
             }

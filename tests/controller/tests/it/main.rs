@@ -6,6 +6,9 @@
     reason = "test code outside test functions"
 )]
 
+mod actions;
+mod names;
+mod options;
 mod order;
 mod refresh;
 mod secrets;

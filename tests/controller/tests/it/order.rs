@@ -95,12 +95,13 @@ fn take(juju: &mut Controller, units: &mut Vec<u32>, step: Step) {
     }
 }
 
-/// What does not depend on when it was made: the plan without its hashes.
+/// What does not depend on when and for which unit it was made: the plan without hashes and addresses.
 fn comparable(juju: &Controller, unit: u32) -> Value {
     let mut plan = juju.container(unit).plan();
     for service in ["management-api", "cluster-connector"] {
         plan["services"][service]["environment"]["FILES_HMAC"] = Value::Null;
     }
+    plan["services"]["cluster-connector"]["environment"]["TUNNEL_ADDRESS"] = Value::Null;
     for target in plan["log-targets"].as_object_mut().unwrap().values_mut() {
         target["labels"]["juju_unit"] = Value::Null;
     }

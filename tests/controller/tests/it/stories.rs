@@ -175,21 +175,6 @@ fn rel_07_the_pinned_certificate_changes_in_two_steps_with_the_command_for_each_
 }
 
 #[test]
-fn a_changed_domain_keeps_the_pinned_certificate_and_says_what_to_do() {
-    let mut juju = deployed(process());
-    let pinned = file(&juju, 0, "connector/tls.crt");
-    let key = file(&juju, 0, "connector/tls.key");
-    juju.config("cluster-connector-domain", json!("other.example.com"));
-    assert_eq!(file(&juju, 0, "connector/tls.crt"), pinned);
-    let status = juju.status(0);
-    assert!(status.contains("does not name other.example.com") && status.contains("juju run "));
-    juju.run_action(0, "rotate-connector-certificate", &[]);
-    juju.run_action(0, "rotate-connector-certificate", &[("confirm", json!(true))]);
-    assert_eq!(juju.status(0), "active: ");
-    assert_eq!(file(&juju, 0, "connector/tls.key"), key, "the key stays");
-}
-
-#[test]
 fn a_container_that_starts_anew_gets_everything_again() {
     let mut juju = deployed(process());
     let before = juju.container(0).files();

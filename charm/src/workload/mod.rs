@@ -4,12 +4,14 @@
 //! reads most of them at its start, so the plan also has a keyed hash of their contents: when one
 //! changes, Pebble restarts what reads it, and nothing else.
 
+mod environment;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use ops::Status;
 use ops::pebble::{Check, CheckProbe, FileSpec, Layer, Level, Override, Service, Startup};
-use relations::grafana_metadata::GrafanaMetadata;
 use relations::postgresql_client::{Connection, NotReady, Tls};
 use secrecy::ExposeSecret;
 
@@ -20,10 +22,10 @@ use crate::config::Config;
 use crate::custody;
 use crate::decide::DATABASE_NAME;
 use crate::login::{self, Provider};
-use crate::observe::{Inputs, Offer};
+use crate::observe::Inputs;
 use crate::shared::Pair;
-use crate::status;
 use crate::surroundings::Surroundings;
+use crate::{pinned, status};
 
 /// Name of the service that serves people.
 pub const MANAGEMENT: &str = "management-api";
@@ -32,12 +34,26 @@ pub const CONNECTOR: &str = "cluster-connector";
 /// Label of our layer.
 pub const LABEL: &str = "cluster-manager";
 
-/// Time that a service may take to stop: above the 15 s for which it goes on while it is no longer ready, the 20 s that it then
-/// gives running requests, and what the end itself takes.
-const KILL_DELAY: &str = "40s";
+/// What a service may take to stop beyond the time for which it goes on although it is no longer ready: the 20 s that it gives
+/// running requests, and what the end itself takes.
+const STOP: Duration = Duration::from_secs(25);
+
+/// How long a service may take to stop before it is killed.
+fn kill_delay(config: &Config) -> Duration {
+    Duration::from_secs(config.shutdown_drain_seconds.0.into()) + STOP
+}
+
+/// Longest time for services to stop and start: what both may take to stop, one after the other, and some. What runs may have been
+/// started with a longer drain than the options have now.
+#[must_use]
+pub fn replan_time(inputs: &Inputs) -> Duration {
+    let present = inputs.container.as_ref().and_then(|container| container.kill_delay(CONNECTOR));
+    let wanted = inputs.config.as_ref().map(kill_delay).unwrap_or_default();
+    2 * wanted.max(present.unwrap_or_default()).max(STOP) + Duration::from_secs(20)
+}
 
 /// Every file that the charm may write, below its folder.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "master.key",
     "db/password",
     "db/ca.pem",
@@ -47,6 +63,7 @@ const FILES: [&str; 9] = [
     "management/tls.key",
     "connector/tls.crt",
     "connector/tls.key",
+    "connector/earlier.pem",
 ];
 
 /// What should be in the container.
@@ -105,6 +122,8 @@ struct Facts<'a> {
     master_key: &'a str,
     management: &'a Pair,
     connector: &'a Pair,
+    /// Certificates and keys of earlier names, one after the other.
+    earlier: String,
     authorities: String,
 }
 
@@ -130,8 +149,12 @@ impl<'a> Facts<'a> {
         let management = certificates
             .and_then(|certificates| certificates.served.as_ref())
             .ok_or_else(|| status::no_certificate(inputs))?;
-        let pinned = shared.connector.content().map(|connector| &connector.pair);
-        let connector = if custody::serves_relation(inputs) { Some(management) } else { pinned };
+        let kept = shared.connector.content();
+        let (connector, earlier) = if custody::serves_relation(inputs) {
+            (Some(management), String::new())
+        } else {
+            (kept.map(|kept| &kept.pair), kept.map(pinned::earlier_file).unwrap_or_default())
+        };
         let master_key = shared.master_key.content().ok_or_else(|| Status::waiting(leader))?;
         Ok(Self {
             inputs,
@@ -142,6 +165,7 @@ impl<'a> Facts<'a> {
             master_key: master_key.0.expose_secret(),
             management,
             connector: connector.ok_or_else(|| Status::waiting(leader))?,
+            earlier,
             authorities,
             addresses,
         })
@@ -188,6 +212,7 @@ impl<'a> Facts<'a> {
         add("management/tls.key", self.management.key.expose_secret());
         add("connector/tls.crt", &self.connector.chain);
         add("connector/tls.key", self.connector.key.expose_secret());
+        add("connector/earlier.pem", &self.earlier);
         files
     }
 
@@ -211,16 +236,14 @@ impl<'a> Facts<'a> {
         // The Management API follows its own certificate's files by itself.
         let both =
             ["master.key", "db/password", "db/ca.pem", "connector/tls.crt", "connector/tls.key"];
-        let login = ["oidc/client-secret", "oidc/ca.pem"];
-        let with_login: Vec<&str> = both.into_iter().chain(login).collect();
+        let of_management = [&both[..], &["oidc/client-secret", "oidc/ca.pem"]].concat();
+        let of_connector = [&both[..], &["connector/earlier.pem"]].concat();
         let mut management = self.environment(MANAGEMENT_PORT, MANAGEMENT_STATUS_PORT);
         management.extend(self.management_environment());
-        management.insert("FILES_HMAC".to_owned(), self.hash(files, &with_login));
+        management.insert("FILES_HMAC".to_owned(), self.hash(files, &of_management));
         let mut connector = self.environment(CONNECTOR_PORT, CONNECTOR_STATUS_PORT);
-        if let Some(url) = remote_write_urls(self.inputs).first() {
-            connector.insert("PROMETHEUS_BASE_URL".to_owned(), url.clone());
-        }
-        connector.insert("FILES_HMAC".to_owned(), self.hash(files, &both));
+        connector.extend(self.connector_environment());
+        connector.insert("FILES_HMAC".to_owned(), self.hash(files, &of_connector));
         Layer {
             summary: "MicroCloud Cluster Manager".to_owned(),
             services: BTreeMap::from([
@@ -246,7 +269,7 @@ impl<'a> Facts<'a> {
             command: format!("{} {name}", self.inputs.surroundings.program()),
             environment,
             on_check_failure: BTreeMap::from([(alive(name), "restart".to_owned())]),
-            kill_delay: Some(KILL_DELAY.to_owned()),
+            kill_delay: Some(format!("{}s", kill_delay(self.config).as_secs())),
             ..Service::default()
         };
         (name.to_owned(), service)
@@ -270,73 +293,6 @@ impl<'a> Facts<'a> {
             (alive(name), check("alive", None, "10s", 6)),
             (format!("{name}-ready"), check("ready", Some(Level::Ready), "5s", 2)),
         ]
-    }
-
-    fn environment(&self, port: u16, status_port: u16) -> BTreeMap<String, String> {
-        let (config, database) = (self.config, &self.database);
-        let mut vars = Vars::default();
-        let host = database.hosts.first();
-        vars.set("SERVER_HOST", &self.inputs.surroundings.listen);
-        vars.set("SERVER_PORT", &port.to_string());
-        vars.set("STATUS_PORT", &status_port.to_string());
-        vars.set("DATA_DIR", &self.path("data"));
-        vars.set("MASTER_KEY_FILE", &self.path("master.key"));
-        vars.set("LOG_LEVEL", config.log_level.as_str());
-        vars.set("DB_HOST", host.map(|host| host.host.as_str()).unwrap_or_default());
-        vars.set("DB_PORT", &host.map(|host| host.port.to_string()).unwrap_or_default());
-        vars.set("DB_USER", &database.username);
-        vars.set("DB_PASSWORD_FILE", &self.path("db/password"));
-        vars.set("DB_NAME", &database.database);
-        vars.set("DB_MAX_OPEN", &config.db_max_connections.0.to_string());
-        vars.set("DB_DISABLE_TLS", &(database.tls == Tls::Off).to_string());
-        if self.database_authorities().is_some_and(|text| !text.is_empty()) {
-            vars.set("DB_CA_FILE", &self.path("db/ca.pem"));
-        }
-        let connector = self.addresses.connector.as_ref().map(ToString::to_string);
-        vars.set("CLUSTER_CONNECTOR_DOMAIN", &connector.unwrap_or_default());
-        vars.set("CLUSTER_CONNECTOR_PORT", &self.addresses.connector_port.to_string());
-        vars.set("CLUSTER_CONNECTOR_TLS_PATH", &self.path("connector"));
-        vars.set("RATE_LIMIT_REFILL_RATE", &config.rate_limit_refill_rate.0.to_string());
-        vars.set("RATE_LIMIT_BUCKET_SIZE", &config.rate_limit_bucket_size.0.to_string());
-        // Only Traefik writes the header, so that it is demanded only behind Traefik.
-        if let (Some(networks), Some(_)) = (&config.proxy_protocol_from, &self.inputs.route) {
-            vars.set("PROXY_PROTOCOL", "required");
-            vars.set("PROXY_PROTOCOL_FROM", &networks.0);
-        }
-        vars.0
-    }
-
-    fn management_environment(&self) -> BTreeMap<String, String> {
-        let (config, provider) = (self.config, &self.provider);
-        let mut vars = Vars::default();
-        vars.set("MANAGEMENT_API_URL", &self.management_url);
-        vars.set("MANAGEMENT_API_TLS_PATH", &self.path("management"));
-        vars.set("OIDC_ISSUER", &provider.issuer);
-        vars.set("OIDC_CLIENT_ID", &provider.client_id);
-        if provider.client_secret.is_some() {
-            vars.set("OIDC_CLIENT_SECRET_FILE", &self.path("oidc/client-secret"));
-        }
-        vars.set("OIDC_AUDIENCE", config.oidc_audience.as_deref().unwrap_or_default());
-        if !self.login_authorities().is_empty() {
-            vars.set("OIDC_CA_FILE", &self.path("oidc/ca.pem"));
-        }
-        vars.set("OIDC_GROUPS_CLAIM", &provider.groups_claim);
-        vars.set("OIDC_ADMIN_GROUPS", &config.oidc_admin_groups);
-        let grafana = self.inputs.grafana.as_ref().and_then(Offer::good);
-        vars.set("GRAFANA_BASE_URL", grafana.map(GrafanaMetadata::base_url).unwrap_or_default());
-        vars.0
-    }
-}
-
-/// Variables; an empty value is no variable.
-#[derive(Default)]
-struct Vars(BTreeMap<String, String>);
-
-impl Vars {
-    fn set(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.0.insert(name.to_owned(), value.to_owned());
-        }
     }
 }
 

@@ -1,0 +1,102 @@
+//! The settings of both services. Nothing in them is secret: secrets are in files, and the settings name the files.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use relations::grafana_metadata::GrafanaMetadata;
+use relations::postgresql_client::Tls;
+
+use super::Facts;
+use crate::observe::Offer;
+
+impl Facts<'_> {
+    pub(super) fn environment(&self, port: u16, status_port: u16) -> BTreeMap<String, String> {
+        let (config, database) = (self.config, &self.database);
+        let mut vars = Vars::default();
+        let host = database.hosts.first();
+        vars.set("SERVER_HOST", &self.inputs.surroundings.listen);
+        vars.set("SERVER_PORT", &port.to_string());
+        vars.set("STATUS_PORT", &status_port.to_string());
+        vars.set("DATA_DIR", &self.path("data"));
+        vars.set("MASTER_KEY_FILE", &self.path("master.key"));
+        vars.set("LOG_LEVEL", config.log_level.as_str());
+        vars.set("DB_HOST", host.map(|host| host.host.as_str()).unwrap_or_default());
+        vars.set("DB_PORT", &host.map(|host| host.port.to_string()).unwrap_or_default());
+        vars.set("DB_USER", &database.username);
+        vars.set("DB_PASSWORD_FILE", &self.path("db/password"));
+        vars.set("DB_NAME", &database.database);
+        vars.set("DB_MAX_OPEN", &config.db_max_connections.0.to_string());
+        vars.set("DB_DISABLE_TLS", &(database.tls == Tls::Off).to_string());
+        if self.database_authorities().is_some_and(|text| !text.is_empty()) {
+            vars.set("DB_CA_FILE", &self.path("db/ca.pem"));
+        }
+        vars.set("SHUTDOWN_DRAIN_SECONDS", &config.shutdown_drain_seconds.to_string());
+        vars.set("TAKEOVER", config.takeover.as_str());
+        vars.set("HISTORY_MINUTES_HOURS", &config.history_minutes_hours.to_string());
+        vars.set("HISTORY_HALF_HOURS_DAYS", &config.history_half_hours_days.to_string());
+        vars.set("HISTORY_SIX_HOURS_DAYS", &config.history_six_hours_days.to_string());
+        vars.set("AUDIT_RETENTION_DAYS", &config.audit_retention_days.to_string());
+        let connector = self.addresses.connector.as_ref().map(ToString::to_string);
+        vars.set("CLUSTER_CONNECTOR_DOMAIN", &connector.unwrap_or_default());
+        vars.set("CLUSTER_CONNECTOR_PORT", &self.addresses.connector_port.to_string());
+        vars.set("CLUSTER_CONNECTOR_TLS_PATH", &self.path("connector"));
+        vars.set("RATE_LIMIT_REFILL_RATE", &config.rate_limit_refill_rate.0.to_string());
+        vars.set("RATE_LIMIT_BUCKET_SIZE", &config.rate_limit_bucket_size.0.to_string());
+        // Only Traefik writes the header, so that it is demanded only behind Traefik.
+        if let (Some(networks), Some(_)) = (&config.proxy_protocol_from, &self.inputs.route) {
+            vars.set("PROXY_PROTOCOL", "required");
+            vars.set("PROXY_PROTOCOL_FROM", &networks.0);
+        }
+        vars.0
+    }
+
+    /// The unit's own address, which is where other units reach the tunnels that it holds.
+    pub(super) fn connector_environment(&self) -> BTreeMap<String, String> {
+        let mut vars = Vars::default();
+        let address = self.inputs.address.as_deref().filter(|a| a.parse::<IpAddr>().is_ok());
+        vars.set("TUNNEL_ADDRESS", address.unwrap_or_default());
+        let urls = super::remote_write_urls(self.inputs);
+        vars.set("PROMETHEUS_BASE_URL", urls.first().map(String::as_str).unwrap_or_default());
+        vars.0
+    }
+
+    pub(super) fn management_environment(&self) -> BTreeMap<String, String> {
+        let (config, provider) = (self.config, &self.provider);
+        let mut vars = Vars::default();
+        vars.set("MANAGEMENT_API_URL", &self.management_url);
+        vars.set("MANAGEMENT_API_TLS_PATH", &self.path("management"));
+        vars.set("OIDC_ISSUER", &provider.issuer);
+        vars.set("OIDC_CLIENT_ID", &provider.client_id);
+        if provider.client_secret.is_some() {
+            vars.set("OIDC_CLIENT_SECRET_FILE", &self.path("oidc/client-secret"));
+        }
+        vars.set("OIDC_AUDIENCE", config.oidc_audience.as_deref().unwrap_or_default());
+        if !self.login_authorities().is_empty() {
+            vars.set("OIDC_CA_FILE", &self.path("oidc/ca.pem"));
+        }
+        vars.set("OIDC_GROUPS_CLAIM", &provider.groups_claim);
+        vars.set("OIDC_ADMIN_GROUPS", &config.oidc_admin_groups);
+        vars.set(
+            "OIDC_OPERATOR_GROUPS",
+            config.oidc_operator_groups.as_deref().unwrap_or_default(),
+        );
+        vars.set("OIDC_VIEWER_GROUPS", config.oidc_viewer_groups.as_deref().unwrap_or_default());
+        vars.set("OIDC_SCOPES", config.oidc_scopes.as_deref().unwrap_or_default());
+        vars.set("TUNNEL_FORWARD_ACCESS_TOKEN", &config.tunnel_forward_access_token.to_string());
+        let grafana = self.inputs.grafana.as_ref().and_then(Offer::good);
+        vars.set("GRAFANA_BASE_URL", grafana.map(GrafanaMetadata::base_url).unwrap_or_default());
+        vars.0
+    }
+}
+
+/// Variables; an empty value is no variable.
+#[derive(Default)]
+struct Vars(BTreeMap<String, String>);
+
+impl Vars {
+    fn set(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Options on their way into the settings of the services.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use controller::{Controller, Runner};
+use serde_json::{Value, json};
+
+use super::{deployed, environment};
+
+/// The settings of a service as the program reads them; secrets come from a file that the test has.
+fn read(juju: &Controller, service: &str, secret: &str) -> workload_config::Config {
+    let plan = juju.container(0).plan();
+    let variables = plan["services"][service]["environment"].as_object().unwrap();
+    let asked = RefCell::new(BTreeSet::new());
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        let value = variables.get(name)?.as_str()?;
+        let is_secret = ["DB_PASSWORD_FILE", "OIDC_CLIENT_SECRET_FILE"].contains(&name);
+        Some(if is_secret { secret.to_owned() } else { value.to_owned() })
+    };
+    let config = workload_config::Config::parse(get).map_err(|error| error.to_string()).unwrap();
+    for name in variables.keys().filter(|name| *name != "FILES_HMAC") {
+        assert!(asked.borrow().contains(name), "the program does not know {name}");
+    }
+    config
+}
+
+#[test]
+fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its_range() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let secret = secret.path().to_str().unwrap();
+    let mut juju = deployed(Runner::InProcess);
+    juju.config("oidc-client-secret", json!("x"));
+    for ends in [["1", "1", "1", "1", "0", "1"], ["168", "366", "3660", "3650", "300", "65535"]] {
+        let names = [
+            "history-minutes-hours",
+            "history-half-hours-days",
+            "history-six-hours-days",
+            "audit-retention-days",
+            "shutdown-drain-seconds",
+            "cluster-connector-port",
+        ];
+        for (name, value) in names.into_iter().zip(ends) {
+            juju.config(name, json!(value.parse::<i64>().unwrap()));
+        }
+        assert!(juju.status(0).starts_with("active: "), "{}", juju.status(0));
+        for service in ["management-api", "cluster-connector"] {
+            let config = read(&juju, service, secret);
+            assert_eq!(config.shutdown_drain.as_secs().to_string(), ends[4]);
+            assert_eq!(config.connector.port.to_string(), ends[5]);
+        }
+    }
+}
+
+#[test]
+fn options_reach_the_services_that_they_are_about() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let secret = secret.path().to_str().unwrap();
+    let mut juju = deployed(Runner::InProcess);
+    let before = read(&juju, "management-api", secret);
+    assert!(!before.tunnel.forward_access_token);
+    for (name, value) in [
+        ("tunnel-forward-access-token", json!(true)),
+        ("oidc-operator-groups", json!("fleet,edge")),
+        ("oidc-viewer-groups", json!("everyone")),
+        ("oidc-scopes", json!("offline_access groups")),
+        ("takeover", json!("off")),
+    ] {
+        juju.config(name, value);
+    }
+    let after = read(&juju, "management-api", secret);
+    assert!(after.tunnel.forward_access_token);
+    let oidc = after.oidc.unwrap();
+    assert_eq!(oidc.operator_groups, ["fleet", "edge"]);
+    assert_eq!(oidc.viewer_groups, ["everyone"]);
+    assert_eq!(after.takeover, workload_config::Takeover::Off);
+    juju.config("takeover", json!("maybe"));
+    assert!(juju.status(0).starts_with("blocked: option takeover is wrong"), "{}", juju.status(0));
+}
+
+#[test]
+fn each_unit_tells_the_address_at_which_others_reach_its_tunnels() {
+    let mut juju = deployed(Runner::InProcess);
+    juju.add_unit();
+    for unit in 0..2 {
+        let plan = juju.container(unit).plan();
+        let address = environment(&plan, "cluster-connector", "TUNNEL_ADDRESS");
+        assert_eq!(address, juju.unit(unit).address);
+        assert_eq!(environment(&plan, "management-api", "TUNNEL_ADDRESS"), "");
+    }
+}
+
+#[test]
+fn a_service_may_take_as_long_to_stop_as_it_drains_and_finishes_what_runs() {
+    let mut juju = deployed(Runner::InProcess);
+    let delay = |juju: &Controller| -> Value {
+        juju.container(0).plan()["services"]["management-api"]["kill-delay"].clone()
+    };
+    assert_eq!(delay(&juju), "40s");
+    juju.config("shutdown-drain-seconds", json!(60));
+    assert_eq!(delay(&juju), "85s");
+    assert_eq!(juju.status(0), "active: ");
+}
