@@ -19,7 +19,7 @@ Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
                      d  bodies of 3 and of 50 members, with metrics
                      e  memory
                      f  the limit of PostgreSQL itself: single-row upserts by pgbench
-                     g  every cluster comes back at the same moment
+                     g  every cluster comes back after an outage
                      h  Prometheus answers, hangs and is away
                      i  reverse tunnels: how much memory each takes
   --profile NAME   another build than release, such as profiling

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster_simulator::{ClientError, Member, Request, STATUS_PATH};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Error;
@@ -13,6 +14,9 @@ use crate::database::Database;
 
 /// Before a measurement counts, so that caches, connections to PostgreSQL and the allocator are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
+
+/// Clusters of a herd that are under way at a time. One machine plays all of them: with more, the clients keep the server waiting.
+pub(crate) const HERD: usize = 1000;
 
 /// How heartbeats come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) struct Done {
     pub(crate) heartbeats: usize,
     /// Heartbeats that had another answer than 200, or none.
     pub(crate) failed: usize,
+    /// What the last failure was.
+    pub(crate) failure: Option<String>,
     pub(crate) elapsed: Duration,
     /// From the first connection to the complete answer, sorted.
     latencies: Vec<Duration>,
@@ -111,6 +117,7 @@ impl Load<'_> {
         Ok(Done {
             heartbeats: latencies.len(),
             failed,
+            failure: None,
             elapsed,
             latencies,
             connector: connector.cpu()?.saturating_sub(before.0),
@@ -176,8 +183,8 @@ impl Load<'_> {
         Ok(begin.elapsed())
     }
 
-    /// Every cluster sends one heartbeat with fresh connections, and all begin at the same moment.
-    pub(crate) async fn all_at_once(
+    /// Every cluster sends one heartbeat with fresh connections, as soon as one of [`HERD`] places is free.
+    pub(crate) async fn herd(
         self,
         connector: &Connector,
         members: Vec<Member>,
@@ -185,19 +192,25 @@ impl Load<'_> {
     ) -> Result<Done, Error> {
         let before = (connector.cpu()?, self.database.cpu()?);
         let begin = Instant::now();
+        let places = Arc::new(Semaphore::new(HERD));
         let mut senders = JoinSet::new();
         for member in members {
-            let body = body.to_vec();
+            let (body, places) = (body.to_vec(), Arc::clone(&places));
             senders.spawn(async move {
+                let _place = places.acquire().await;
+                let begin = Instant::now();
                 let answer = member.request("POST", STATUS_PATH, body).await;
                 answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
             });
         }
-        let (mut latencies, mut failed) = (Vec::new(), 0);
+        let (mut latencies, mut failed, mut failure) = (Vec::new(), 0, None);
         while let Some(sent) = senders.join_next().await {
             match sent? {
                 Ok(time) => latencies.push(time),
-                Err(_) => failed += 1,
+                Err(error) => {
+                    failed += 1;
+                    failure = Some(error.to_string());
+                }
             }
         }
         let elapsed = begin.elapsed();
@@ -205,6 +218,7 @@ impl Load<'_> {
         Ok(Done {
             heartbeats: latencies.len(),
             failed,
+            failure,
             elapsed,
             latencies,
             connector: connector.cpu()?.saturating_sub(before.0),

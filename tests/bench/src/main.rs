@@ -101,7 +101,7 @@ async fn measure(
         bench.kept_connections(wanted("f")).await?;
     }
     if wanted("g") {
-        bench.all_at_once().await?;
+        bench.herd().await?;
     }
     if wanted("h") {
         bench.receiver_in_trouble().await?;

@@ -9,7 +9,7 @@ use crate::connector::Connector;
 use crate::database::Database;
 use crate::fleet::{self, Fleet, Manager};
 use crate::floor::Handshakes;
-use crate::load::{Load, Pattern};
+use crate::load::{HERD, Load, Pattern};
 use crate::{Error, Options, report, sink};
 
 /// A heartbeat of a MicroCloud with three members and of one with fifty, with the metrics of each member.
@@ -155,12 +155,15 @@ impl<'a> Bench<'a> {
     }
 
     /// (g)
-    pub(crate) async fn all_at_once(&self) -> Result<(), Error> {
-        report::heading("(g) after an outage: every cluster comes back at the same moment");
+    pub(crate) async fn herd(&self) -> Result<(), Error> {
+        report::heading(&format!(
+            "(g) after an outage: every cluster comes back, {} at a time, as many as this machine can play",
+            report::grouped(HERD)
+        ));
         let connector = self.connector(None).await?;
         let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
-        let done = self.load.all_at_once(&connector, members, &self.plain).await?;
-        report::line(&format!("{} at once", self.everyone()), &done);
+        let done = self.load.herd(&connector, members, &self.plain).await?;
+        report::line(&self.everyone(), &done);
         report::herd(&done, &connector.memory()?);
         Ok(())
     }

@@ -123,10 +123,13 @@ pub(crate) fn samples(count: usize, without: &Done, with: &Done) {
 pub(crate) fn herd(done: &Done, memory: &Memory) {
     println!(
         "    the last one was answered after {:.1} s; {} failed; the connector took {:.1} MiB at most",
-        done.within(1.0).as_secs_f64(),
+        done.elapsed.as_secs_f64(),
         done.failed,
         mib(memory.most)
     );
+    if let Some(failure) = &done.failure {
+        println!("    the last failure: {failure}");
+    }
 }
 
 /// The latencies of a load as ratios to another one's.
