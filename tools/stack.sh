@@ -9,6 +9,7 @@
 #   MANAGEMENT_PORT  the Management API; its status listener takes the next port, the identity provider the one after
 #   CONNECTOR_PORT   the Cluster Connector; its status listener takes the next port, its listener for tunnels the one after
 
+MANAGEMENT_KEEPER=() # what the Management API is started by, where that is not this script itself
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVER=$TARGET/microcloud-cluster-manager
 SIMULATOR=$TARGET/cluster-simulator
@@ -156,7 +157,7 @@ start_connector() {
 }
 
 start_management_api() {
-  start_and_wait "Management API" management_answers \
+  start_and_wait "Management API" management_answers "${MANAGEMENT_KEEPER[@]}" \
     env "${SETTINGS[@]}" "SERVER_PORT=$MANAGEMENT_PORT" "STATUS_PORT=$((MANAGEMENT_PORT + 1))" "$SERVER" management-api
 }
 

@@ -51,6 +51,7 @@ start_stack() {
   step "Database" "$LOGS/steps/database.log" prepare_database
   start_identity_provider
   start_connector
+  MANAGEMENT_KEEPER=("$ROOT/tools/keep.sh" "$STACK_DIR/management.pid")
   start_management_api
   step "Join tokens" "$LOGS/steps/tokens.log" create_tokens "$CLUSTERS"
   start_fleet "$CLUSTERS"
@@ -58,12 +59,21 @@ start_stack() {
 #!/bin/sh
 exec "$SIMULATOR" join --first-heartbeat-at-once --interval 5 "\$1"
 END
-  chmod 755 "$STACK_DIR/join"
+  cat >"$STACK_DIR/management" <<END
+#!/bin/sh
+# stop: ends the Management API and waits for that; start: lets it start again.
+case \$1 in
+  stop) : >"$STACK_DIR/management.pid.hold" && pid=\$(cat "$STACK_DIR/management.pid") && kill -TERM "\$pid" &&
+    while kill -0 "\$pid" 2>/dev/null; do sleep 0.05; done ;;
+  start) rm -f "$STACK_DIR/management.pid.hold" ;;
+esac
+END
+  chmod 755 "$STACK_DIR/join" "$STACK_DIR/management"
 }
 
 browser_tests() {
   cd -- "$ROOT/tests/browser" &&
-    MANAGEMENT_URL=https://localhost:$MANAGEMENT_PORT JOIN_COMMAND=$STACK_DIR/join ARTEFACTS=$ROOT/tests/artefacts NO_COLOR=1 npm test
+    MANAGEMENT_URL=https://localhost:$MANAGEMENT_PORT JOIN_COMMAND=$STACK_DIR/join SERVER_COMMAND=$STACK_DIR/management ARTEFACTS=$ROOT/tests/artefacts NO_COLOR=1 npm test
 }
 
 # A function, so that all of this file is read before anything starts: it may be edited while it runs.

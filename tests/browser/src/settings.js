@@ -15,6 +15,10 @@ export const MANAGEMENT_URL = new URL(
 export const joinCommand = () =>
   required("JOIN_COMMAND", "an executable that joins a cluster with the token it is given");
 
+/** Stops and starts the Management API: called with `stop` or `start`. */
+export const serverCommand = () =>
+  required("SERVER_COMMAND", "an executable that ends the Management API (stop) and starts it again (start)");
+
 /** Folder for screenshots. */
 export const ARTEFACTS = process.env.ARTEFACTS ?? new URL("../../artefacts", import.meta.url).pathname;
 

@@ -5,8 +5,8 @@ import { actorText, auditQuery, type AuditRecord } from "@/api/audit";
 import { ApiError } from "@/api/client";
 import { SearchArt } from "@/components/art";
 import { EmptyState } from "@/components/EmptyState";
-import { ErrorNotice } from "@/components/ErrorNotice";
 import { NoRights } from "@/components/NoRights";
+import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useAddress } from "@/components/useAddress";
 import { count } from "@/lib/count";
@@ -49,14 +49,7 @@ export function AuditPage() {
           </label>
         ))}
       </form>
-      {query.isError && (
-        <ErrorNotice
-          title="The audit records could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-        />
-      )}
+      <QueryNotice what="The audit records" query={query} />
       {query.data === undefined ? (
         !query.isError && (
           <div role="status" aria-label="Loading the audit records">

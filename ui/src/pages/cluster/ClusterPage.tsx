@@ -8,9 +8,10 @@ import { clusterQuery, configurationQuery, removeCluster } from "@/api/queries";
 import type { Cluster } from "@/api/types";
 import { SearchArt } from "@/components/art";
 import { EmptyState } from "@/components/EmptyState";
-import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { errorText } from "@/components/ErrorNotice";
 import { NoRights } from "@/components/NoRights";
 import { PageTabs, type Tab } from "@/components/PageTabs";
+import { QueryNotice } from "@/components/QueryNotice";
 import { RemoveDialog } from "@/components/RemoveDialog";
 import { PageSkeleton } from "@/components/Skeleton";
 import { StateBadge } from "@/components/StateBadge";
@@ -60,15 +61,7 @@ export function ClusterPage() {
         {context !== null && <Actions {...context} />}
       </div>
       <PageTabs label={`Cluster ${visible(name)}`} tabs={tabsOf(name, query.data)} />
-      {query.isError && (
-        <ErrorNotice
-          title={`The cluster could not be ${query.data === undefined ? "loaded" : "refreshed"}`}
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-          {...(nextAttemptAt === undefined ? {} : { nextAttemptAt })}
-        />
-      )}
+      <QueryNotice what="The cluster" query={query} nextAttemptAt={nextAttemptAt} />
       {context === null ? (
         !query.isError && <PageSkeleton />
       ) : (

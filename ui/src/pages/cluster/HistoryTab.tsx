@@ -3,7 +3,7 @@ import { useSearchParams } from "react-router";
 import { clusterHistoryQuery } from "@/api/fleet";
 import type { ClusterHistory, ClusterPoint } from "@/api/types";
 import { LineChart } from "@/components/charts/LineChart";
-import { ErrorNotice } from "@/components/ErrorNotice";
+import { QueryNotice } from "@/components/QueryNotice";
 import { RangeSwitch } from "@/components/RangeSwitch";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRefreshing } from "@/components/useRefreshing";
@@ -37,15 +37,7 @@ export function HistoryTab() {
         </p>
         <RangeSwitch label="Time that the charts show" range={range} onChange={setRange} />
       </div>
-      {query.isError && (
-        <ErrorNotice
-          title="The history could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-          {...(nextAttemptAt === undefined ? {} : { nextAttemptAt })}
-        />
-      )}
+      <QueryNotice what="The history" query={query} nextAttemptAt={nextAttemptAt} />
       {query.data !== undefined ? (
         <Charts history={query.data} />
       ) : (

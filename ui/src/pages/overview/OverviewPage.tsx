@@ -8,11 +8,11 @@ import { serverNow } from "@/api/serverClock";
 import { ClustersArt } from "@/components/art";
 import { LineChart } from "@/components/charts/LineChart";
 import { EmptyState } from "@/components/EmptyState";
-import { ErrorNotice } from "@/components/ErrorNotice";
 import { HealthMap } from "@/components/HealthMap";
 import { KioskIcon } from "@/components/icons";
 import { NoRights } from "@/components/NoRights";
 import { usePaused } from "@/components/pause";
+import { QueryNotice } from "@/components/QueryNotice";
 import { RangeSwitch } from "@/components/RangeSwitch";
 import { RefreshControl } from "@/components/RefreshControl";
 import { PageSkeleton, SkeletonLines } from "@/components/Skeleton";
@@ -75,15 +75,7 @@ export function OverviewPage() {
           </button>
         </div>
       </div>
-      {failed !== null && (
-        <ErrorNotice
-          title={failed.data === undefined ? "The fleet could not be loaded" : "The fleet could not be refreshed"}
-          error={failed.error}
-          busy={failed.isFetching}
-          onRetry={() => void failed.refetch()}
-          {...(summary.nextAttemptAt === undefined ? {} : { nextAttemptAt: summary.nextAttemptAt })}
-        />
-      )}
+      {failed !== null && <QueryNotice what="The fleet" query={failed} nextAttemptAt={summary.nextAttemptAt} />}
       {query.data === undefined ? (
         !query.isError && <PageSkeleton />
       ) : query.data.clusters.total === 0 ? (
@@ -141,12 +133,7 @@ function History() {
       {query.data !== undefined ? (
         <Charts history={query.data} />
       ) : query.isError ? (
-        <ErrorNotice
-          title="The history could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-        />
+        <QueryNotice what="The history" query={query} />
       ) : (
         <SkeletonLines lines={4} />
       )}

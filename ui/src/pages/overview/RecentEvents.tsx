@@ -1,7 +1,7 @@
 import { Link } from "react-router";
 import { actorText, recentAuditQuery } from "@/api/audit";
 import { Age } from "@/components/Age";
-import { ErrorNotice } from "@/components/ErrorNotice";
+import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRefreshing } from "@/components/useRefreshing";
 import { parseTime } from "@/lib/dates";
@@ -38,12 +38,7 @@ export function RecentEvents() {
           </ul>
         )
       ) : query.isError ? (
-        <ErrorNotice
-          title="The events could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-        />
+        <QueryNotice what="The events" query={query} />
       ) : (
         <SkeletonLines lines={4} />
       )}

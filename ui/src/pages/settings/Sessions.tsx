@@ -2,7 +2,8 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import Button from "@kit/Button";
 import { endSession, sessionsQuery } from "@/api/sessions";
 import { Age } from "@/components/Age";
-import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { errorText } from "@/components/ErrorNotice";
+import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useToasts } from "@/components/Toasts";
 import { dateTimeText, parseTime } from "@/lib/dates";
@@ -21,14 +22,7 @@ export function Sessions() {
   return (
     <section className="block settings-block">
       <h2 className="p-heading--5">Your sessions</h2>
-      {query.isError && (
-        <ErrorNotice
-          title="Your sessions could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-        />
-      )}
+      <QueryNotice what="Your sessions" query={query} />
       {query.data === undefined ? (
         !query.isError && <SkeletonLines lines={2} />
       ) : (

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { configurationQuery } from "@/api/queries";
-import { ErrorNotice } from "@/components/ErrorNotice";
+import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRights } from "@/components/useRights";
 import { LoginCheck } from "./LoginCheck";
@@ -20,14 +20,7 @@ export function SettingsPage() {
       <p className="u-text--muted page-intro">
         Set where the Cluster Manager is deployed: by the options of the charm, or in the environment of the services.
       </p>
-      {query.isError && (
-        <ErrorNotice
-          title="The configuration could not be loaded"
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-        />
-      )}
+      <QueryNotice what="The configuration" query={query} />
       {query.data === undefined ? (
         !query.isError && (
           <div role="status" aria-label="Loading the configuration">

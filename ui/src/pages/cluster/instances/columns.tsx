@@ -55,20 +55,8 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
         </>
       ),
     },
-    {
-      id: "project",
-      label: "Project",
-      className: "col-project",
-      compare: (a, b) => compareText(a.project, b.project),
-      cell: (row) => <Visible text={row.project} />,
-    },
-    {
-      id: "type",
-      label: "Type",
-      className: "col-type",
-      compare: (a, b) => compareText(a.type, b.type),
-      cell: (row) => TYPES[row.type] ?? visible(row.type),
-    },
+    textColumn("project", "Project", (row) => row.project),
+    textColumn("type", "Type", (row) => TYPES[row.type] ?? row.type),
     {
       id: "status",
       label: "Status",
@@ -76,29 +64,9 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       compare: (a, b) => compareText(a.status, b.status),
       cell: (row) => <InstanceStatus status={row.status} />,
     },
-    {
-      id: "location",
-      label: "Location",
-      className: "col-location",
-      compare: (a, b) => compareText(a.location, b.location),
-      cell: (row) => <Visible text={row.location} />,
-    },
-    {
-      id: "created",
-      label: "Created",
-      className: "col-created",
-      largestFirst: true,
-      compare: (a, b) => compareNumber(parseTime(a.created_at), parseTime(b.created_at)),
-      cell: (row) => dateTimeText(parseTime(row.created_at)),
-    },
-    {
-      id: "used",
-      label: "Last used",
-      className: "col-used",
-      largestFirst: true,
-      compare: (a, b) => compareNumber(parseTime(a.last_used_at), parseTime(b.last_used_at)),
-      cell: (row) => dateTimeText(parseTime(row.last_used_at)),
-    },
+    textColumn("location", "Location", (row) => row.location),
+    timeColumn("created", "Created", (row) => row.created_at),
+    timeColumn("used", "Last used", (row) => row.last_used_at),
   ];
   columns.push({
     id: "actions",
@@ -127,6 +95,28 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
     },
     ...columns,
   ];
+}
+
+function textColumn(id: string, label: string, value: (row: Instance) => string): Column<Instance> {
+  return {
+    id,
+    label,
+    className: `col-${id}`,
+    compare: (a, b) => compareText(value(a), value(b)),
+    cell: (row) => <Visible text={value(row)} />,
+  };
+}
+
+function timeColumn(id: string, label: string, value: (row: Instance) => string): Column<Instance> {
+  const at = (row: Instance) => parseTime(value(row));
+  return {
+    id,
+    label,
+    className: `col-${id}`,
+    largestFirst: true,
+    compare: (a, b) => compareNumber(at(a), at(b)),
+    cell: (row) => dateTimeText(at(row)),
+  };
 }
 
 const COLOURS: Record<string, string> = {

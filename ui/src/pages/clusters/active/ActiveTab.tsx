@@ -8,11 +8,12 @@ import { serverNow } from "@/api/serverClock";
 import { ClustersArt, SearchArt } from "@/components/art";
 import { DataTable } from "@/components/DataTable";
 import { EmptyState } from "@/components/EmptyState";
-import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { errorText } from "@/components/ErrorNotice";
 import { ExportMenu } from "@/components/ExportMenu";
 import { useMedia } from "@/components/focus";
 import { NoRights } from "@/components/NoRights";
 import { usePaused } from "@/components/pause";
+import { QueryNotice } from "@/components/QueryNotice";
 import { RefreshControl } from "@/components/RefreshControl";
 import { RemoveDialog } from "@/components/RemoveDialog";
 import { useSelection } from "@/components/selection";
@@ -101,15 +102,7 @@ export function ActiveTab() {
   return (
     <>
       <title>Clusters | MicroCloud Cluster Manager</title>
-      {query.isError && (
-        <ErrorNotice
-          title={query.data === undefined ? "The clusters could not be loaded" : "The clusters could not be refreshed"}
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-          {...(nextAttemptAt === undefined ? {} : { nextAttemptAt })}
-        />
-      )}
+      <QueryNotice what="The clusters" query={query} nextAttemptAt={nextAttemptAt} />
       {query.data === undefined ? (
         !query.isError && (
           <div role="status" aria-label="Loading the clusters">

@@ -11,7 +11,7 @@ function token(name: string, hoursLeft: number, hoursOld: number): JoinToken {
   return {
     cluster_name: name,
     description: "",
-    expiry: new Date(Date.now() + hoursLeft * HOUR_MS + 5000).toISOString(),
+    expiry: new Date(Date.now() + hoursLeft * HOUR_MS + 50_000).toISOString(),
     created_at: new Date(Date.now() - hoursOld * HOUR_MS).toISOString(),
     expired: hoursLeft < 0,
     rotation: false,

@@ -7,9 +7,10 @@ import type { JoinToken } from "@/api/types";
 import { TokenArt } from "@/components/art";
 import { DataTable } from "@/components/DataTable";
 import { EmptyState } from "@/components/EmptyState";
-import { ErrorNotice, errorText } from "@/components/ErrorNotice";
+import { errorText } from "@/components/ErrorNotice";
 import { useMedia } from "@/components/focus";
 import { NoRights } from "@/components/NoRights";
+import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useToasts } from "@/components/Toasts";
 import { useNow } from "@/components/useNow";
@@ -63,15 +64,7 @@ export function TokensTab() {
   return (
     <>
       <title>Tokens | MicroCloud Cluster Manager</title>
-      {query.isError && (
-        <ErrorNotice
-          title={query.data === undefined ? "The tokens could not be loaded" : "The tokens could not be refreshed"}
-          error={query.error}
-          busy={query.isFetching}
-          onRetry={() => void query.refetch()}
-          {...(nextAttemptAt === undefined ? {} : { nextAttemptAt })}
-        />
-      )}
+      <QueryNotice what="The tokens" query={query} nextAttemptAt={nextAttemptAt} />
       {query.data === undefined ? (
         !query.isError && (
           <div role="status" aria-label="Loading the tokens">
