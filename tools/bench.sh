@@ -22,6 +22,7 @@ Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
                      g  every cluster comes back after an outage
                      h  Prometheus answers, hangs and is away
                      i  reverse tunnels: how much memory each takes
+                     j  a hook of the charm with nothing to change, and a whole deployment, by a fake controller
   --profile NAME   another build than release, such as profiling
 
 Nothing stays behind but the build. Close other programs: they share the processors.'
@@ -30,6 +31,7 @@ LOGS=$ROOT/target/bench-logs
 STACK_DIR=$ROOT/target/bench-stack
 STACK_LOGS=$LOGS
 PROFILE=release
+ONLY=
 ARGUMENTS=()
 
 read_options() {
@@ -41,8 +43,9 @@ read_options() {
         continue
         ;;
       --only)
-        [[ ${2:-} =~ ^[a-i]+$ ]] || die "--only needs letters from a to i: ./dev bench --help"
-        ARGUMENTS+=(--only "$2")
+        [[ ${2:-} =~ ^[a-j]+$ ]] || die "--only needs letters from a to j: ./dev bench --help"
+        ONLY=$2
+        if [[ ${2//j/} ]]; then ARGUMENTS+=(--only "${2//j/}"); fi
         ;;
       --profile)
         [[ ${2:-} =~ ^[a-z]+$ ]] || die "--profile needs the name of a profile in Cargo.toml"
@@ -56,6 +59,18 @@ read_options() {
     esac
     shift 2
   done
+}
+
+# The charm as it is packed but for the linkage, and the controller that starts it.
+build_charm() {
+  cd -- "$ROOT" && cargo build --locked --profile charm -p microcloud-cluster-manager-charm && cargo build --locked -p fake-controller --bins
+}
+
+bench_charm() {
+  local programs=${CARGO_TARGET_DIR:-$ROOT/target}
+  step "Charm" "$LOGS/charm.log" build_charm
+  printf '\n'
+  "$programs/debug/dispatch-cost" "$programs/charm/dispatch" "$programs/debug/hook-tool"
 }
 
 build_bench() {
@@ -72,6 +87,10 @@ main() {
   ulimit -n "$(ulimit -Hn)" # each connection is a file
 
   step "Packages and modules" "$LOGS/steps/install.log" "$ROOT/tools/install.sh" up
+  if [[ $ONLY == j ]]; then
+    bench_charm
+    return
+  fi
   step "Programs" "$LOGS/programs.log" build_bench
   # shellcheck disable=SC2119 # its options are for tests
   start_postgres
@@ -79,6 +98,7 @@ main() {
   if [[ $PROFILE == dev ]]; then programs=${programs%/*}/debug; fi
   printf '\n'
   "$programs/heartbeat-bench" --server "$programs/microcloud-cluster-manager" --postgres "$POSTGRES" "${ARGUMENTS[@]}"
+  if [[ -z $ONLY || $ONLY == *j* ]]; then bench_charm; fi
 }
 
 main "$@"

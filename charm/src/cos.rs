@@ -18,10 +18,15 @@ use crate::{CHARM, pki, workload};
 pub const ALERTS: &str = include_str!("../cos/alerts.yaml");
 
 /// The dashboards: template id and JSON.
-pub const DASHBOARDS: [(&str, &str); 2] = [
+pub const DASHBOARDS: [(&str, &str); 3] = [
     ("file:fleet", include_str!("../cos/dashboards/fleet.json")),
+    (OF_A_CLUSTER, include_str!("../cos/dashboards/lxd.json")),
     ("file:manager", include_str!("../cos/dashboards/manager.json")),
 ];
+
+/// The dashboard about one cluster. Its series come from the cluster and not from a unit of ours, so that a reader must not look
+/// for our topology in them.
+const OF_A_CLUSTER: &str = "file:lxd";
 
 /// Stands for the topology in rules.
 pub const PLACEHOLDER: &str = "%%juju_topology%%";
@@ -85,16 +90,17 @@ pub fn dashboards(inputs: &Inputs) -> Dashboards {
     let templates: BTreeMap<String, Dashboard> = COMPRESSED
         .iter()
         .map(|(id, content)| {
+            let ours = *id != OF_A_CLUSTER;
             let dashboard = Dashboard {
                 charm: CHARM.to_owned(),
                 content: content.clone(),
                 // Any unit will do; the leader's name would change the text with each election.
-                juju_topology: Topology {
+                juju_topology: ours.then(|| Topology {
                     unit: Some(unit.clone()),
                     charm_name: None,
                     ..topology(inputs)
-                },
-                inject_dropdowns: true,
+                }),
+                inject_dropdowns: ours,
                 dashboard_alt_uid: None,
             };
             ((*id).to_owned(), dashboard)
@@ -162,9 +168,31 @@ mod tests {
         let page = include_str!("../../docs/metrics.md");
         let known: BTreeSet<&str> =
             page.split('`').filter(|word| word.starts_with("cluster_")).collect();
-        for text in [ALERTS, DASHBOARDS[0].1, DASHBOARDS[1].1] {
+        for text in DASHBOARDS.map(|(_, json)| json).into_iter().chain([ALERTS]) {
             for metric in metrics(text) {
                 assert!(known.contains(metric.as_str()), "{metric} is not in docs/metrics.md");
+            }
+        }
+    }
+
+    #[test]
+    fn the_dashboard_of_a_cluster_is_the_one_that_the_web_page_leads_to() {
+        let json = DASHBOARDS.iter().find(|(id, _)| *id == OF_A_CLUSTER).unwrap().1;
+        let dashboard: Value = serde_json::from_str(json).unwrap();
+        let page = include_str!("../../ui/src/lib/grafana.ts");
+        assert!(page.contains(&format!("\"{}\"", dashboard["uid"].as_str().unwrap())));
+        assert!(page.contains("/lxd?") && page.contains("&var-job="));
+        assert_eq!(dashboard["templating"]["list"][0]["name"], "job");
+        // Metrics that members send, each of the one cluster.
+        let sent = include_str!("../../tests/simulator/src/model/metrics.rs");
+        for panel in dashboard["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().unwrap() {
+                let expr = target["expr"].as_str().unwrap();
+                for part in expr.split("lxd_").skip(1) {
+                    let (name, rest) = part.split_once('{').unwrap();
+                    assert!(sent.contains(&format!("\"lxd_{name}\"")), "lxd_{name}");
+                    assert!(rest.starts_with("job=\"$job\""), "{expr}");
+                }
             }
         }
     }

@@ -62,7 +62,8 @@ fn connector(
             // The certificate may still come: a fresh one now would cut off every cluster.
             return Ok(None);
         };
-        if let Some(issued) = newest(answers.certificates.iter(), legacy.key.expose_secret()) {
+        let key = pki::public_key_of(legacy.key.expose_secret());
+        if let Some(issued) = newest(answers.certificates.iter(), key.as_deref()) {
             let pair = Pair { chain: chain(issued), key: legacy.key.clone() };
             let domain = addresses.connector.as_ref().map(ToString::to_string);
             return Ok(Some(Connector::new(pair, domain)));
@@ -101,10 +102,11 @@ fn certificates(
         kept.served = None;
         return Ok(Some(kept));
     }
+    let key = public_key(&kept);
     let issued = kept
         .request
         .as_deref()
-        .and_then(|request| newest(answers(inputs)?.answers_to(request), kept.key.expose_secret()));
+        .and_then(|request| newest(answers(inputs)?.answers_to(request), key.as_deref()));
     if let Some(issued) = issued {
         kept.served = Some(Pair { chain: chain(issued), key: kept.key.clone() });
     }
@@ -178,12 +180,23 @@ pub fn serves_relation(inputs: &Inputs) -> bool {
     choice == Ok(crate::config::ConnectorCertificate::Relation)
 }
 
-/// The newest usable certificate for `key`. What providers write is checked, not believed.
+/// The public key of the present request. A certificate that is served for the same private key has it: reading that costs
+/// much less than checking a private key, which is done once, before a certificate is served.
+fn public_key(kept: &Certificates) -> Option<Vec<u8>> {
+    let same_key = |pair: &&Pair| pair.key.expose_secret() == kept.key.expose_secret();
+    let served = kept.served.as_ref().filter(same_key).and_then(|pair| Leaf::parse(&pair.chain));
+    match served {
+        Some(leaf) => Some(leaf.public_key),
+        None => pki::public_key_of(kept.key.expose_secret()),
+    }
+}
+
+/// The newest usable certificate for the public key `key`. What providers write is checked, not believed.
 fn newest<'a>(
     issued: impl Iterator<Item = &'a IssuedCertificate>,
-    key: &str,
+    key: Option<&[u8]>,
 ) -> Option<&'a IssuedCertificate> {
-    let key = pki::public_key_of(key)?;
+    let key = key?;
     let usable = issued.filter(|issued| !issued.is_revoked()).filter_map(|issued| {
         let leaf = Leaf::parse(&issued.certificate)?;
         (leaf.public_key == key && !leaf.is_ca).then_some((leaf.not_before, issued))

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use charm::cos::{ALERTS, PLACEHOLDER};
+use charm::cos::{ALERTS, DASHBOARDS, PLACEHOLDER};
 
 /// The rules as the charm publishes them for the model of the tests.
 fn published() -> String {
@@ -33,6 +33,28 @@ fn the_rules_fire_when_they_should_and_only_then() {
     let text = promtool(folder.path(), &["check", "rules", "alerts.yaml"]);
     assert!(text.contains("SUCCESS"), "{text}");
     promtool(folder.path(), &["test", "rules", "test.yaml"]);
+}
+
+#[test]
+fn prometheus_understands_every_query_of_the_dashboards() {
+    let mut rules = Vec::new();
+    for (id, json) in DASHBOARDS {
+        let dashboard: serde_json::Value = serde_json::from_str(json).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap().iter();
+        for target in panels.flat_map(|panel| panel["targets"].as_array().unwrap()) {
+            let expr = target["expr"].as_str().unwrap();
+            let expr = expr.replace("$__rate_interval", "5m").replace("$__interval", "1m");
+            let labels = serde_json::json!({"dashboard": id});
+            let record = format!("panel:{}", rules.len());
+            rules.push(serde_json::json!({"record": record, "expr": expr, "labels": labels}));
+        }
+    }
+    assert!(rules.len() > 20, "{}", rules.len());
+    let file = serde_json::json!({"groups": [{"name": "dashboards", "rules": rules}]});
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("queries.yaml"), file.to_string()).unwrap();
+    let text = promtool(folder.path(), &["check", "rules", "queries.yaml"]);
+    assert!(text.contains("SUCCESS"), "{text}");
 }
 
 #[test]

@@ -108,6 +108,13 @@ fn check(charm: &Value, words: &[String]) -> Result<(), String> {
         }
         ["juju", "grant-secret", _, app] if *app == APP => Ok(()),
         ["juju", "add-model" | "deploy" | "add-secret", ..] => Ok(()),
+        ["curl", .., address] => {
+            let path = address.strip_prefix("https://manager.example.com");
+            let api = std::fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
+            let api: Value = serde_yaml::from_str(&api).unwrap();
+            let known = path.is_some_and(|path| api["paths"].get(path).is_some());
+            if known { Ok(()) } else { Err(format!("the API has no {address}")) }
+        }
         _ => Err("unknown command".to_owned()),
     }
 }
@@ -128,6 +135,7 @@ fn every_command_of_the_pages_is_one_of_this_charm() {
         "juju run microcloud-cluster-manager-k8s/leader enroll-cluster name=x",
         "juju run microcloud-cluster-manager-k8s/leader dance",
         "juju refresh other",
+        "curl https://manager.example.com/1.0/none",
         "juju deploy ./charm/bundle.yaml --overlay ./charm/none.yaml",
         "juju refresh microcloud-cluster-manager-k8s --config takover=off",
     ] {

@@ -29,13 +29,44 @@ pub struct Dashboard {
     pub charm: String,
     /// Base64 (standard alphabet, padded) of the XZ-compressed dashboard JSON.
     pub content: String,
-    /// Where the data comes from; the reader restricts queries to it.
-    pub juju_topology: Topology,
+    /// Where the data comes from; the reader restricts queries to it. `None`, an empty object in the bag: it does not.
+    #[serde(with = "perhaps_empty")]
+    pub juju_topology: Option<Topology>,
     /// Let the reader add drop-downs for model, application and unit.
     pub inject_dropdowns: bool,
     /// Identifier for a dashboard that has none, 16 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dashboard_alt_uid: Option<String>,
+}
+
+mod perhaps_empty {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Topology;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Object {
+        Topology(Topology),
+        Empty {},
+    }
+
+    #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(
+        topology: &Option<Topology>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        topology.clone().map_or(Object::Empty {}, Object::Topology).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Topology>, D::Error> {
+        Ok(match Object::deserialize(from)? {
+            Object::Topology(topology) => Some(topology),
+            Object::Empty {} => None,
+        })
+    }
 }
 
 impl Databag for Dashboards {
@@ -81,5 +112,24 @@ impl Databag for DashboardEvent {
 
     fn encode(&self) -> Bag {
         bag([("event", Some(json::text(self)))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dashboard_that_is_about_no_unit_has_an_empty_topology() {
+        let dashboard = Dashboard {
+            charm: "charm".to_owned(),
+            content: String::new(),
+            juju_topology: None,
+            inject_dropdowns: false,
+            dashboard_alt_uid: None,
+        };
+        let text = serde_json::to_string(&dashboard).unwrap();
+        assert!(text.contains(r#""juju_topology":{}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Dashboard>(&text).unwrap(), dashboard);
     }
 }

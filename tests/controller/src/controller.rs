@@ -10,6 +10,7 @@ use ops::{Endpoint, Event, RelationId, UnitName};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cost::Cost;
 use crate::events::relation;
 use crate::model::{Model, Relation, Unit};
 use crate::remotes::Remote;
@@ -46,6 +47,8 @@ pub struct Controller {
     next_unit: u32,
     /// Hook tools of each event: name of the event and number of calls.
     pub calls: Vec<(String, usize)>,
+    /// What each event cost that the real program dealt with.
+    pub costs: Vec<Cost>,
 }
 
 impl Controller {
@@ -71,6 +74,7 @@ impl Controller {
             next_relation: 0,
             next_unit: 0,
             calls: Vec::new(),
+            costs: Vec::new(),
         }
     }
 

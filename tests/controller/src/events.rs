@@ -30,10 +30,11 @@ impl Controller {
                 _ => None,
             };
             let state = self.model.view(APP, number, broken.as_ref());
-            let Run { state, good, calls, stderr } =
+            let Run { state, good, calls, stderr, cost } =
                 self.runner.run(&self.place(number), &event, state);
             assert!(good, "{event:?} on unit {number} failed: {stderr}");
             self.calls.push((format!("{event:?}"), calls));
+            self.costs.extend(cost);
             let changes = self.model.merge(number, state);
             self.follow(number, &changes);
         }

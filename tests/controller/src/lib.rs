@@ -15,6 +15,7 @@
 )]
 
 mod controller;
+mod cost;
 mod events;
 mod model;
 mod remotes;
@@ -22,6 +23,7 @@ mod runner;
 pub mod wire;
 
 pub use controller::{ActionOutcome, Controller};
+pub use cost::{Cost, cost_of_starting_a_tool};
 pub use model::{Relation, Unit};
 pub use remotes::{Authority, Remote, RemoteData};
 pub use runner::{KnownKeys, Run, Runner};

@@ -1,9 +1,10 @@
 //! How an event reaches the charm.
 
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use charm::Manager;
@@ -13,6 +14,7 @@ use ops::testing::{MemoryTools, State, event_environment};
 use ops::{Dispatch, Event, Tool, run_with};
 use time::OffsetDateTime;
 
+use crate::cost::{self, Cost};
 use crate::wire::{Call, exchange, serve};
 
 /// What runs the charm.
@@ -40,6 +42,8 @@ pub struct Run {
     pub calls: usize,
     /// What it wrote to standard error.
     pub stderr: String,
+    /// What it cost; only a process of its own has a cost of its own.
+    pub cost: Option<Cost>,
 }
 
 /// Where one unit's things are.
@@ -88,7 +92,7 @@ fn in_process(place: &Place, event: &Event, state: State) -> Run {
     let calls = tools.calls();
     let good = error.is_none();
     let state = if good { tools.commit() } else { tools.discard() };
-    Run { state, good, calls, stderr: error.map(|e| e.to_string()).unwrap_or_default() }
+    Run { state, good, calls, stderr: error.map(|e| e.to_string()).unwrap_or_default(), cost: None }
 }
 
 /// Starts the program with the environment that Juju makes from nothing.
@@ -106,11 +110,7 @@ fn process(place: &Place, dispatch: &Path, hook_tool: &Path, event: &Event, stat
     let context = format!("{}-1", state.unit);
     let vars = event_environment(event, &state.unit);
     let tools = MemoryTools::new(state);
-    let server = {
-        let context = context.clone();
-        std::thread::spawn(move || serve(&listener, &context, tools))
-    };
-    let output = Command::new(dispatch)
+    let mut child = Command::new(dispatch)
         .env_clear()
         .env("PATH", format!("{}:/usr/bin:/bin", tools_folder.display()))
         .env("LANG", "C.UTF-8")
@@ -123,16 +123,34 @@ fn process(place: &Place, dispatch: &Path, hook_tool: &Path, event: &Event, stat
         .env("CHARM_TEST_ROOT", &place.root)
         .env("CHARM_TEST_LISTEN", &place.listen)
         .current_dir(&place.folder)
-        .output()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let pid = child.id();
+    let server = {
+        let context = context.clone();
+        std::thread::spawn(move || {
+            let mut memory_kib = 0;
+            let look = || memory_kib = cost::memory_kib(pid).unwrap_or_default().max(memory_kib);
+            let tools = serve(&listener, &context, tools, look);
+            (tools, memory_kib)
+        })
+    };
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    let cpu = cost::cpu(&child);
+    let status = child.wait().unwrap();
     let end = Call { context, tool: String::new(), args: Vec::new(), input: None };
     // The server goes without an answer.
     let _ = exchange(socket.to_str().unwrap(), &end);
-    let tools = server.join().unwrap().unwrap();
+    let (tools, memory_kib) = server.join().unwrap();
+    let tools = tools.unwrap();
     let calls = tools.calls();
-    let good = output.status.success();
+    let good = status.success();
     let state = if good { tools.commit() } else { tools.discard() };
-    Run { state, good, calls, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+    Run { state, good, calls, stderr, cost: cpu.map(|cpu| Cost { cpu, memory_kib }) }
 }
 
 /// Keys that are made once for all tests of a process: RSA keys take long. The connector's and the

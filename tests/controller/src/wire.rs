@@ -46,7 +46,8 @@ pub fn exchange(socket: &str, call: &Call) -> io::Result<Answer> {
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// Answers calls from `tools`, one at a time as Juju does, until one without a tool comes.
+/// Answers calls from `tools`, one at a time as Juju does, until one without a tool comes. At each call `look` may look at the
+/// caller, which waits for the answer.
 ///
 /// # Errors
 ///
@@ -55,6 +56,7 @@ pub fn serve(
     listener: &UnixListener,
     context: &str,
     tools: MemoryTools,
+    mut look: impl FnMut(),
 ) -> io::Result<MemoryTools> {
     for stream in listener.incoming() {
         let mut stream = stream?;
@@ -64,6 +66,7 @@ pub fn serve(
         if call.tool.is_empty() {
             break;
         }
+        look();
         stream.write_all(&serde_json::to_vec(&answer(context, &tools, &call))?)?;
     }
     Ok(tools)

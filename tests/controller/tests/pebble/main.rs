@@ -154,6 +154,16 @@ fn the_services_run_and_outlive_credentials_certificates_and_their_pod() {
     let again = all.juju.run_action(0, "enroll-cluster", &[("cluster", json!("lyon-edge"))]);
     assert_eq!(again.failure.unwrap(), "this cluster name has a pending join token");
 
+    // The other actions of the program: it finds its settings and its database.
+    let listed = all.juju.run_action(0, "list-clusters", &[]);
+    assert_eq!((listed.failure, listed.results["count"].as_str()), (None, "0"));
+    assert_eq!(listed.results["clusters"], "No cluster is enrolled.");
+    let listed = all.juju.run_action(0, "list-clusters", &[("format", json!("json"))]);
+    assert_eq!(listed.results["clusters"], "[]");
+    let looked = all.juju.run_action(0, "takeover", &[]);
+    assert_eq!((&looked.failure, looked.results["outcome"].as_str()), (&None, "good"));
+    assert!(looked.results["report"].contains("left nothing in this database"), "{looked:?}");
+
     // A hook with nothing to change does not touch the plan.
     let pushed = all.container.log().matches("POST /v1/layers").count();
     assert!(pushed > 0, "{}", all.container.log());
