@@ -156,7 +156,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let audit = Router::with_path("audit")
         .get(audit::list)
         .head(audit::list)
-        .push(Router::with_path("export").get(audit::export));
+        .push(Router::with_path("export").get(audit::export).head(audit::export));
     let api = Router::with_path("1.0")
         .get(server::get)
         .head(server::get)
