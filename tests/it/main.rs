@@ -10,6 +10,7 @@
 mod access;
 mod access_tokens;
 mod audit;
+mod audit_refusals;
 mod availability;
 mod command_line;
 mod crash;

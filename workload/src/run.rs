@@ -221,6 +221,7 @@ fn management_app(
         pool: unit.pool.clone(),
         roles,
         failed_logins: Sampler::default(),
+        foreign_requests: Sampler::default(),
         provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,

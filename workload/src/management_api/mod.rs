@@ -89,6 +89,8 @@ pub struct App {
     pub roles: RoleGroups,
     /// Which failed logins the audit log gets.
     pub failed_logins: Sampler,
+    /// Which requests that other sites made a browser send the audit log gets.
+    pub foreign_requests: Sampler,
     /// The way to the clusters' tunnels.
     pub tunnels: Tunnels,
 }

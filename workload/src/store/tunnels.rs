@@ -76,7 +76,8 @@ pub async fn is_authorised(
     Ok(row.is_some())
 }
 
-/// Gives `unit` the lease of the cluster that owns the certificate, whoever had it before. `None`: no cluster owns it now.
+/// Gives `unit` the lease of the cluster that owns the certificate, whoever had it before; the answer has the cluster's name, too.
+/// `None`: no cluster owns it now.
 ///
 /// # Errors
 ///
@@ -86,7 +87,7 @@ pub async fn open(
     db: &impl GenericClient,
     fingerprint: Fingerprint,
     unit: Uuid,
-) -> Result<Option<Lease>, StoreError> {
+) -> Result<Option<(Lease, String)>, StoreError> {
     // The generation of a lease that is taken over is drawn under the row's lock: its order is the order of the sockets.
     const SQL: &str = "
         INSERT INTO tunnels (remote_cluster_id, unit_id, generation, fingerprint)
@@ -96,15 +97,17 @@ pub async fn open(
         ON CONFLICT (remote_cluster_id) DO UPDATE
                 SET unit_id = EXCLUDED.unit_id, generation = nextval('tunnel_generations'),
                     fingerprint = EXCLUDED.fingerprint, opened_at = now()
-          RETURNING remote_cluster_id, generation";
+          RETURNING remote_cluster_id, generation,
+                    (SELECT name FROM remote_clusters WHERE id = remote_cluster_id) AS name";
     let row =
         query_opt(db, "taking a tunnel's lease", SQL, &[&fingerprint.as_bytes(), &unit]).await?;
     row.map(|row| {
-        Ok(Lease {
+        let lease = Lease {
             cluster_id: column(&row, "remote_cluster_id")?,
             generation: column(&row, "generation")?,
             fingerprint,
-        })
+        };
+        Ok((lease, column(&row, "name")?))
     })
     .transpose()
 }
