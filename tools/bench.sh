@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# ./dev bench: what a heartbeat costs, on a release build and a PostgreSQL of its own with full durability.
+# ./dev bench: what heartbeats and operators cost, on a release build and a PostgreSQL of its own with full durability.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=stack.sh
 source "$ROOT/tools/stack.sh"
 
-HELP='Measures heartbeats against a release build of the Cluster Connector and a private PostgreSQL with full durability:
-rates, latencies, CPU time of both and memory. Takes about six minutes once the programs are built.
+HELP='Measures heartbeats against a release build of the Cluster Connector, and operators against one of the Management API, with a
+private PostgreSQL with full durability: rates, latencies, CPU time and memory. Takes about eight minutes once the programs are built.
 
 Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
 
-  --quick          about a minute: shorter measurements, 2,000 clusters instead of 10,000
+  --quick          about two minutes: shorter measurements of heartbeats, with 2,000 clusters instead of 10,000
   --only LETTERS   some of the measurements, such as --only ae
                      a  two fresh connections per heartbeat, as members do; server keys P-256 and RSA-2048
                      b  heartbeats on connections that stay open
@@ -22,6 +22,8 @@ Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
                      g  every cluster comes back at the same moment
                      h  Prometheus answers, hangs and is away
                      i  reverse tunnels: how much memory each takes
+                     m  the Management API with 5,000 clusters: lists with and without compression and ETag, pages, logins,
+                        200 operators on events and polling, memory
   --profile NAME   another build than release, such as profiling
 
 Nothing stays behind but the build. Close other programs: they share the processors.'
@@ -31,6 +33,8 @@ STACK_DIR=$ROOT/target/bench-stack
 STACK_LOGS=$LOGS
 PROFILE=release
 ARGUMENTS=()
+HEARTBEATS=1
+OPERATORS=1
 
 read_options() {
   while (($#)); do
@@ -41,8 +45,10 @@ read_options() {
         continue
         ;;
       --only)
-        [[ ${2:-} =~ ^[a-i]+$ ]] || die "--only needs letters from a to i: ./dev bench --help"
-        ARGUMENTS+=(--only "$2")
+        [[ ${2:-} =~ ^[a-im]+$ ]] || die "--only needs letters from a to i, or m: ./dev bench --help"
+        local letters=${2//m/}
+        if [[ $letters == "$2" ]]; then OPERATORS=0; fi
+        if [[ $letters ]]; then ARGUMENTS+=(--only "$letters"); else HEARTBEATS=0; fi
         ;;
       --profile)
         [[ ${2:-} =~ ^[a-z]+$ ]] || die "--profile needs the name of a profile in Cargo.toml"
@@ -59,7 +65,8 @@ read_options() {
 }
 
 build_bench() {
-  cd -- "$ROOT" && cargo build --locked --profile "$PROFILE" -p microcloud-cluster-manager -p heartbeat-bench
+  cd -- "$ROOT" && cargo build --locked --profile "$PROFILE" -p microcloud-cluster-manager -p heartbeat-bench \
+    -p end-to-end-tests --bin microcloud-cluster-manager --bin heartbeat-bench --bin management-bench
 }
 
 main() {
@@ -78,6 +85,15 @@ main() {
   programs=${CARGO_TARGET_DIR:-$ROOT/target}/$PROFILE
   if [[ $PROFILE == dev ]]; then programs=${programs%/*}/debug; fi
   printf '\n'
+  if ((HEARTBEATS)); then
+    heartbeats
+  fi
+  if ((OPERATORS)); then
+    TEST_DATABASE=$POSTGRES PROGRAMS=$programs "$programs/management-bench"
+  fi
+}
+
+heartbeats() {
   "$programs/heartbeat-bench" --server "$programs/microcloud-cluster-manager" --postgres "$POSTGRES" "${ARGUMENTS[@]}"
 }
 

@@ -100,7 +100,12 @@ impl Unit {
     ///
     /// [`Error::Store`] without an answer from the database.
     pub async fn retire(&self, pool: &Pool) -> Result<(), Error> {
-        Ok(tunnels::retire(&pool.get().await?, self.row.id).await?)
+        let mut db = pool.get().await?;
+        let transaction = db.transaction().await?;
+        audit::insert_closed_tunnels(&transaction, self.row.id).await?;
+        tunnels::retire(&transaction, self.row.id).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 }
 

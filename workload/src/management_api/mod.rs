@@ -4,6 +4,7 @@
 //! handlers); the `Host` header never ends up in an address or a cookie; secrets never leave.
 
 pub mod access;
+mod all_clusters;
 mod audit;
 mod caller;
 mod clusters;
@@ -28,6 +29,7 @@ pub(crate) use join_tokens::JoinTokenView;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
+pub use self::all_clusters::AllClusters;
 pub use self::fleet::Rendered;
 use crate::domain::audit::Sampler;
 use crate::domain::fleet::Fleet;
@@ -81,6 +83,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Its list, ready to be sent.
     pub rendered: Rendered,
+    /// The list of clusters with all their data, the same.
+    pub all_clusters: AllClusters,
     /// The description of the API.
     pub openapi: Arc<Prepared>,
     /// Host names and addresses of the manager itself: no link of a cluster may lead there.

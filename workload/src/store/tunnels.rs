@@ -43,6 +43,19 @@ pub async fn announce(db: &impl GenericClient, unit: &UnitRow) -> Result<(), Sto
     Ok(())
 }
 
+/// Deletes the rows of units that died, and with them their tunnels: who keeps a view of the fleet hears of that. A unit that was
+/// only away writes its row and its leases again.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.unit.bury", skip_all)]
+pub async fn bury(db: &impl GenericClient) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM units WHERE expires_at <= now()";
+    execute(db, "forgetting units that died", SQL, &[]).await?;
+    Ok(())
+}
+
 /// Deletes the unit's row and with it the leases of all its tunnels.
 ///
 /// # Errors
