@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# ./dev bench: what a heartbeat costs, on a release build and a PostgreSQL of its own with full durability.
+# ./dev bench: what heartbeats and operators cost, on a release build and a PostgreSQL of its own with full durability.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=stack.sh
 source "$ROOT/tools/stack.sh"
 
-HELP='Measures heartbeats against a release build of the Cluster Connector and a private PostgreSQL with full durability:
-rates, latencies, CPU time of both and memory. Takes about six minutes once the programs are built.
+HELP='Measures heartbeats against a release build of the Cluster Connector, and operators against one of the Management API, with a
+private PostgreSQL with full durability: rates, latencies, CPU time and memory. Takes about eight minutes once the programs are built.
 
 Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
 
-  --quick          about a minute: shorter measurements, 2,000 clusters instead of 10,000
+  --quick          about two minutes: shorter measurements of heartbeats, with 2,000 clusters instead of 10,000
   --only LETTERS   some of the measurements, such as --only ae
                      a  two fresh connections per heartbeat, as members do; server keys P-256 and RSA-2048
                      b  heartbeats on connections that stay open
@@ -23,6 +23,8 @@ Usage: ./dev bench [--quick] [--only LETTERS] [--profile NAME]
                      h  Prometheus answers, hangs and is away
                      i  reverse tunnels: how much memory each takes
                      j  a hook of the charm with nothing to change, and a whole deployment, by a fake controller
+                     m  the Management API with 5,000 clusters: lists with and without compression and ETag, pages, logins,
+                        200 operators on events and polling, memory
   --profile NAME   another build than release, such as profiling
 
 Nothing stays behind but the build. Close other programs: they share the processors.'
@@ -31,7 +33,7 @@ LOGS=$ROOT/target/bench-logs
 STACK_DIR=$ROOT/target/bench-stack
 STACK_LOGS=$LOGS
 PROFILE=release
-ONLY=
+ONLY=abcdefghijm
 ARGUMENTS=()
 
 read_options() {
@@ -43,9 +45,8 @@ read_options() {
         continue
         ;;
       --only)
-        [[ ${2:-} =~ ^[a-j]+$ ]] || die "--only needs letters from a to j: ./dev bench --help"
+        [[ ${2:-} =~ ^[a-jm]+$ ]] || die "--only needs letters from a to j, or m: ./dev bench --help"
         ONLY=$2
-        if [[ ${2//j/} ]]; then ARGUMENTS+=(--only "${2//j/}"); fi
         ;;
       --profile)
         [[ ${2:-} =~ ^[a-z]+$ ]] || die "--profile needs the name of a profile in Cargo.toml"
@@ -74,7 +75,8 @@ bench_charm() {
 }
 
 build_bench() {
-  cd -- "$ROOT" && cargo build --locked --profile "$PROFILE" -p microcloud-cluster-manager -p heartbeat-bench
+  cd -- "$ROOT" && cargo build --locked --profile "$PROFILE" -p microcloud-cluster-manager -p heartbeat-bench \
+    -p end-to-end-tests --bin microcloud-cluster-manager --bin heartbeat-bench --bin management-bench
 }
 
 main() {
@@ -97,8 +99,12 @@ main() {
   programs=${CARGO_TARGET_DIR:-$ROOT/target}/$PROFILE
   if [[ $PROFILE == dev ]]; then programs=${programs%/*}/debug; fi
   printf '\n'
-  "$programs/heartbeat-bench" --server "$programs/microcloud-cluster-manager" --postgres "$POSTGRES" "${ARGUMENTS[@]}"
-  if [[ -z $ONLY || $ONLY == *j* ]]; then bench_charm; fi
+  if [[ $ONLY == *[a-i]* ]]; then
+    "$programs/heartbeat-bench" --server "$programs/microcloud-cluster-manager" --postgres "$POSTGRES" \
+      --only "${ONLY//[jm]/}" "${ARGUMENTS[@]}"
+  fi
+  if [[ $ONLY == *m* ]]; then TEST_DATABASE=$POSTGRES PROGRAMS=$programs "$programs/management-bench"; fi
+  if [[ $ONLY == *j* ]]; then bench_charm; fi
 }
 
 main "$@"

@@ -211,7 +211,7 @@ async fn oidc_12_a_logout_ends_the_session_here_and_leads_to_the_providers() {
     let answer = admin.send(Method::POST, "/oidc/logout", None).await;
     let target: url::Url = answer.metadata()["redirect"].as_str().unwrap().parse().unwrap();
     let parameters: Vec<_> = target.query_pairs().map(|(key, _)| key.into_owned()).collect();
-    assert_eq!(parameters, ["id_token_hint", "client_id", "post_logout_redirect_uri"]);
+    assert_eq!(parameters, ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"]);
     assert!(admin.cookie("__Host-mcm-session").is_none());
     assert_eq!(stolen.clone().get("/1.0").await.status, 401, "a kept cookie is worth nothing");
     assert_eq!(deployment.database.count("SELECT count(*) FROM sessions").await, 0);

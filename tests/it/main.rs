@@ -9,8 +9,11 @@
 
 mod access;
 mod access_tokens;
+mod api_page;
 mod audit;
+mod audit_refusals;
 mod availability;
+mod browser;
 mod command_line;
 mod crash;
 mod database;
@@ -34,9 +37,11 @@ mod remote_write;
 mod routing;
 mod schemathesis;
 mod second_provider;
+mod security_properties;
 mod server_names;
 mod sessions;
 mod takeover;
+mod tunnel_access;
 mod tunnel_answer;
 mod tunnel_hop;
 mod tunnel_lease;

@@ -59,7 +59,9 @@ async fn oidc_01_a_provider_of_other_making_logs_in_verifies_and_logs_out() {
     assert!(target.as_str().starts_with(&deployment.issuer()), "{target}");
     let path = format!("{}?{}", target.path(), target.query().unwrap());
     let answer = at_provider.raw(Method::GET, &path, HeaderMap::new(), String::new()).await;
-    let back = format!("{}/ui/login/", deployment.origin());
+    let state = target.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
+    assert!(state.len() >= 22, "128 bits: {state}");
+    let back = format!("{}/ui/login/?state={state}", deployment.origin());
     assert_eq!(answer.header("location"), Some(back.as_str()), "{answer:?}");
     assert_eq!(zoe.get("/1.0").await.status, 401);
     provider.kill();

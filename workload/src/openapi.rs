@@ -22,8 +22,9 @@ pub fn document(operations: Vec<Operation>) -> Value {
             "version": "1.0",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             "description": "The Management API (tag `management`) for operators and the Cluster Connector (tag `connector`) for \
-                clusters. Every answer below `/1.0` but events is one JSON object with the same seven keys. `HEAD` works wherever \
-                `GET` does. `x-role` is the least role that an operation needs; `x-mutual-tls` says that a cluster is known by \
+                clusters. Every answer below `/1.0` is one JSON object with the same seven keys, but events, this document, the \
+                export of the audit log, and what a cluster answers through its tunnel. `HEAD` works wherever `GET` does, except \
+                through a tunnel. `x-role` is the least role that an operation needs; `x-mutual-tls` says that a cluster is known by \
                 the certificate of its TLS connection.",
         },
         "servers": [{ "url": "/", "description": "The service that serves the operation" }],
@@ -38,6 +39,10 @@ pub fn document(operations: Vec<Operation>) -> Value {
         "components": {
             "securitySchemes": {
                 "session": { "type": "apiKey", "in": "cookie", "name": "__Host-mcm-session" },
+                "access-token": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                    "description": "An access token of the identity provider for the configured audience",
+                },
             },
             "parameters": {
                 "ClusterName": {
@@ -56,9 +61,9 @@ pub fn document(operations: Vec<Operation>) -> Value {
 pub enum Needs {
     /// Nothing.
     Nothing,
-    /// A session.
+    /// A session or an access token.
     Session,
-    /// A session of a person with this role or a higher one.
+    /// The same of a person with this role or a higher one.
     Role(&'static str),
     /// The certificate of an enrolled cluster.
     Certificate,
@@ -154,6 +159,14 @@ impl Operation {
         self.refuses(&[400, 408, 413, 415])
     }
 
+    /// Any JSON, or nothing.
+    #[must_use]
+    pub fn takes_anything(mut self) -> Self {
+        self.body =
+            Some(json!({ "required": false, "content": { "application/json": { "schema": {} } } }));
+        self.refuses(&[400, 408, 413, 415])
+    }
+
     /// Success with this as metadata.
     #[must_use]
     pub fn gives<T: utoipa::ToSchema>(mut self, description: &str) -> Self {
@@ -195,6 +208,13 @@ impl Operation {
         self
     }
 
+    /// Whatever else comes back.
+    #[must_use]
+    pub fn otherwise(mut self, answer: &Value) -> Self {
+        self.answers.insert("default".to_owned(), answer.clone());
+        self
+    }
+
     /// The answer does not come again to who sends its tag.
     #[must_use]
     pub fn with_tag(self) -> Self {
@@ -229,7 +249,7 @@ impl Operation {
         let mut written = json!({
             "operationId": self.id, "tags": self.tags, "summary": self.summary, "responses": self.answers,
             "security": match self.needs {
-                Needs::Session | Needs::Role(_) => json!([{ "session": [] }]),
+                Needs::Session | Needs::Role(_) => json!([{ "session": [] }, { "access-token": [] }]),
                 Needs::Nothing | Needs::Certificate => json!([]),
             },
         });
@@ -251,7 +271,7 @@ impl Operation {
 }
 
 /// The statuses of errors and what they mean.
-const ERRORS: [(u16, &str); 14] = [
+const ERRORS: [(u16, &str); 15] = [
     (400, "The input is wrong; the text says what and what is right"),
     (401, "No session, or one that has ended"),
     (403, "Not allowed"),
@@ -264,8 +284,9 @@ const ERRORS: [(u16, &str); 14] = [
     (421, "The host name is not served here"),
     (429, "Too often; `Retry-After` says when to come back"),
     (500, "Our own defect"),
-    (503, "Something that we need is away; `Retry-After` says when to come back"),
     (502, "Something behind us gave no acceptable answer"),
+    (503, "Something that we need is away; `Retry-After` says when to come back"),
+    (504, "Something behind us did not answer in time"),
 ];
 
 fn responses() -> Value {

@@ -24,7 +24,7 @@ use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Peers};
 use crate::edge::{Limits, Listener, Prepared};
 use crate::lifecycle::Lifecycle;
-use crate::management_api::Rendered;
+use crate::management_api::{AllClusters, Rendered};
 use crate::metrics::Metrics;
 use crate::model::{Event, RoleGroups};
 use crate::oidc::Provider;
@@ -221,12 +221,14 @@ fn management_app(
         pool: unit.pool.clone(),
         roles,
         failed_logins: Sampler::default(),
+        foreign_requests: Sampler::default(),
         provider,
         master_key: Arc::clone(&join_tokens.master_key),
         public_url,
         join_tokens,
         fleet,
         rendered: Rendered::default(),
+        all_clusters: AllClusters::default(),
         openapi: Arc::new(Prepared::new(openapi().to_string().into())),
         own_hosts,
         config: config.clone(),

@@ -2,6 +2,7 @@
 
 mod refusals;
 mod safety;
+mod survival;
 
 use cluster_simulator::{Identity, JoinToken, Member, Pin, STATUS_PATH};
 use end_to_end_tests::{Deployment, Earlier, Service};

@@ -16,6 +16,31 @@ export interface components {
         ActionsView: {
             results: components["schemas"]["ResultView"][];
         };
+        /** @description A page of records. */
+        AuditPage: {
+            /**
+             * Format: int64
+             * @description What to give as `before` for the next page; null on the last one.
+             */
+            next: number | null;
+            records: components["schemas"]["AuditRecord"][];
+        };
+        /** @description A record as the API shows it. */
+        AuditRecord: {
+            actor: string;
+            actor_kind: string;
+            actor_name: string;
+            /** Format: date-time */
+            at: string;
+            details: Record<string, never>;
+            event: string;
+            /** Format: int64 */
+            id: number;
+            object: string;
+            outcome: string;
+            request_id: string;
+            source: string;
+        };
         /** @description Body of a change. What is absent or null stays; a threshold of 0 stays, as clients know it. */
         ChangeBody: {
             /** @default null */
@@ -140,6 +165,11 @@ export interface components {
         };
         /** @description The metadata `{}`. */
         EmptyObject: Record<string, never>;
+        /** @description How many sessions ended. */
+        EndedSessions: {
+            /** Format: int64 */
+            ended: number;
+        };
         /** @description A success. */
         Envelope: {
             /** @enum {string} */
@@ -324,6 +354,21 @@ export interface components {
             /** Format: date-time */
             to: string;
         };
+        /** @description A person who has logged in. */
+        Identity: {
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /** Format: int64 */
+            id: number;
+            issuer: string;
+            /** Format: date-time */
+            last_seen: string;
+            name: string;
+            /** Format: int64 */
+            sessions: number;
+            subject: string;
+        };
         /** @description Instances of all clusters by state. */
         Instances: {
             /**
@@ -482,6 +527,22 @@ export interface components {
             name: string;
             role?: null | components["schemas"]["Role"];
             trusted: boolean;
+        };
+        /** @description A session as its person, or an administrator, sees it. */
+        Session: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Whether this very request belongs to it. */
+            current: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string;
+            source: string;
+            user_agent: string;
+            /** Format: date-time */
+            verified_at: string;
         };
         /** @description Clusters by state. */
         States: {

@@ -278,6 +278,31 @@ mod tests {
         assert!(!error.contains("secret"), "{error}");
     }
 
+    /// What has none of these abilities has one `Lacks`; what has one of them has two, and the compiler cannot choose.
+    trait Lacks<Ability> {
+        fn lacks() {}
+    }
+    impl<T: ?Sized> Lacks<()> for T {}
+    impl<T: ?Sized + std::fmt::Display> Lacks<&'static str> for T {}
+    impl<T: ?Sized + serde::Serialize> Lacks<Vec<u8>> for T {}
+
+    #[test]
+    fn conf_02_a_secret_can_neither_be_shown_nor_written_and_is_wiped() {
+        fn is_wiped<T: secrecy::zeroize::ZeroizeOnDrop>(_: &T) {}
+        let config = parse(&[
+            ("OIDC_ISSUER", "https://id.example.com"),
+            ("OIDC_CLIENT_ID", "mcm"),
+            ("OIDC_CLIENT_SECRET", "canary-client"),
+        ])
+        .unwrap();
+        // This does not compile once secrets can be shown or serialised.
+        <SecretString as Lacks<_>>::lacks();
+        let oidc = config.oidc.unwrap();
+        let secrets: [&SecretString; 2] =
+            [&config.database.password, oidc.client_secret.as_ref().unwrap()];
+        secrets.map(is_wiped);
+    }
+
     #[test]
     fn conf_02_secrets_do_not_show_in_debug_output() {
         let config = parse(&[

@@ -38,13 +38,13 @@ pub(super) async fn run(
         ClustersCommand::List => {
             let list = clusters::list(&pool).await?;
             let text = list_text(&list);
-            let views: Vec<ClusterView> = list.into_iter().map(ClusterView::from).collect();
+            let views: Vec<ClusterView> = list.iter().map(ClusterView::from).collect();
             format.print(&views, || text)?;
         }
         ClustersCommand::Show { name } => {
             let cluster = clusters::get(&pool, &name).await?;
             let text = show_text(&cluster);
-            format.print(&ClusterView::from(cluster), || text)?;
+            format.print(&ClusterView::from(&cluster), || text)?;
         }
         ClustersCommand::Remove { name } => {
             clusters::remove(&pool, &name, &super::origin()).await?;

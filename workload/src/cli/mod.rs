@@ -26,7 +26,7 @@ use self::takeover::TakeoverArguments;
 use self::tokens::TokensCommand;
 use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
 use crate::error_chain::Chain;
-use crate::model::{Actor, Origin};
+use crate::model::{Actor, JoinTokenText, Origin};
 use crate::run::{self, StartError};
 use crate::store::Pool;
 
@@ -79,7 +79,7 @@ enum Command {
         #[arg(long, global = true, value_enum, default_value_t)]
         format: Format,
     },
-    /// List or revoke join tokens that nobody used yet
+    /// List or revoke join tokens that nobody used yet, or create one for another certificate of an enrolled cluster
     Tokens {
         #[command(subcommand)]
         command: Option<TokensCommand>,
@@ -181,7 +181,8 @@ async fn execute(command: Command, config: Config) -> Result<Ending, Failure> {
                 expiry: expire,
                 purpose: Purpose::Enrol,
             };
-            enroll(&config, request).await?;
+            let token = create_token(&config, request).await?;
+            output::print(format_args!("{}\n", token.expose()))?;
         }
         Command::Clusters { command, format } => {
             let command = command.unwrap_or(ClustersCommand::List);
@@ -240,14 +241,16 @@ fn short_time(time: OffsetDateTime) -> String {
     time.to_offset(time::UtcOffset::UTC).format(&form).unwrap_or_default()
 }
 
-async fn enroll(config: &Config, request: JoinTokenRequest) -> Result<(), Failure> {
+async fn create_token(
+    config: &Config,
+    request: JoinTokenRequest,
+) -> Result<JoinTokenText, Failure> {
     let policy = run::join_token_policy(config)?;
-    let token = join_tokens::create(&pool(config)?, &policy, request, &origin()).await?;
-    output::print(format_args!("{}\n", token.expose()))
+    Ok(join_tokens::create(&pool(config)?, &policy, request, &origin()).await?)
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {
-    let applied = run::migrate(config).await?;
+    let applied = run::migrate(config, &origin()).await?;
     output::print(match applied {
         0 => "The database is up to date.\n".to_owned(),
         1 => "Applied 1 migration.\n".to_owned(),

@@ -38,7 +38,7 @@ pub(super) async fn run(
 ) -> Result<Ending, Failure> {
     let newer = if arguments.accept_newer { NewerSchema::Accepted } else { NewerSchema::Refused };
     let report = if arguments.action.apply {
-        match run::apply_takeover(config, newer).await {
+        match run::apply_takeover(config, newer, &super::origin()).await {
             Err(run::StartError::Takeover(error)) if error.is_refusal() => Report {
                 found: true,
                 refused: Some(Chain(&error).to_string()),

@@ -1,12 +1,13 @@
 //! `tokens`: join tokens that nobody used yet.
 
 use clap::Subcommand;
+use time::OffsetDateTime;
 use workload_config::Config;
 
 use super::output::{Ending, Format};
 use super::table::{Table, printable};
 use super::{Failure, pool, short_time};
-use crate::domain::join_tokens;
+use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
 use crate::management_api::JoinTokenView;
 use crate::model::PendingJoinToken;
 
@@ -19,6 +20,14 @@ pub(super) enum TokensCommand {
     Revoke {
         /// Name of the cluster, exactly
         name: String,
+    },
+    /// Create a token with which an enrolled cluster joins again, with another certificate, and print it on standard output
+    Rotate {
+        /// Name of the cluster, exactly
+        name: String,
+        /// End of the token's life as RFC 3339 time, such as 2026-11-30T18:00:00Z; 24 hours from now by default
+        #[arg(short, long, value_parser = super::parse_time)]
+        expire: Option<OffsetDateTime>,
     },
 }
 
@@ -41,6 +50,17 @@ pub(super) async fn run(
             let text = format!("Revoked the join token of {}.\n", printable(&name));
             format.print(&serde_json::json!({ "revoked": name }), || text)?;
         }
+        TokensCommand::Rotate { name, expire } => {
+            let request = JoinTokenRequest {
+                cluster_name: name,
+                expiry: expire,
+                purpose: Purpose::Rotate,
+                ..JoinTokenRequest::default()
+            };
+            let token = super::create_token(config, request).await?;
+            let text = format!("{}\n", token.expose());
+            format.print(&serde_json::json!({ "token": token.expose() }), || text)?;
+        }
     }
     Ok(Ending::Well)
 }
@@ -49,12 +69,13 @@ fn list_text(tokens: &[PendingJoinToken]) -> String {
     if tokens.is_empty() {
         return "No join token is pending.\n".into();
     }
-    let mut table = Table::new(&["CLUSTER", "CREATED", "EXPIRES", "DESCRIPTION"]);
+    let mut table = Table::new(&["CLUSTER", "FOR", "CREATED", "EXPIRES", "DESCRIPTION"]);
     for token in tokens {
         let expires = short_time(token.expires_at);
         let expires = if token.expired { format!("expired {expires}") } else { expires };
         table.row([
             &token.cluster_name,
+            if token.rotation { "another certificate" } else { "a new cluster" },
             &short_time(token.created_at),
             &expires,
             &token.description,

@@ -31,5 +31,9 @@ pub fn operations() -> Vec<Operation> {
             .takes::<Heartbeat>()
             .gives::<HeartbeatReply>("It is stored")
             .refuses(&[404]),
+        own("GET", "/1.0/remote-cluster/ws", "openTunnel", Needs::Certificate,
+            "The cluster's reverse tunnel: a web socket over HTTP/1.1, in which we send requests and the cluster answers")
+            .answers(101, &json!({ "description": "It is open; a tunnel that the cluster had before is closed" }))
+            .refuses(&[400, 404]),
     ]
 }

@@ -14,7 +14,7 @@ use salvo::{ConnCtrl, Depot, Request, Response, handler};
 
 use super::handlers::{app, required_certificate};
 use crate::domain::clusters;
-use crate::edge::{ApiError, Reply};
+use crate::edge::{self, ApiError, Reply};
 use crate::error_chain::Chain;
 
 /// A cluster opens its tunnel. Who it is, is decided before anything is upgraded; only browsers send `Origin`, and no browser
@@ -39,10 +39,10 @@ pub(super) async fn open(req: &mut Request, depot: &mut Depot, res: &mut Respons
     if let Some(connection) = req.extensions().get::<ConnCtrl>() {
         connection.relax_timeouts(); // a tunnel is silent for long; it has time limits of its own
     }
-    let keeper = app.tunnels.clone();
+    let (keeper, origin) = (app.tunnels.clone(), edge::origin(req, depot));
     app.tasks.spawn(async move {
         match upgrade.await {
-            Ok(stream) => keeper.serve(fingerprint, TokioIo::new(stream)).await,
+            Ok(stream) => keeper.serve(fingerprint, &origin, TokioIo::new(stream)).await,
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "a cluster left before its tunnel was open");
             }

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::Error;
@@ -15,6 +15,9 @@ use crate::store::{Pool, audit};
 /// Least time between two records of refusals that strangers cause.
 const SAMPLE_TIME: Duration = Duration::from_secs(10);
 
+/// Most characters of what somebody asked for without success.
+const MAX_OBJECT: usize = 256;
+
 /// Records something that changed nothing, such as a refusal. What was refused stays refused when that does not work: the failure is
 /// logged.
 pub async fn note(pool: &Pool, origin: &Origin, entry: &AuditEntry<'_>) {
@@ -22,6 +25,31 @@ pub async fn note(pool: &Pool, origin: &Origin, entry: &AuditEntry<'_>) {
     if let Err(error) = recorded.await {
         tracing::error!(error = %Chain(&error), event = entry.event.as_str(), "the audit log could not be written");
     }
+}
+
+/// Passes a result on, and records it when it is a refusal: nothing of that name, or something in the way. What was done is recorded
+/// together with what it changed; input that is wrong was never an attempt.
+///
+/// # Errors
+///
+/// The one that was given.
+pub async fn refusals<T: Send>(
+    pool: &Pool,
+    origin: &Origin,
+    event: Event,
+    object: &str,
+    result: Result<T, Error>,
+) -> Result<T, Error> {
+    let reason = match &result {
+        Err(Error::NotFound(reason)) => reason.as_str(),
+        Err(Error::Conflict(reason) | Error::Forbidden(reason)) => reason,
+        _ => return result,
+    };
+    // Nobody checked what was asked for.
+    let object: String = object.chars().take(MAX_OBJECT).collect();
+    let reason: String = reason.chars().take(MAX_OBJECT).collect();
+    note(pool, origin, &AuditEntry::refused(event, &object, json!({"reason": reason}))).await;
+    result
 }
 
 /// Records that settings or keys differ from those of the last start; `digest` stands for them.

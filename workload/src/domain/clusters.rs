@@ -3,15 +3,15 @@
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::domain::Error;
 use crate::domain::error::FORBIDDEN;
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings::{self, Warning};
+use crate::domain::{Error, audit};
 use crate::model::{
     AuditEntry, ClusterChanges, Event, Fingerprint, Origin, RemoteCluster, Threshold,
 };
 use crate::store::clusters::{Lapse, Said};
-use crate::store::{Pool, audit, clusters};
+use crate::store::{self, Pool, clusters};
 
 /// A cluster and what the manager concludes from its data.
 #[derive(Debug, Clone)]
@@ -101,6 +101,16 @@ pub async fn change(
     changes: &ClusterChanges,
     origin: &Origin,
 ) -> Result<(), Error> {
+    let result = try_to_change(pool, name, changes, origin).await;
+    audit::refusals(pool, origin, Event::ClusterChanged, name, result).await
+}
+
+async fn try_to_change(
+    pool: &Pool,
+    name: &str,
+    changes: &ClusterChanges,
+    origin: &Origin,
+) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     let Some(before) = clusters::lock(&transaction, name).await? else {
@@ -108,7 +118,7 @@ pub async fn change(
     };
     clusters::change(&transaction, name, changes).await?;
     let entry = AuditEntry::done(Event::ClusterChanged, name, differences(&before, changes));
-    audit::insert(&transaction, origin, &entry).await?;
+    store::audit::insert(&transaction, origin, &entry).await?;
     transaction.commit().await?;
     tracing::info!(cluster.name = name, "changed cluster {name}");
     Ok(())
@@ -128,6 +138,8 @@ fn differences(before: &Said, changes: &ClusterChanges) -> Value {
         |threshold: Option<Threshold>| threshold.map(|threshold| threshold.percent().into());
     compare("disk_threshold", before.disk_threshold.into(), percent(changes.disk_threshold));
     compare("memory_threshold", before.memory_threshold.into(), percent(changes.memory_threshold));
+    let ui_url = changes.ui_url_override.as_ref().map(|url| url.as_str().into());
+    compare("ui_url", before.ui_url_override.as_str().into(), ui_url);
     Value::Object(fields)
 }
 
@@ -137,13 +149,18 @@ fn differences(before: &Said, changes: &ClusterChanges) -> Value {
 ///
 /// [`Error::NotFound`] when there is no such cluster, [`Error::Store`] without an answer from the database.
 pub async fn remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Error> {
+    let removed = try_to_remove(pool, name, origin).await;
+    audit::refusals(pool, origin, Event::ClusterRemoved, name, removed).await
+}
+
+async fn try_to_remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     if !clusters::remove(&transaction, name).await? {
         return Err(Error::NotFound(format!("no remote cluster found with name: {name}")));
     }
     let entry = AuditEntry::done(Event::ClusterRemoved, name, json!({}));
-    audit::insert(&transaction, origin, &entry).await?;
+    store::audit::insert(&transaction, origin, &entry).await?;
     transaction.commit().await?;
     tracing::info!(cluster.name = name, "removed cluster {name}");
     Ok(())

@@ -7,7 +7,7 @@ use crate::domain::audit::Sampler;
 use crate::domain::error::FORBIDDEN;
 use crate::model::{
     Actor, AuditEntry, ClusterCertificate, Event, Fingerprint, JoinSecret, JoinSignature,
-    JoinTokenText, Origin, Outcome, TokenHash,
+    JoinTokenText, Origin, TokenHash,
 };
 use crate::seal::{MasterKey, Sealer};
 use crate::store::clusters::Enrolled;
@@ -75,11 +75,12 @@ pub async fn join(
             && clusters::is_enrolled(&transaction, &request.cluster_name, fingerprint).await?;
         return if repeated { Ok(()) } else { Err(FORBIDDEN) };
     }
-    if let Some(cluster_id) = row.replaces {
+    let (token, new) = (id.to_string(), fingerprint.to_string());
+    let (event, details) = if let Some(cluster_id) = row.replaces {
         let certificate = &request.certificate;
-        if !clusters::replace_certificate(&transaction, cluster_id, certificate).await? {
-            return Err(CERTIFICATE_TAKEN);
-        }
+        let old = clusters::replace_certificate(&transaction, cluster_id, certificate).await?;
+        let old = old.ok_or(CERTIFICATE_TAKEN)?.to_string();
+        (Event::CertificateReplaced, json!({"token": token, "old": old, "new": new}))
     } else {
         let (name, description) = (&request.cluster_name, &row.description);
         match clusters::insert(&transaction, name, description, &request.certificate).await? {
@@ -89,11 +90,11 @@ pub async fn join(
             }
             Enrolled::CertificateTaken => return Err(CERTIFICATE_TAKEN),
         }
-    }
+        (Event::ClusterJoined, json!({"token": token, "fingerprint": new}))
+    };
     join_tokens::consume(&transaction, id, fingerprint).await?;
     let actor = Actor::Cluster { fingerprint, name: request.cluster_name.clone() };
-    let details = json!({"token": id.to_string(), "fingerprint": fingerprint.to_string()});
-    let entry = AuditEntry::done(Event::ClusterJoined, &request.cluster_name, details);
+    let entry = AuditEntry::done(event, &request.cluster_name, details);
     audit::insert(&transaction, &origin.by(actor), &entry).await?;
     transaction.commit().await?;
     tracing::info!(
@@ -124,8 +125,7 @@ pub async fn note_refusal(
         None => Actor::Anonymous,
     };
     let object: String = request.cluster_name.chars().take(63).collect();
-    let (event, outcome) = (Event::ClusterJoined, Outcome::Refused);
-    let entry = AuditEntry { event, object: &object, outcome, details: json!({"reason": reason}) };
+    let entry = AuditEntry::refused(Event::ClusterJoined, &object, json!({"reason": reason}));
     sampler.note(pool, &origin.by(actor), entry).await;
 }
 

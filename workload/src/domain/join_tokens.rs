@@ -7,13 +7,14 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::Error;
+use crate::domain::{Error, audit};
 use crate::model::{
     AuditEntry, ClusterName, Description, Event, Fingerprint, JoinTokenText, NewJoinToken, Origin,
     PendingJoinToken,
 };
 use crate::seal::MasterKey;
-use crate::store::{Pool, audit, clusters, join_tokens};
+use crate::store::join_tokens::Revoked;
+use crate::store::{self, Pool, clusters, join_tokens};
 
 /// Most tokens that may wait to be used.
 const MAX_PENDING: i64 = 10_000;
@@ -57,6 +58,16 @@ pub enum Purpose {
     Rotate,
 }
 
+impl Purpose {
+    /// What the audit log says about the creation of such a token.
+    fn created(self) -> Event {
+        match self {
+            Self::Enrol => Event::TokenCreated,
+            Self::Rotate => Event::RotationTokenCreated,
+        }
+    }
+}
+
 /// Creates a join token. Its text exists in the answer only.
 ///
 /// # Errors
@@ -66,6 +77,17 @@ pub enum Purpose {
 /// should get another certificate is not there; [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.join_token.create", skip_all)]
 pub async fn create(
+    pool: &Pool,
+    policy: &JoinTokenPolicy,
+    request: JoinTokenRequest,
+    origin: &Origin,
+) -> Result<JoinTokenText, Error> {
+    let (event, name) = (request.purpose.created(), request.cluster_name.clone());
+    let created = try_to_create(pool, policy, request, origin).await;
+    audit::refusals(pool, origin, event, &name, created).await
+}
+
+async fn try_to_create(
     pool: &Pool,
     policy: &JoinTokenPolicy,
     request: JoinTokenRequest,
@@ -110,8 +132,9 @@ pub async fn create(
         return Err(Error::Conflict("too many join tokens are pending: revoke some first"));
     }
     let details = json!({"token": id.to_string(), "expires_at": token.expires_at.unix_timestamp()});
-    let entry = AuditEntry::done(Event::TokenCreated, token.cluster_name.as_str(), details);
-    audit::insert(&transaction, origin, &entry).await?;
+    let event = request.purpose.created();
+    let entry = AuditEntry::done(event, token.cluster_name.as_str(), details);
+    store::audit::insert(&transaction, origin, &entry).await?;
     transaction.commit().await?;
     tracing::info!(cluster.name = %token.cluster_name, token.id = %id, "created a join token for {}", token.cluster_name);
     Ok(text)
@@ -133,16 +156,23 @@ pub async fn list(pool: &Pool) -> Result<Vec<PendingJoinToken>, Error> {
 /// [`Error::NotFound`] when there is none, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.join_token.revoke", skip_all)]
 pub async fn revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<(), Error> {
+    let revoked = try_to_revoke(pool, cluster_name, origin).await;
+    audit::refusals(pool, origin, Event::TokenRevoked, cluster_name, revoked).await
+}
+
+async fn try_to_revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
-    let Some(id) = join_tokens::revoke(&transaction, cluster_name).await? else {
+    let Some(Revoked { id, rotation }) = join_tokens::revoke(&transaction, cluster_name).await?
+    else {
         return Err(Error::NotFound(format!(
             "no remote cluster token found with name: {cluster_name}"
         )));
     };
     let details = json!({"token": id.to_string()});
-    let entry = AuditEntry::done(Event::TokenRevoked, cluster_name, details);
-    audit::insert(&transaction, origin, &entry).await?;
+    let event = if rotation { Event::RotationTokenRevoked } else { Event::TokenRevoked };
+    let entry = AuditEntry::done(event, cluster_name, details);
+    store::audit::insert(&transaction, origin, &entry).await?;
     transaction.commit().await?;
     tracing::info!(cluster.name = cluster_name, "revoked the join token of {cluster_name}");
     Ok(())

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::domain::{Error, access_tokens};
+use crate::domain::{self, Error, access_tokens};
 use crate::model::{
     Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Origin, SessionId, SessionSummary,
 };
@@ -227,6 +227,16 @@ pub async fn list(
 /// [`Error::NotFound`] when the person has no such session, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.session.end_one", skip_all)]
 pub async fn end_one(pool: &Pool, of: &Identity, id: Uuid, origin: &Origin) -> Result<(), Error> {
+    let ended = try_to_end_one(pool, of, id, origin).await;
+    domain::audit::refusals(pool, origin, Event::SessionEnded, &of.subject, ended).await
+}
+
+async fn try_to_end_one(
+    pool: &Pool,
+    of: &Identity,
+    id: Uuid,
+    origin: &Origin,
+) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     if !sessions::end_one(&transaction, of, id).await? {

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use deadpool_postgres::Transaction;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::Error;
-use crate::model::{Fingerprint, Lease};
+use crate::model::{Actor, AuditEntry, Event, Fingerprint, Lease, Origin};
 use crate::seal::UnitAddresses;
-use crate::store::Pool;
 use crate::store::tunnels::{self, UnitRow};
+use crate::store::{Pool, audit};
 
 /// A process that holds tunnels, as the others see it.
 #[derive(Debug, Clone)]
@@ -35,8 +37,21 @@ impl Unit {
         &self,
         pool: &Pool,
         fingerprint: Fingerprint,
-    ) -> Result<Option<Lease>, Error> {
-        Ok(tunnels::open(&pool.get().await?, fingerprint, self.row.id).await?)
+        origin: Option<&Origin>,
+    ) -> Result<Option<OpenTunnel>, Error> {
+        let mut db = pool.get().await?;
+        let transaction = db.transaction().await?;
+        let opened = tunnels::open(&transaction, fingerprint, self.row.id).await?;
+        let Some((lease, name)) = opened else { return Ok(None) };
+        let told = origin.map(|origin| {
+            let actor = Actor::Cluster { fingerprint, name };
+            Box::new(origin.by(actor))
+        });
+        if let Some(origin) = &told {
+            tell(&transaction, origin, Event::TunnelOpened, json!({})).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(OpenTunnel { lease, told }))
     }
 
     /// Clears a lease if it is still ours.
@@ -44,8 +59,15 @@ impl Unit {
     /// # Errors
     ///
     /// [`Error::Store`] without an answer from the database.
-    pub async fn close(&self, pool: &Pool, lease: &Lease) -> Result<(), Error> {
-        Ok(tunnels::close(&pool.get().await?, self.row.id, lease).await?)
+    pub async fn close(&self, pool: &Pool, open: &OpenTunnel, reason: &str) -> Result<(), Error> {
+        let mut db = pool.get().await?;
+        let transaction = db.transaction().await?;
+        tunnels::close(&transaction, self.row.id, &open.lease).await?;
+        if let Some(origin) = &open.told {
+            tell(&transaction, origin, Event::TunnelClosed, json!({"reason": reason})).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Renews this unit and with it all its tunnels, of which `held` are open: leases that got lost are written again, those that
@@ -57,6 +79,7 @@ impl Unit {
     pub async fn renew(&self, pool: &Pool, held: &[Lease]) -> Result<(), Error> {
         let db = pool.get().await?;
         tunnels::announce(&db, &self.row).await?;
+        tunnels::bury(&db).await?;
         tunnels::restore(&db, self.row.id, held).await?;
         tunnels::sweep(&db, self.row.id, held).await?;
         Ok(())
@@ -77,8 +100,32 @@ impl Unit {
     ///
     /// [`Error::Store`] without an answer from the database.
     pub async fn retire(&self, pool: &Pool) -> Result<(), Error> {
-        Ok(tunnels::retire(&pool.get().await?, self.row.id).await?)
+        let mut db = pool.get().await?;
+        let transaction = db.transaction().await?;
+        audit::insert_closed_tunnels(&transaction, self.row.id).await?;
+        tunnels::retire(&transaction, self.row.id).await?;
+        transaction.commit().await?;
+        Ok(())
     }
+}
+
+/// A tunnel with its lease.
+#[derive(Debug)]
+pub struct OpenTunnel {
+    /// The lease.
+    pub lease: Lease,
+    /// Who opened it, if the audit log was told; then it also hears of the end.
+    told: Option<Box<Origin>>,
+}
+
+async fn tell(
+    db: &Transaction<'_>,
+    origin: &Origin,
+    event: Event,
+    details: Value,
+) -> Result<(), Error> {
+    let Actor::Cluster { name, .. } = &origin.actor else { return Ok(()) };
+    Ok(audit::insert(db, origin, &AuditEntry::done(event, name, details)).await?)
 }
 
 /// Whether an enrolled cluster owns the certificate.

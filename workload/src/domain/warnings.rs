@@ -155,6 +155,28 @@ pub fn by_time(cluster: &RemoteCluster, now: OffsetDateTime) -> [bool; 2] {
     [not_after - now < CERTIFICATE_NOTICE, not_before > now]
 }
 
+/// When time alone makes these warnings of a cluster say something else; `None`: never. A warning that appears or goes is another
+/// matter: see [`by_time`] and [`Freshness`].
+#[must_use]
+pub fn constant_until(
+    cluster: &RemoteCluster,
+    warnings: &[Warning],
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    let changes = warnings.iter().filter_map(|warning| match warning {
+        Warning::Heartbeat { minutes } => {
+            let since = cluster.pulse.last_heartbeat_at.unwrap_or(cluster.pulse.joined_at);
+            since.checked_add(Duration::minutes(minutes.saturating_add(1)))
+        }
+        Warning::Certificate { days } => {
+            cluster.certificate_validity[1].checked_sub(Duration::days(*days))
+        }
+        Warning::Clock { .. } => now.checked_add(Duration::SECOND),
+        _ => None,
+    });
+    changes.min()
+}
+
 /// When the warning about a certificate that ends at `not_after` begins.
 #[must_use]
 pub fn notice_of(not_after: OffsetDateTime) -> OffsetDateTime {
@@ -267,6 +289,30 @@ mod tests {
         );
         assert_eq!(left(Duration::ZERO), [Warning::Certificate { days: 0 }]);
         assert_eq!(left(-Duration::SECOND), [Warning::Certificate { days: -1 }]);
+    }
+
+    #[test]
+    fn what_warnings_say_stays_until_the_moment_that_is_named() {
+        let at = |cluster: &RemoteCluster, now| {
+            let warnings = of(cluster, Freshness::of(&cluster.pulse, now), now);
+            let until = constant_until(cluster, &warnings, now);
+            (warnings, until)
+        };
+        let mut silent = cluster(Some(Duration::minutes(26)), 60.0);
+        assert_eq!(at(&silent, NOW).1, Some(NOW + Duration::MINUTE));
+        silent.certificate_validity[1] = NOW + Duration::hours(71);
+        let mut ahead = cluster(Some(Duration::seconds(1)), 60.0);
+        assert_eq!(at(&ahead, NOW).1, None);
+        ahead.certificate_validity[0] = NOW + Duration::seconds(90);
+        let mut ending = cluster(Some(Duration::seconds(1)), 86_400.0);
+        ending.certificate_validity[1] = NOW + Duration::hours(71);
+        for cluster in [silent, ahead, ending] {
+            let (before, until) = at(&cluster, NOW);
+            let until = until.unwrap();
+            assert!(until > NOW);
+            assert_eq!(at(&cluster, until - Duration::MILLISECOND).0, before);
+            assert_ne!(at(&cluster, until + Duration::SECOND).0, before);
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use bytes::Bytes;
 use salvo::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, VARY,
 };
 use salvo::http::{Method, ResBody, StatusCode};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
-use sha2::{Digest, Sha256};
 
 use super::{accepts, is_known};
 
@@ -62,9 +62,17 @@ impl Prepared {
     /// Prepares a body.
     #[must_use]
     pub fn new(body: Bytes) -> Self {
-        let digest = Sha256::digest(&body);
+        let mut known = [0; SHA256_OUTPUT_LEN];
+        known.copy_from_slice(digest(&SHA256, &body).as_ref());
+        Self::tagged(body, known)
+    }
+
+    /// Prepares a body that is known by a digest of what it was made from.
+    #[must_use]
+    pub fn tagged(body: Bytes, digest: [u8; SHA256_OUTPUT_LEN]) -> Self {
+        let [digest @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = &digest;
         // Weak: the same content may be compressed or not.
-        let etag = format!("W/\"{}\"", hex::encode(digest.get(..16).unwrap_or_default()));
+        let etag = format!("W/\"{}\"", hex::encode(digest));
         Self { etag, plain: body, brotli: OnceLock::new(), gzip: OnceLock::new() }
     }
 

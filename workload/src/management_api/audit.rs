@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
+use salvo::http::Method;
 use salvo::http::body::BodySender;
 use salvo::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use salvo::{Depot, Request, Response, handler};
@@ -20,10 +21,11 @@ use crate::model::{AuditFilter, AuditRecord};
 
 /// Records on a page: by default, and at most.
 const PAGE: i64 = 100;
-const MAX_PAGE: i64 = 1000;
+pub(super) const MAX_PAGE: i64 = 1000;
 
 /// A record as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AuditRecord)]
 pub(super) struct AuditView {
     id: i64,
     #[serde(with = "time::serde::rfc3339")]
@@ -36,6 +38,7 @@ pub(super) struct AuditView {
     object: String,
     outcome: String,
     request_id: String,
+    #[schema(value_type = Object)]
     details: Value,
 }
 
@@ -58,10 +61,12 @@ impl From<AuditRecord> for AuditView {
 }
 
 /// A page of records.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AuditPage)]
 pub(super) struct PageView {
     records: Vec<AuditView>,
     /// What to give as `before` for the next page; null on the last one.
+    #[schema(required)]
     next: Option<i64>,
 }
 
@@ -111,6 +116,9 @@ pub(super) async fn export(req: &mut Request, depot: &mut Depot, res: &mut Respo
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if *req.method() == Method::HEAD {
+        return Ok(());
+    }
     let body = res.channel();
     app.sessions.tasks.clone().spawn(send(app, filter, format, first, body));
     Ok(())

@@ -1,5 +1,7 @@
 //! `/1.0/remote-cluster` and `/1.0/remote-cluster/{name}`.
 
+use std::sync::Arc;
+
 use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -7,9 +9,10 @@ use time::OffsetDateTime;
 use super::caller::caller;
 use super::{BODY_MAX_BYTES, BODY_TIME, app, fleet};
 use crate::domain::clusters::{self, AssessedCluster};
+use crate::domain::fleet::Entry;
 use crate::domain::freshness::Freshness;
 use crate::domain::tunnels;
-use crate::domain::warnings::Warning;
+use crate::domain::warnings::{self, Warning};
 use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
 use crate::model::{
     ClusterChanges, Description, RemoteCluster, StatusCount, StoragePoolUsage, Threshold, UiUrl,
@@ -17,28 +20,28 @@ use crate::model::{
 
 /// A cluster as the API shows it. The keys from `state` on are ours; the others and their order are those of the contract.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct ClusterView {
-    name: String,
-    description: String,
-    cluster_certificate: String,
+pub(crate) struct ClusterView<'a> {
+    name: &'a str,
+    description: &'a str,
+    cluster_certificate: &'a str,
     disk_threshold: i16,
     memory_threshold: i16,
     status: &'static str,
     ceph_count: i64,
-    ceph_statuses: Vec<StatusCount>,
+    ceph_statuses: &'a [StatusCount],
     cpu_total_count: i64,
-    cpu_load_1: String,
-    cpu_load_5: String,
-    cpu_load_15: String,
+    cpu_load_1: &'a str,
+    cpu_load_5: &'a str,
+    cpu_load_15: &'a str,
     memory_total_amount: i64,
     memory_usage: i64,
-    storage_pool_usages: Vec<StoragePoolUsage>,
+    storage_pool_usages: &'a [StoragePoolUsage],
     member_count: i64,
-    member_statuses: Vec<StatusCount>,
+    member_statuses: &'a [StatusCount],
     instance_count: i64,
-    instance_statuses: Vec<StatusCount>,
+    instance_statuses: &'a [StatusCount],
     /// Where the link leads: to the address that the cluster reports, unless an operator wrote another one.
-    ui_url: String,
+    ui_url: &'a str,
     tunnel_registered: bool,
     #[serde(with = "time::serde::rfc3339")]
     joined_at: OffsetDateTime,
@@ -56,56 +59,64 @@ pub(crate) struct ClusterView {
     #[serde(with = "time::serde::rfc3339")]
     certificate_not_after: OffsetDateTime,
     /// What an operator wrote; empty: nothing.
-    ui_url_override: String,
-    warnings: Vec<Warning>,
+    ui_url_override: &'a str,
+    warnings: &'a [Warning],
 }
 
-impl From<AssessedCluster> for ClusterView {
-    fn from(AssessedCluster { cluster, freshness, warnings }: AssessedCluster) -> Self {
-        let ui_url = cluster.ui_link().to_owned();
-        let [one, five, fifteen] = cluster.cpu_load;
+impl<'a> ClusterView<'a> {
+    /// The view of a cluster and of what was concluded from its data.
+    pub(crate) fn new(
+        cluster: &'a RemoteCluster,
+        freshness: Freshness,
+        warnings: &'a [Warning],
+    ) -> Self {
+        let [one, five, fifteen] = &cluster.cpu_load;
+        let pulse = &cluster.pulse;
         Self {
-            name: cluster.name,
-            description: cluster.description,
-            cluster_certificate: cluster.certificate,
+            name: &cluster.name,
+            description: &cluster.description,
+            cluster_certificate: &cluster.certificate,
             disk_threshold: cluster.disk_threshold,
             memory_threshold: cluster.memory_threshold,
             status: "ACTIVE",
             ceph_count: cluster.ceph_count,
-            ceph_statuses: cluster.ceph_statuses,
+            ceph_statuses: &cluster.ceph_statuses,
             cpu_total_count: cluster.cpu_total_count,
             cpu_load_1: one,
             cpu_load_5: five,
             cpu_load_15: fifteen,
             memory_total_amount: cluster.memory_total_amount,
             memory_usage: cluster.memory_usage,
-            storage_pool_usages: cluster.storage_pool_usages,
+            storage_pool_usages: &cluster.storage_pool_usages,
             member_count: cluster.member_count,
-            member_statuses: cluster.member_statuses,
+            member_statuses: &cluster.member_statuses,
             instance_count: cluster.instance_count,
-            instance_statuses: cluster.instance_statuses,
-            ui_url,
+            instance_statuses: &cluster.instance_statuses,
+            ui_url: cluster.ui_link(),
             tunnel_registered: cluster.tunnel_registered,
-            joined_at: cluster.pulse.joined_at,
-            created_at: cluster.pulse.joined_at,
-            last_status_update_at: cluster
-                .pulse
-                .last_heartbeat_at
-                .unwrap_or(cluster.pulse.joined_at),
+            joined_at: pulse.joined_at,
+            created_at: pulse.joined_at,
+            last_status_update_at: pulse.last_heartbeat_at.unwrap_or(pulse.joined_at),
             state: freshness,
-            last_heartbeat_at: cluster.pulse.last_heartbeat_at,
-            heartbeat_interval_seconds: cluster.pulse.heartbeat_interval_seconds,
+            last_heartbeat_at: pulse.last_heartbeat_at,
+            heartbeat_interval_seconds: pulse.heartbeat_interval_seconds,
             certificate_fingerprint: cluster.fingerprint.to_string(),
             certificate_not_after: cluster.certificate_validity[1],
-            ui_url_override: cluster.ui_url_override,
+            ui_url_override: &cluster.ui_url_override,
             warnings,
         }
     }
 }
 
-impl ClusterView {
+impl<'a> From<&'a AssessedCluster> for ClusterView<'a> {
+    fn from(AssessedCluster { cluster, freshness, warnings }: &'a AssessedCluster) -> Self {
+        Self::new(cluster, *freshness, warnings)
+    }
+}
+
+impl ClusterView<'_> {
     /// The keys in their order.
-    pub(super) const KEYS: [&str; 31] = [
+    pub(super) const KEYS: [&'static str; 31] = [
         "name",
         "description",
         "cluster_certificate",
@@ -150,19 +161,27 @@ pub(super) async fn list(
 ) -> Result<(), ApiError> {
     let app = app(depot)?;
     let (query, fields) = (fleet::query(req)?, fleet::fields(req, &ClusterView::KEYS)?);
-    let views: Vec<ClusterView> = if query.is_everything() {
-        let clusters = clusters::list(&app.pool).await?;
-        clusters.into_iter().map(ClusterView::from).collect()
-    } else {
-        let (fleet, now) = app.fleet.now().await?;
-        let chosen = query.select(&fleet)?;
-        let judge = |cluster: &RemoteCluster| AssessedCluster::new(cluster.clone(), now);
-        chosen.into_iter().map(|entry| judge(&entry.cluster).into()).collect()
+    let (fleet, now) = app.fleet.now().await?;
+    if query.is_everything() && fields.is_none() {
+        // Thousands of clusters take longer than a request may keep a thread that others need.
+        let all = tokio::task::spawn_blocking(move || app.all_clusters.at(&fleet, now)).await;
+        let all = all.map_err(|error| ApiError::Internal(error.into()))?;
+        all.answer(req, res).await;
+        return Ok(());
+    }
+    let chosen = query.select(&fleet)?;
+    let judged = |entry: &Arc<Entry>| {
+        let freshness = Freshness::of(&entry.cluster.pulse, now);
+        (freshness, warnings::of(&entry.cluster, freshness, now))
     };
+    let judged: Vec<_> = chosen.iter().map(|entry| judged(entry)).collect();
+    let views = chosen.iter().zip(&judged).map(|(entry, (freshness, warnings))| {
+        ClusterView::new(&entry.cluster, *freshness, warnings)
+    });
     match fields {
-        None => Success(views).render(res),
+        None => Success(views.collect::<Vec<_>>()).render(res),
         Some(fields) => {
-            let views = views.iter().map(|view| fleet::selected(view, &fields));
+            let views = views.map(|view| fleet::selected(&view, &fields));
             Success(views.collect::<Vec<_>>()).render(res);
         }
     }
@@ -171,9 +190,10 @@ pub(super) async fn list(
 
 /// `GET /1.0/remote-cluster/{name}`: one cluster.
 #[handler]
-pub(super) async fn get(req: &mut Request, depot: &mut Depot) -> Reply<Success<ClusterView>> {
+pub(super) async fn get(req: &mut Request, depot: &mut Depot, res: &mut Response) -> Reply<()> {
     let cluster = clusters::get(&app(depot)?.pool, &cluster_name(req)?).await?;
-    Ok(Success(cluster.into()))
+    Success(ClusterView::from(&cluster)).render(res);
+    Ok(())
 }
 
 /// Body of a change. What is absent or null stays; a threshold of 0 stays, as clients know it.

@@ -13,7 +13,7 @@ use super::{App, app, cookies};
 use crate::domain::audit;
 use crate::edge::{self, ApiError, browser};
 use crate::error_chain::Chain;
-use crate::model::{AuditEntry, Event, Origin, Outcome};
+use crate::model::{AuditEntry, Event, Origin, Role};
 use crate::oidc::OidcError;
 
 /// Refuses requests for a host that is not ours: a foreign name that points here must not get at anything.
@@ -69,17 +69,39 @@ async fn permit(req: &Request, depot: &mut Depot) -> Result<(), ApiError> {
     if let Access::Role(role) = needed
         && caller.role < Some(role)
     {
-        if !req.method().is_safe() {
-            let object = format!("{} {}", req.method(), edge::path_for_log(req));
-            let (event, outcome) = (Event::PermissionDenied, Outcome::Refused);
-            let details = json!({"role": caller.role, "needed": role});
-            let entry = AuditEntry { event, object: &object, outcome, details };
-            audit::note(&app.pool, &caller.origin, &entry).await;
-        }
-        return Err(ApiError::Forbidden("Permission denied"));
+        return Err(denied(req, &app, &caller, role).await);
     }
     depot.insert_typed(caller);
     Ok(())
+}
+
+/// Records that somebody wanted to change something that their role does not allow.
+pub(super) async fn denied(req: &Request, app: &App, caller: &Caller, needed: Role) -> ApiError {
+    if !req.method().is_safe() {
+        let details = json!({"role": caller.role, "needed": needed});
+        let object = attempt(req);
+        let entry = AuditEntry::refused(Event::PermissionDenied, &object, details);
+        audit::note(&app.pool, &caller.origin, &entry).await;
+    }
+    ApiError::Forbidden("Permission denied")
+}
+
+/// What a request wants to do, for the audit log.
+fn attempt(req: &Request) -> String {
+    format!("{} {}", req.method(), edge::path_for_log(req))
+}
+
+/// Refuses what another site makes a browser send, and records it where it would have changed something.
+async fn from_our_pages(req: &Request, app: &App, caller: &Caller) -> Result<(), ApiError> {
+    let verdict = browser::check(req, &app.public_url.origin());
+    if let Err(error) = &verdict
+        && !req.method().is_safe()
+    {
+        let (object, details) = (attempt(req), json!({"reason": error.to_string()}));
+        let entry = AuditEntry::refused(Event::PermissionDenied, &object, details);
+        app.foreign_requests.note(&app.pool, &caller.origin, entry).await;
+    }
+    verdict
 }
 
 /// An access token speaks for itself; otherwise the session counts, and the request must come from our own pages. A browser adds the
@@ -91,11 +113,14 @@ async fn authenticate(req: &Request, app: &App, origin: Origin) -> Result<Caller
         return Err(ApiError::Unauthorized);
     }
     if let Some(token) = token {
-        if cookie.is_some() {
-            browser::check(req, &app.public_url.origin())?;
-        }
         return match app.provider.bearer(token, OffsetDateTime::now_utc()).await {
-            Ok(operator) => Ok(Caller::new(operator, None, &app.roles, &origin)),
+            Ok(operator) => {
+                let caller = Caller::new(operator, None, &app.roles, &origin);
+                if cookie.is_some() {
+                    from_our_pages(req, app, &caller).await?;
+                }
+                Ok(caller)
+            }
             Err(error @ OidcError::Unavailable(_)) => Err(ApiError::Unavailable(
                 "the identity provider is not available, try again later",
                 Some(error.into()),
@@ -108,8 +133,9 @@ async fn authenticate(req: &Request, app: &App, origin: Origin) -> Result<Caller
     }
     let id = Arc::new(cookie.ok_or(ApiError::Unauthorized)?);
     let operator = app.sessions.find(&id).await?.ok_or(ApiError::Unauthorized)?;
-    browser::check(req, &app.public_url.origin())?;
-    Ok(Caller::new(operator, Some(id), &app.roles, &origin))
+    let caller = Caller::new(operator, Some(id), &app.roles, &origin);
+    from_our_pages(req, app, &caller).await?;
+    Ok(caller)
 }
 
 /// The token in `Authorization: Bearer …` (RFC 6750, section 2.1).

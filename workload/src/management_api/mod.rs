@@ -4,6 +4,7 @@
 //! handlers); the `Host` header never ends up in an address or a cookie; secrets never leave.
 
 pub mod access;
+mod all_clusters;
 mod audit;
 mod caller;
 mod clusters;
@@ -28,6 +29,7 @@ pub(crate) use join_tokens::JoinTokenView;
 use salvo::{Depot, Router, Service, affix_state, handler};
 use workload_config::{Config, PublicUrl};
 
+pub use self::all_clusters::AllClusters;
 pub use self::fleet::Rendered;
 use crate::domain::audit::Sampler;
 use crate::domain::fleet::Fleet;
@@ -81,6 +83,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Its list, ready to be sent.
     pub rendered: Rendered,
+    /// The list of clusters with all their data, the same.
+    pub all_clusters: AllClusters,
     /// The description of the API.
     pub openapi: Arc<Prepared>,
     /// Host names and addresses of the manager itself: no link of a cluster may lead there.
@@ -89,6 +93,8 @@ pub struct App {
     pub roles: RoleGroups,
     /// Which failed logins the audit log gets.
     pub failed_logins: Sampler,
+    /// Which requests that other sites made a browser send the audit log gets.
+    pub foreign_requests: Sampler,
     /// The way to the clusters' tunnels.
     pub tunnels: Tunnels,
 }
@@ -156,7 +162,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let audit = Router::with_path("audit")
         .get(audit::list)
         .head(audit::list)
-        .push(Router::with_path("export").get(audit::export));
+        .push(Router::with_path("export").get(audit::export).head(audit::export));
     let api = Router::with_path("1.0")
         .get(server::get)
         .head(server::get)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use salvo::{Depot, Request, Response, handler};
 use serde_json::{Value, json};
 
-use super::{app, clusters, configuration, fleet, history, join_tokens, login_check, server};
+use super::{
+    app, audit, clusters, configuration, fleet, history, join_tokens, login_check, server, sessions,
+};
 use crate::domain::fleet::{CompactRow, Query, Summary};
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings;
@@ -53,7 +55,17 @@ fn open(
 /// All operations.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [general(), of_clusters(), of_tokens(), of_fleet(), in_the_browser()].concat()
+    [
+        general(),
+        of_clusters(),
+        of_tokens(),
+        of_fleet(),
+        of_tunnels(),
+        of_people(),
+        of_audit(),
+        in_the_browser(),
+    ]
+    .concat()
 }
 
 fn general() -> Vec<Operation> {
@@ -210,6 +222,176 @@ fn of_fleet() -> Vec<Operation> {
         )
         .with_tag()
         .gives_list::<fleet::WarningView>("The warnings, cluster by cluster"),
+    ]
+}
+
+fn of_tunnels() -> Vec<Operation> {
+    const METHODS: [(&str, &str); 5] = [
+        ("GET", "tunnelGet"),
+        ("POST", "tunnelPost"),
+        ("PUT", "tunnelPut"),
+        ("PATCH", "tunnelPatch"),
+        ("DELETE", "tunnelDelete"),
+    ];
+    let path = json!({
+        "name": "path", "in": "path", "required": true, "schema": { "type": "string" },
+        "description": "Path in the cluster's LXD, may have `/`: `1.0`, or it begins with `1.0/`. The query goes along",
+    });
+    let file = json!({ "schema": { "type": "string", "format": "binary" } });
+    let answer = json!({
+        "description": "Status and body of the cluster's LXD: JSON as it is, anything else as a file to save",
+        "headers": { "X-Answered-By": {
+            "description": "Tells the cluster's answers from ours", "schema": { "type": "string", "enum": ["cluster"] },
+        } },
+        "content": { "application/json": { "schema": {} }, "application/octet-stream": file },
+    });
+    METHODS
+        .map(|(method, id)| {
+            let operation = own(
+                method,
+                "/1.0/remote-cluster/{name}/tunnel/{path}",
+                id,
+                OPERATOR,
+                "Sends a request to the cluster's LXD through its tunnel",
+            );
+            let operation = operation
+                .named()
+                .parameter(&path)
+                .header(
+                    "X-Requested-With",
+                    &json!({ "type": "string" }),
+                    "Anything, from programs that are no browser: what a link or a form sends is refused",
+                )
+                .refuses(&[408, 413, 429, 502, 504]);
+            // What LXD reads of a body of DELETE and GET is nothing.
+            let operation = if matches!(method, "POST" | "PUT" | "PATCH") {
+                operation.takes_anything()
+            } else {
+                operation
+            };
+            operation.otherwise(&answer)
+        })
+        .into()
+}
+
+fn of_people() -> Vec<Operation> {
+    let part = |name: &str, schema: &Value, description: &str| json!({ "name": name, "in": "path", "required": true, "schema": schema, "description": description });
+    let session =
+        |name| part(name, &json!({ "type": "string", "format": "uuid" }), "Id of a session");
+    let person = part("id", &json!({ "type": "integer", "format": "int64" }), "Id of a person");
+    vec![
+        own(
+            "GET",
+            "/1.0/sessions",
+            "listOwnSessions",
+            VIEWER,
+            "One's own sessions, the newest first",
+        )
+        .gives_list::<sessions::SessionView>("The sessions"),
+        own(
+            "DELETE",
+            "/1.0/sessions",
+            "endOwnSessions",
+            VIEWER,
+            "Ends all of one's own sessions, this one included",
+        )
+        .gives::<sessions::EndedView>("How many ended"),
+        own(
+            "DELETE",
+            "/1.0/sessions/{id}",
+            "endOwnSession",
+            VIEWER,
+            "Ends one of one's own sessions",
+        )
+        .parameter(&session("id"))
+        .gives::<EmptyObject>("It has ended")
+        .refuses(&[404]),
+        own(
+            "GET",
+            "/1.0/identities",
+            "listIdentities",
+            ADMIN,
+            "Who has logged in, the last one first, at most 1,000",
+        )
+        .gives_list::<sessions::IdentityView>("The people"),
+        own(
+            "GET",
+            "/1.0/identities/{id}/sessions",
+            "listSessionsOf",
+            ADMIN,
+            "The sessions of a person, the newest first",
+        )
+        .parameter(&person)
+        .gives_list::<sessions::SessionView>("The sessions")
+        .refuses(&[404]),
+        own(
+            "DELETE",
+            "/1.0/identities/{id}/sessions",
+            "endSessionsOf",
+            ADMIN,
+            "Ends all sessions of a person",
+        )
+        .parameter(&person)
+        .gives::<sessions::EndedView>("How many ended")
+        .refuses(&[404]),
+        own(
+            "DELETE",
+            "/1.0/identities/{id}/sessions/{session}",
+            "endSessionOf",
+            ADMIN,
+            "Ends one session of a person",
+        )
+        .parameter(&person)
+        .parameter(&session("session"))
+        .gives::<EmptyObject>("It has ended")
+        .refuses(&[404]),
+    ]
+}
+
+fn of_audit() -> Vec<Operation> {
+    let filtered = |operation: Operation| {
+        let text = json!({ "type": "string" });
+        let outcomes = json!({ "type": "string", "enum": ["", "success", "refused", "failed"] });
+        let time =
+            json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "maxLength": 0 }] });
+        operation
+            .query("event", &text, "Exactly this event")
+            .query("object", &text, "Exactly this object, such as the name of a cluster")
+            .query("actor", &text, "Exactly this actor")
+            .query("outcome", &outcomes, "Exactly this outcome")
+            .query("since", &time, "At this time or later")
+            .query("until", &time, "Before this time")
+    };
+    let lines = json!({
+        "description": "All records, the oldest first: a line each",
+        "content": {
+            "application/jsonl": { "schema": { "type": "string" } },
+            "text/csv": { "schema": { "type": "string" } },
+        },
+    });
+    let formats = json!({ "type": "string", "enum": ["jsonl", "csv"], "default": "jsonl" });
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": audit::MAX_PAGE });
+    let id = json!({ "type": "integer", "format": "int64" });
+    vec![
+        filtered(own(
+            "GET",
+            "/1.0/audit",
+            "listAuditRecords",
+            ADMIN,
+            "Who did what, the newest first",
+        ))
+        .query("limit", &limit, "Most records; without it 100")
+        .query("before", &id, "`next` of the page before")
+        .gives::<audit::PageView>("A page of records"),
+        filtered(own(
+            "GET",
+            "/1.0/audit/export",
+            "exportAuditRecords",
+            ADMIN,
+            "All records as a file",
+        ))
+        .query("format", &formats, "Form of the file")
+        .answers(200, &lines),
     ]
 }
 

@@ -12,7 +12,8 @@ use crate::edge::{ApiError, EmptyObject, Reply, Success};
 use crate::model::{KnownIdentity, SessionSummary};
 
 /// A session as its person, or an administrator, sees it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Session)]
 pub(super) struct SessionView {
     id: String,
     /// Whether this very request belongs to it.
@@ -45,7 +46,8 @@ impl From<(SessionSummary, bool)> for SessionView {
 }
 
 /// A person who has logged in.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Identity)]
 pub(super) struct IdentityView {
     id: i64,
     issuer: String,
@@ -75,7 +77,8 @@ impl From<KnownIdentity> for IdentityView {
 }
 
 /// How many sessions ended.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = EndedSessions)]
 pub(super) struct EndedView {
     ended: u64,
 }

@@ -1,3 +1,4 @@
+use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -91,8 +92,14 @@ pub enum Event {
     TokenCreated,
     /// A pending join token was revoked.
     TokenRevoked,
+    /// A token was created that gives an enrolled cluster another certificate.
+    RotationTokenCreated,
+    /// Such a token was revoked.
+    RotationTokenRevoked,
     /// A cluster joined, or was refused.
     ClusterJoined,
+    /// A cluster joined again, with another certificate.
+    CertificateReplaced,
     /// A cluster left by itself.
     ClusterLeft,
     /// What operators say about a cluster was changed.
@@ -101,6 +108,16 @@ pub enum Event {
     ClusterRemoved,
     /// A person sent a request to a cluster through its tunnel.
     TunnelRequest,
+    /// A cluster opened its tunnel.
+    TunnelOpened,
+    /// A cluster's tunnel ended.
+    TunnelClosed,
+    /// What the earlier product left was taken over.
+    TakeoverApplied,
+    /// A cluster of the earlier product was taken over, or could not be.
+    ClusterTakenOver,
+    /// A pending join token of the earlier product was taken over, or could not be.
+    TokenTakenOver,
     /// The program started with other settings than before.
     ConfigurationChanged,
     /// The program started with another master key than before.
@@ -120,11 +137,19 @@ impl Event {
             Self::PermissionDenied => "permission.denied",
             Self::TokenCreated => "join-token.created",
             Self::TokenRevoked => "join-token.revoked",
+            Self::RotationTokenCreated => "rotation-token.created",
+            Self::RotationTokenRevoked => "rotation-token.revoked",
             Self::ClusterJoined => "cluster.joined",
+            Self::CertificateReplaced => "cluster.certificate-replaced",
             Self::ClusterLeft => "cluster.left",
             Self::ClusterChanged => "cluster.changed",
             Self::ClusterRemoved => "cluster.removed",
             Self::TunnelRequest => "tunnel.request",
+            Self::TunnelOpened => "tunnel.opened",
+            Self::TunnelClosed => "tunnel.closed",
+            Self::TakeoverApplied => "takeover.applied",
+            Self::ClusterTakenOver => "cluster.taken-over",
+            Self::TokenTakenOver => "join-token.taken-over",
             Self::ConfigurationChanged => "configuration.changed",
             Self::MasterKeyChanged => "master-key.changed",
             Self::SchemaMigrated => "schema.migrated",
@@ -133,7 +158,8 @@ impl Event {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It was done.
     Success,
@@ -173,6 +199,12 @@ impl<'a> AuditEntry<'a> {
     #[must_use]
     pub fn done(event: Event, object: &'a str, details: Value) -> Self {
         Self { event, object, outcome: Outcome::Success, details }
+    }
+
+    /// Something that was not allowed.
+    #[must_use]
+    pub fn refused(event: Event, object: &'a str, details: Value) -> Self {
+        Self { event, object, outcome: Outcome::Refused, details }
     }
 }
 

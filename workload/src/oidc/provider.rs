@@ -193,7 +193,8 @@ impl Provider {
         let request = LogoutRequest::from(documents.end_session.clone()?)
             .set_id_token_hint(&hint)
             .set_client_id(ClientId::new(self.settings.client_id.clone()))
-            .set_post_logout_redirect_uri(target);
+            .set_post_logout_redirect_uri(target)
+            .set_state(CsrfToken::new_random());
         Some(request.http_get_url().into())
     }
 

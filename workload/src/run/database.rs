@@ -7,6 +7,7 @@ use workload_config::{Config, Takeover};
 
 use super::{StartError, connector_identities, master_key};
 use crate::domain::takeover::{self, NewerSchema};
+use crate::model::Origin;
 use crate::store::purge::{self, PurgeAges};
 use crate::store::{MigrationLock, Pool, StoreError};
 use crate::tls::{Identities, TlsError};
@@ -21,9 +22,9 @@ const DATABASE_RETRY: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// [`StartError`] when there is no database or a migration fails.
-pub async fn migrate(config: &Config) -> Result<usize, StartError> {
+pub async fn migrate(config: &Config, origin: &Origin) -> Result<usize, StartError> {
     let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    Ok(lock.migrate().await?)
+    Ok(lock.migrate(origin).await?)
 }
 
 /// What a service would take over at its next start.
@@ -57,12 +58,13 @@ pub async fn check_takeover(
 pub async fn apply_takeover(
     config: &Config,
     newer: NewerSchema,
+    origin: &Origin,
 ) -> Result<takeover::Report, StartError> {
     let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
     let key = master_key(config)?;
     let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    lock.migrate().await?;
-    Ok(takeover::apply(&mut lock, &circumstances, newer, &key).await?)
+    lock.migrate(origin).await?;
+    Ok(takeover::apply(&mut lock, &circumstances, newer, &key, origin).await?)
 }
 
 /// What a takeover needs to know. Looking makes no certificate.
@@ -105,13 +107,14 @@ fn is_worth_waiting(error: &StartError) -> bool {
 /// Brings the schema up to date, and takes over what an earlier product left in the database.
 async fn try_to_prepare(pool: &Pool, config: &Config) -> Result<(), StartError> {
     let mut lock = MigrationLock::acquire(pool).await?;
-    lock.migrate().await?;
+    lock.migrate(&Origin::SYSTEM).await?;
     if config.takeover == Takeover::Off {
         return Ok(());
     }
     let key = master_key(config)?;
     let circumstances = circumstances(config)?;
-    let report = takeover::apply(&mut lock, &circumstances, NewerSchema::Refused, &key).await?;
+    let (newer, origin) = (NewerSchema::Refused, &Origin::SYSTEM);
+    let report = takeover::apply(&mut lock, &circumstances, newer, &key, origin).await?;
     report.log();
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Table `audit_events`.
 
 use deadpool_postgres::GenericClient;
+use serde::Serialize;
+use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Json, ToSql};
+use uuid::Uuid;
 
 use super::StoreError;
 use super::statement::{execute, query};
-use crate::model::{AuditEntry, AuditFilter, AuditRecord, Event, Origin};
+use crate::model::{AuditEntry, AuditFilter, AuditRecord, Event, Origin, Outcome};
 
 /// Records something. Call it within the transaction of what it is about.
 ///
@@ -19,24 +22,115 @@ pub async fn insert(
     origin: &Origin,
     entry: &AuditEntry<'_>,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "
-        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let (kind, actor, name) = origin.actor.columns();
-    let values: &[&(dyn ToSql + Sync)] = &[
-        &kind,
-        &actor,
-        &name,
-        &origin.source,
-        &entry.event.as_str(),
-        &entry.object,
-        &entry.outcome.as_str(),
-        &origin.request_id,
-        &Json(&entry.details),
-    ];
-    execute(db, "writing the audit log", SQL, values).await?;
+    execute(db, WRITING, INSERT, &Columns::of(origin, entry).values()).await?;
     Ok(())
 }
+
+/// The same on a connection that is not of the pool, as migrations and takeovers have it.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn insert_unpooled(
+    db: &impl tokio_postgres::GenericClient,
+    origin: &Origin,
+    entry: &AuditEntry<'_>,
+) -> Result<(), StoreError> {
+    let columns = Columns::of(origin, entry);
+    db.execute(INSERT, &columns.values()).await.map_err(StoreError::query(WRITING))?;
+    Ok(())
+}
+
+/// Something that happened to one of many: its name, what came of it, and more as a JSON object.
+#[derive(Debug, Serialize)]
+pub struct OneOfMany<'a> {
+    /// To what.
+    pub object: &'a str,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// More.
+    pub details: Value,
+}
+
+/// Records what happened to many, on a connection that is not of the pool.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn insert_many(
+    db: &impl tokio_postgres::GenericClient,
+    origin: &Origin,
+    event: Event,
+    objects: &[OneOfMany<'_>],
+) -> Result<(), StoreError> {
+    const SQL: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+             SELECT $1, $2, $3, $4, $5, one.object, one.outcome, $6, one.details
+               FROM json_to_recordset($7::json) AS one (object text, outcome text, details jsonb)";
+    let (kind, actor, name) = origin.actor.columns();
+    let (source, request) = (&origin.source, &origin.request_id);
+    let values: &[&(dyn ToSql + Sync)] =
+        &[&kind, &actor, &name, source, &event.as_str(), request, &Json(objects)];
+    db.execute(SQL, values).await.map_err(StoreError::query(WRITING))?;
+    Ok(())
+}
+
+/// Records that this unit closes all tunnels that it holds.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn insert_closed_tunnels(db: &impl GenericClient, unit: Uuid) -> Result<(), StoreError> {
+    const SQL: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+             SELECT 'cluster', left(encode(cluster.fingerprint, 'hex'), 16), cluster.name, '', $2, cluster.name, 'success',
+                    '', jsonb_build_object('reason', 'stopping')
+               FROM tunnels AS held JOIN remote_clusters AS cluster ON cluster.id = held.remote_cluster_id
+              WHERE held.unit_id = $1";
+    execute(db, WRITING, SQL, &[&unit, &Event::TunnelClosed.as_str()]).await?;
+    Ok(())
+}
+
+/// A record as the table has it.
+struct Columns<'a> {
+    kind: &'static str,
+    actor: String,
+    name: &'a str,
+    origin: &'a Origin,
+    event: &'static str,
+    object: &'a str,
+    outcome: &'static str,
+    details: Json<&'a Value>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(origin: &'a Origin, entry: &'a AuditEntry<'a>) -> Self {
+        let (kind, actor, name) = origin.actor.columns();
+        let (event, outcome) = (entry.event.as_str(), entry.outcome.as_str());
+        let details = Json(&entry.details);
+        Self { kind, actor, name, origin, event, object: entry.object, outcome, details }
+    }
+
+    fn values(&self) -> [&(dyn ToSql + Sync); 9] {
+        let Origin { source, request_id, .. } = self.origin;
+        [
+            &self.kind,
+            &self.actor,
+            &self.name,
+            source,
+            &self.event,
+            &self.object,
+            &self.outcome,
+            request_id,
+            &self.details,
+        ]
+    }
+}
+
+const WRITING: &str = "writing the audit log";
+const INSERT: &str = "
+    INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// Records that something which the program meets at its start differs from the last time: `digest` stands for it. `false`: it is
 /// the same.

@@ -80,8 +80,8 @@ pub async fn keep(db: &impl GenericClient, name: &str) -> Result<Option<i64>, St
     row.map(|row| column(&row, "id")).transpose()
 }
 
-/// Gives a cluster another certificate; everything else about it stays. `false`: another cluster has the certificate, or the
-/// cluster is gone.
+/// Gives a cluster another certificate; everything else about it stays. The answer is the fingerprint of the one before; `None`:
+/// another cluster has the certificate, or the cluster is gone.
 ///
 /// # Errors
 ///
@@ -91,19 +91,21 @@ pub async fn replace_certificate(
     db: &impl GenericClient,
     id: i64,
     certificate: &ClusterCertificate,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Fingerprint>, StoreError> {
     const SQL: &str = "
         WITH replaced AS (
-            UPDATE remote_clusters
+            UPDATE remote_clusters AS cluster
                SET certificate = $2, fingerprint = $3, certificate_not_before = $4, certificate_not_after = $5,
                    updated_at = now()
-             WHERE id = $1 AND NOT EXISTS (SELECT FROM remote_clusters WHERE fingerprint = $3 AND id <> $1)
-         RETURNING fingerprint
+              FROM remote_clusters AS before
+             WHERE cluster.id = $1 AND before.id = $1
+               AND NOT EXISTS (SELECT FROM remote_clusters WHERE fingerprint = $3 AND id <> $1)
+         RETURNING cluster.fingerprint, before.fingerprint AS old
         ), forgotten AS (
             DELETE FROM removed_clusters USING replaced WHERE removed_clusters.fingerprint = replaced.fingerprint
         )
-        SELECT FROM replaced";
-    let rows = query(
+        SELECT old FROM replaced";
+    let row = query_opt(
         db,
         "replacing the certificate of a cluster",
         SQL,
@@ -116,12 +118,18 @@ pub async fn replace_certificate(
         ],
     )
     .await;
-    match rows {
-        Ok(rows) => Ok(!rows.is_empty()),
+    let row = match row {
+        Ok(row) => row,
         // Of racing joins with one certificate the other one was first.
-        Err(error) if error.is_duplicate() => Ok(false),
-        Err(error) => Err(error),
-    }
+        Err(error) if error.is_duplicate() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    row.map(|row| {
+        let old: &[u8] = column(&row, "old")?;
+        let corrupt = StoreError::Corrupt { table: "remote_clusters", column: "fingerprint" };
+        Fingerprint::from_bytes(old).ok_or(corrupt)
+    })
+    .transpose()
 }
 
 /// Whether the cluster `name` is enrolled with this very certificate.
@@ -243,6 +251,8 @@ pub struct Said {
     pub disk_threshold: i16,
     /// Percent of the memory.
     pub memory_threshold: i16,
+    /// Where the link to the cluster's own UI leads instead; empty: nowhere else.
+    pub ui_url_override: String,
 }
 
 /// What operators say about a cluster, locked until the transaction ends. `None`: no such cluster.
@@ -252,13 +262,15 @@ pub struct Said {
 /// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
 pub async fn lock(db: &impl GenericClient, name: &str) -> Result<Option<Said>, StoreError> {
     const SQL: &str = "
-        SELECT description, disk_threshold, memory_threshold FROM remote_clusters WHERE name = $1 FOR UPDATE";
+        SELECT description, disk_threshold, memory_threshold, ui_url_override
+          FROM remote_clusters WHERE name = $1 FOR UPDATE";
     let row = query_opt(db, "locking a cluster", SQL, &[&name]).await?;
     row.map(|row| {
         Ok(Said {
             description: column(&row, "description")?,
             disk_threshold: column(&row, "disk_threshold")?,
             memory_threshold: column(&row, "memory_threshold")?,
+            ui_url_override: column(&row, "ui_url_override")?,
         })
     })
     .transpose()

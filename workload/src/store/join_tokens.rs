@@ -123,8 +123,16 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
         .collect()
 }
 
-/// Deletes the pending token of a cluster; joins that did not commit yet will not find it. The answer is its id;
-/// `None`: there is none.
+/// A token that was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoked {
+    /// Its id.
+    pub id: Uuid,
+    /// Whether it would have given an enrolled cluster another certificate.
+    pub rotation: bool,
+}
+
+/// Deletes the pending token of a cluster; joins that did not commit yet will not find it. `None`: there is none.
 ///
 /// # Errors
 ///
@@ -133,11 +141,14 @@ pub async fn list_pending(db: &impl GenericClient) -> Result<Vec<PendingJoinToke
 pub async fn revoke(
     db: &impl GenericClient,
     cluster_name: &str,
-) -> Result<Option<Uuid>, StoreError> {
-    const SQL: &str =
-        "DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL RETURNING id";
+) -> Result<Option<Revoked>, StoreError> {
+    const SQL: &str = "
+        DELETE FROM join_tokens WHERE cluster_name = $1 AND consumed_at IS NULL
+          RETURNING id, replaces_cluster_id IS NOT NULL AS rotation";
     let row = query_opt(db, "revoking a join token", SQL, &[&cluster_name]).await?;
-    row.map(|row| column(&row, "id")).transpose()
+    let revoked =
+        |row| Ok(Revoked { id: column(&row, "id")?, rotation: column(&row, "rotation")? });
+    row.map(revoked).transpose()
 }
 
 /// All tokens of a cluster, pending and consumed, without locking them.

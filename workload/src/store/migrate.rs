@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use refinery::Migration;
-use tokio_postgres::types::Json;
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use super::{Pool, StoreError};
-use crate::model::Event;
+use super::{Pool, StoreError, audit};
+use crate::model::{AuditEntry, Event, Origin};
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
@@ -63,10 +62,7 @@ impl MigrationLock {
     /// [`StoreError::Migrate`] when a migration fails, when an applied one was edited, or when the schema is newer than this
     /// program.
     #[tracing::instrument(name = "store.migrate", skip_all)]
-    pub async fn migrate(&mut self) -> Result<usize, StoreError> {
-        const RECORD: &str = "
-            INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
-                 VALUES ('system', '', '', '', $1, '', 'success', '', $2)";
+    pub async fn migrate(&mut self, origin: &Origin) -> Result<usize, StoreError> {
         let db = &mut self.db;
         db.batch_execute("CREATE SCHEMA IF NOT EXISTS cluster_manager").await.map_err(failed)?;
         let report = embedded::migrations::runner()
@@ -82,9 +78,8 @@ impl MigrationLock {
         if !applied.is_empty() {
             let versions: Vec<String> = applied.iter().map(ToString::to_string).collect();
             let details = serde_json::json!({"migrations": versions});
-            let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-                &[&Event::SchemaMigrated.as_str(), &Json(&details)];
-            db.execute(RECORD, values).await.map_err(failed)?;
+            let entry = AuditEntry::done(Event::SchemaMigrated, "", details);
+            audit::insert_unpooled(db, origin, &entry).await?;
         }
         Ok(applied.len())
     }

@@ -1,10 +1,6 @@
 //! What PostgreSQL tells by itself (`LISTEN`, `NOTIFY`).
 
-use std::future::poll_fn;
-
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Connection};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Pool, StoreError};
 
@@ -15,39 +11,34 @@ use super::{Pool, StoreError};
 ///
 /// [`StoreError`] when the database cannot be reached or the connection broke.
 pub async fn tunnels(pool: &Pool, heard: mpsc::Sender<Heard>) -> Result<(), StoreError> {
-    pool.listen("LISTEN cluster_manager_tunnels", heard).await
+    let (alive, ended) = oneshot::channel::<()>();
+    let (ears, mut missed) = (heard.clone(), false);
+    let hear = move |payload: &str| {
+        let _lives_as_long_as_the_connection = &alive;
+        // Other payloads are not ours.
+        let Ok(cluster) = payload.parse() else { return };
+        // The connection cannot wait for a receiver that is busy; it will look at everything instead.
+        let item = if missed { Heard::Listening } else { Heard::Cluster(cluster) };
+        missed = ears.try_send(item).is_err();
+    };
+    let client = pool.listening(hear).await?;
+    let listen = client.batch_execute("LISTEN cluster_manager_tunnels").await;
+    listen.map_err(StoreError::query("listening"))?;
+    if heard.send(Heard::Listening).await.is_err() {
+        return Ok(());
+    }
+    // The client stays until then: without it the connection would end.
+    tokio::select! {
+        _ = ended => Err(StoreError::Connect("the listening connection ended".into())),
+        () = heard.closed() => Ok(()),
+    }
 }
 
 /// What the listener has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// From now on every notification is heard.
+    /// From now on every notification is heard; before this, some may not have been.
     Listening,
     /// Something changed about the tunnel of this cluster.
     Cluster(i64),
-}
-
-/// Drives a connection and passes its notifications on. `Ok` when it ended in an orderly way or nobody receives any more.
-pub(super) async fn drive<S, T>(
-    mut connection: Connection<S, T>,
-    heard: mpsc::Sender<Heard>,
-) -> Result<(), tokio_postgres::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    loop {
-        match poll_fn(|context| connection.poll_message(context)).await {
-            None => return Ok(()),
-            Some(Err(error)) => return Err(error),
-            Some(Ok(AsyncMessage::Notification(note))) => {
-                // Other payloads are not ours.
-                let Ok(cluster) = note.payload().parse() else { continue };
-                if heard.send(Heard::Cluster(cluster)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            Some(Ok(_)) => {}
-        }
-    }
 }

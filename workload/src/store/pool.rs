@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use workload_config::{Database, DatabaseHost, DatabaseTls, ExposeSecret};
 
 use super::StoreError;
-use super::notifications::{self, Heard};
 use crate::tls::{self, TlsError};
 
 /// A connection out of the pool; it goes back when dropped.
@@ -103,41 +101,7 @@ impl Pool {
 
     /// A connection of its own outside the pool, for work that holds it long.
     pub(super) async fn dedicated(&self) -> Result<tokio_postgres::Client, StoreError> {
-        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
-        match &self.tls {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
-        }
-    }
-
-    /// Runs a `LISTEN` statement on a connection of its own and passes on what is heard, until the connection ends or nobody
-    /// receives any more.
-    pub(super) async fn listen(
-        &self,
-        statement: &'static str,
-        heard: mpsc::Sender<Heard>,
-    ) -> Result<(), StoreError> {
-        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
-        match &self.tls {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-                listen(client, connection, statement, heard).await
-            }
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
-                listen(client, connection, statement, heard).await
-            }
-        }
+        self.listening(|_| {}).await
     }
 
     /// How many connections are open: idle ones and those in use.
@@ -202,28 +166,5 @@ async fn pass_on<S, T>(
         if let AsyncMessage::Notification(notification) = message {
             hear(notification.payload());
         }
-    }
-}
-
-async fn listen<S, T>(
-    client: Client,
-    connection: tokio_postgres::Connection<S, T>,
-    statement: &'static str,
-    heard: mpsc::Sender<Heard>,
-) -> Result<(), StoreError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let begin = async {
-        client.batch_execute(statement).await.map_err(StoreError::query("listening"))?;
-        // The client stays: without it the connection would end.
-        let gone = heard.send(Heard::Listening).await.is_err();
-        if gone { Ok(()) } else { std::future::pending().await }
-    };
-    let drive = notifications::drive(connection, heard.clone());
-    tokio::select! {
-        ended = begin => ended,
-        ended = drive => ended.map_err(|error| StoreError::Connect(error.into())),
     }
 }

@@ -43,6 +43,19 @@ pub async fn announce(db: &impl GenericClient, unit: &UnitRow) -> Result<(), Sto
     Ok(())
 }
 
+/// Deletes the rows of units that died, and with them their tunnels: who keeps a view of the fleet hears of that. A unit that was
+/// only away writes its row and its leases again.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.unit.bury", skip_all)]
+pub async fn bury(db: &impl GenericClient) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM units WHERE expires_at <= now()";
+    execute(db, "forgetting units that died", SQL, &[]).await?;
+    Ok(())
+}
+
 /// Deletes the unit's row and with it the leases of all its tunnels.
 ///
 /// # Errors
@@ -76,7 +89,8 @@ pub async fn is_authorised(
     Ok(row.is_some())
 }
 
-/// Gives `unit` the lease of the cluster that owns the certificate, whoever had it before. `None`: no cluster owns it now.
+/// Gives `unit` the lease of the cluster that owns the certificate, whoever had it before; the answer has the cluster's name, too.
+/// `None`: no cluster owns it now.
 ///
 /// # Errors
 ///
@@ -86,7 +100,7 @@ pub async fn open(
     db: &impl GenericClient,
     fingerprint: Fingerprint,
     unit: Uuid,
-) -> Result<Option<Lease>, StoreError> {
+) -> Result<Option<(Lease, String)>, StoreError> {
     // The generation of a lease that is taken over is drawn under the row's lock: its order is the order of the sockets.
     const SQL: &str = "
         INSERT INTO tunnels (remote_cluster_id, unit_id, generation, fingerprint)
@@ -96,15 +110,17 @@ pub async fn open(
         ON CONFLICT (remote_cluster_id) DO UPDATE
                 SET unit_id = EXCLUDED.unit_id, generation = nextval('tunnel_generations'),
                     fingerprint = EXCLUDED.fingerprint, opened_at = now()
-          RETURNING remote_cluster_id, generation";
+          RETURNING remote_cluster_id, generation,
+                    (SELECT name FROM remote_clusters WHERE id = remote_cluster_id) AS name";
     let row =
         query_opt(db, "taking a tunnel's lease", SQL, &[&fingerprint.as_bytes(), &unit]).await?;
     row.map(|row| {
-        Ok(Lease {
+        let lease = Lease {
             cluster_id: column(&row, "remote_cluster_id")?,
             generation: column(&row, "generation")?,
             fingerprint,
-        })
+        };
+        Ok((lease, column(&row, "name")?))
     })
     .transpose()
 }

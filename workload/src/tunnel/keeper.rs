@@ -1,6 +1,7 @@
 //! The leases of this unit's tunnels: taken, renewed, checked and cleared.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,8 +14,8 @@ use super::connection::{Closing, Ended};
 use super::{RequestError, Tunnels};
 use crate::Chain;
 use crate::domain::Error;
-use crate::domain::tunnels::Unit;
-use crate::model::{Fingerprint, Lease};
+use crate::domain::tunnels::{OpenTunnel, Unit};
+use crate::model::{Fingerprint, Lease, Origin};
 use crate::store::Pool;
 use crate::store::notifications::{self, Heard};
 
@@ -28,6 +29,10 @@ const AT_ONCE: usize = 4;
 /// Longest time that a cluster waits for that, before its connection is upgraded and after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEASE_PATIENCE: Duration = Duration::from_secs(30);
+/// Least time between two records of the audit log about the opening of one cluster's tunnel.
+const OPENINGS_APART: Duration = Duration::from_mins(1);
+/// How many openings are remembered before those that are older are forgotten.
+const OPENINGS_KEPT: usize = 4096;
 
 /// Keeps what the database says about this unit's tunnels and the tunnels themselves the same. Cloning is cheap.
 #[derive(Clone)]
@@ -36,6 +41,7 @@ pub struct Keeper {
     unit: Unit,
     tunnels: Tunnels,
     turns: Arc<Semaphore>,
+    openings: Arc<Openings>,
     stop: CancellationToken,
 }
 
@@ -43,7 +49,8 @@ impl Keeper {
     /// A keeper for `unit` until `stop`.
     #[must_use]
     pub fn new(pool: Pool, unit: Unit, tunnels: Tunnels, stop: CancellationToken) -> Self {
-        Self { pool, unit, tunnels, turns: Arc::new(Semaphore::new(AT_ONCE)), stop }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { pool, unit, tunnels, turns, openings: Arc::default(), stop }
     }
 
     /// The tunnels.
@@ -69,14 +76,19 @@ impl Keeper {
         }
     }
 
-    async fn open(&self, fingerprint: Fingerprint) -> Result<Option<Lease>, Error> {
+    async fn open(
+        &self,
+        fingerprint: Fingerprint,
+        origin: &Origin,
+    ) -> Result<Option<OpenTunnel>, Error> {
         let _turn = self.turn(LEASE_PATIENCE).await?;
-        self.unit.open(&self.pool, fingerprint).await
+        let is_told = self.openings.turn(fingerprint, Instant::now());
+        self.unit.open(&self.pool, fingerprint, is_told.then_some(origin)).await
     }
 
     /// Serves an upgraded web socket of the cluster that owns the certificate until it ends: takes the lease, and clears it
     /// afterwards unless somebody else has it by then.
-    pub async fn serve<S>(&self, fingerprint: Fingerprint, stream: S)
+    pub async fn serve<S>(&self, fingerprint: Fingerprint, origin: &Origin, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -84,8 +96,8 @@ impl Keeper {
             return;
         }
         // On the heap: the room that they need is not held for as long as the tunnel lives.
-        let lease = match Box::pin(self.open(fingerprint)).await {
-            Ok(Some(lease)) => lease,
+        let open = match Box::pin(self.open(fingerprint, origin)).await {
+            Ok(Some(open)) => open,
             Ok(None) => {
                 tracing::info!(cluster.fingerprint = %fingerprint, "a cluster was removed while it opened a tunnel");
                 return;
@@ -99,17 +111,18 @@ impl Keeper {
         if self.stop.is_cancelled() {
             return; // the lease goes with the unit's row
         }
+        let lease = open.lease;
         tracing::info!(cluster.id = lease.cluster_id, cluster.fingerprint = %fingerprint, "a tunnel opened");
         let ended = self.tunnels.serve(lease, stream).await;
         tracing::info!(cluster.id = lease.cluster_id, reason = ended.as_str(), "a tunnel ended");
         if ended != Ended::Closed(Closing::Stopping) {
-            Box::pin(self.clear(&lease)).await;
+            Box::pin(self.clear(&open, ended)).await;
         }
     }
 
-    async fn clear(&self, lease: &Lease) {
+    async fn clear(&self, open: &OpenTunnel, ended: Ended) {
         let cleared = match self.turn(LEASE_PATIENCE).await {
-            Ok(_turn) => self.unit.close(&self.pool, lease).await,
+            Ok(_turn) => self.unit.close(&self.pool, open, ended.as_str()).await,
             Err(error) => Err(error),
         };
         if let Err(error) = cleared {
@@ -222,9 +235,48 @@ impl Keeper {
     }
 }
 
+/// Which tunnels the audit log hears of: a cluster whose tunnel comes and goes must not fill it.
+#[derive(Debug, Default)]
+struct Openings(Mutex<HashMap<Fingerprint, Instant>>);
+
+impl Openings {
+    /// Whether the opening of this cluster's tunnel is recorded, and with it the end.
+    fn turn(&self, fingerprint: Fingerprint, now: Instant) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &Instant| now.duration_since(*at) < OPENINGS_APART;
+        if told.get(&fingerprint).is_some_and(is_recent) {
+            return false;
+        }
+        if told.len() >= OPENINGS_KEPT {
+            told.retain(|_, at| is_recent(at));
+        }
+        told.insert(fingerprint, now);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn aud_01_a_tunnel_that_comes_and_goes_is_recorded_once_a_minute() {
+        let (openings, now) = (Openings::default(), Instant::now());
+        let [lyon, quito] = [Fingerprint::of(b"lyon"), Fingerprint::of(b"quito")];
+        assert!(openings.turn(lyon, now) && openings.turn(quito, now));
+        assert!(!openings.turn(lyon, now + OPENINGS_APART - Duration::from_nanos(1)));
+        assert!(openings.turn(lyon, now + OPENINGS_APART));
+        for n in 0..2 * OPENINGS_KEPT {
+            assert!(openings.turn(Fingerprint::of(&n.to_be_bytes()), now + 3 * OPENINGS_APART));
+        }
+        assert!(
+            openings.0.lock().unwrap().len() <= 2 * OPENINGS_KEPT,
+            "clusters of the last minute"
+        );
+        let later = now + 5 * OPENINGS_APART;
+        assert!(openings.turn(lyon, later));
+        assert_eq!(openings.0.lock().unwrap().len(), 1, "the others are forgotten");
+    }
     use crate::metrics::Metrics;
 
     #[tokio::test]
@@ -239,7 +291,8 @@ mod tests {
         let tunnels = Tunnels::new(&Metrics::new("test").unwrap().tunnels);
         let keeper = Keeper::new(pool, unit, tunnels, CancellationToken::new());
         let (stream, _) = tokio::io::duplex(1);
-        let task = keeper.serve(Fingerprint::of(b""), stream);
+        let origin = Origin::SYSTEM;
+        let task = keeper.serve(Fingerprint::of(b""), &origin, stream);
         let bytes = size_of_val(&task);
         assert!(bytes <= 4096, "{bytes} bytes, buffers of the socket aside");
     }

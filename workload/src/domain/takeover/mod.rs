@@ -13,7 +13,7 @@ mod report;
 mod tests;
 mod tokens;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::{IsolationLevel, Transaction};
 use uuid::Uuid;
 
@@ -23,7 +23,9 @@ pub use report::{Counts, Item, Kind, Outcome, Repair, Report};
 
 use self::error::KNOWN_VERSION;
 use self::plan::{Here, Plan, Source};
+use crate::model::{self, AuditEntry, Event, Origin};
 use crate::seal::MasterKey;
+use crate::store::audit::{self, OneOfMany};
 use crate::store::takeover::{self, HandledRow, Tables};
 use crate::store::{MigrationLock, Pool, StoreError};
 
@@ -89,6 +91,7 @@ pub async fn apply(
     circumstances: &Circumstances,
     newer: NewerSchema,
     key: &MasterKey,
+    origin: &Origin,
 ) -> Result<Report, Error> {
     let db = lock.transaction().await?;
     takeover::prepare(&db).await?;
@@ -117,6 +120,7 @@ pub async fn apply(
         || !takeover::has_record(&db).await?
     {
         record(&db, &report).await?;
+        tell(&db, &report, origin).await?;
     }
     db.commit().await?;
     Ok(report)
@@ -220,6 +224,38 @@ async fn here(db: &Transaction<'_>) -> Result<Here, StoreError> {
         here.pending = takeover::pending_names(db).await?;
     }
     Ok(here)
+}
+
+/// Tells the audit log: the takeover as a whole, and each row that was copied or refused.
+async fn tell(db: &Transaction<'_>, report: &Report, origin: &Origin) -> Result<(), Error> {
+    let counts = |counts: &Counts| json!({"copied": counts.copied, "left": counts.left, "refused": counts.refused});
+    let details = json!({
+        "schema_version": report.schema_version,
+        "clusters": counts(&report.clusters),
+        "tokens": counts(&report.tokens),
+    });
+    let entry = AuditEntry::done(Event::TakeoverApplied, "", details);
+    audit::insert_unpooled(db, origin, &entry).await?;
+    for (kind, event) in
+        [(Kind::Cluster, Event::ClusterTakenOver), (Kind::Token, Event::TokenTakenOver)]
+    {
+        let told = |item: &&Item| item.kind == kind && item.outcome != Outcome::Left;
+        let rows: Vec<OneOfMany<'_>> = report.items.iter().filter(told).map(one_of_many).collect();
+        audit::insert_many(db, origin, event, &rows).await?;
+    }
+    Ok(())
+}
+
+fn one_of_many(item: &Item) -> OneOfMany<'_> {
+    let (outcome, details) = match item.outcome {
+        Outcome::Refused => {
+            (model::Outcome::Refused, json!({"source_id": item.source_id, "reason": item.reason}))
+        }
+        Outcome::Copied | Outcome::Left => {
+            (model::Outcome::Success, json!({"source_id": item.source_id, "repairs": item.repairs}))
+        }
+    };
+    OneOfMany { object: &item.name, outcome, details }
 }
 
 /// Writes the record: the report, and each row on its own.

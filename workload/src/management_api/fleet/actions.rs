@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::caller::caller;
 use super::super::clusters::ChangeBody;
-use super::super::{BODY_MAX_BYTES, BODY_TIME, app};
+use super::super::{BODY_MAX_BYTES, BODY_TIME, app, guards};
 use crate::domain::fleet::{self, Action};
 use crate::edge::{ApiError, Reply, Success, parse_json, read_body};
 use crate::model::Role;
@@ -54,7 +54,7 @@ pub(super) async fn act(req: &mut Request, depot: &mut Depot) -> Reply<Success<A
         ActionName::Edit => Action::Edit(changes),
         // As for one cluster alone: who may configure may not remove.
         ActionName::Remove if caller.role < Some(Role::Admin) => {
-            return Err(ApiError::Forbidden("Permission denied"));
+            return Err(guards::denied(req, &app, &caller, Role::Admin).await);
         }
         ActionName::Remove => Action::Remove,
     };
