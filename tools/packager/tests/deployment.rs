@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 fn module() -> Vec<Body> {
-    let files = std::fs::read_dir(root().join("deploy/terraform")).unwrap();
+    let files = std::fs::read_dir(root().join("charm/terraform")).unwrap();
     let text = |path: PathBuf| std::fs::read_to_string(path).unwrap();
     files.map(|file| hcl::parse(&text(file.unwrap().path())).unwrap()).collect()
 }
