@@ -42,7 +42,7 @@ fn examples() -> Vec<Example> {
         let answer = block.split_off(status + 1).join("\n");
         let status = block.pop().unwrap().trim_start_matches("HTTP ").parse().unwrap();
         let command = block.join("\n");
-        let command = command.strip_prefix("$ ").expect("a command behind `$ `").to_owned();
+        let command = command.strip_prefix("$ ").unwrap().to_owned();
         found.push(Example { line: number + 2, command, status, answer });
     }
     found
@@ -100,7 +100,7 @@ impl Asked {
         let mut words = words.iter();
         assert_eq!(words.next().map(String::as_str), Some("curl"), "an example is a call of curl");
         while let Some(word) = words.next() {
-            let mut value = || words.next().expect("an option with its value");
+            let mut value = || words.next().unwrap();
             match word.as_str() {
                 "-X" => asked.method = value().parse().unwrap(),
                 "-H" => {
@@ -122,7 +122,7 @@ impl Asked {
                 }
                 "-i" => asked.head = true,
                 "-N" => asked.endless = true,
-                url => asked.url = url.to_owned(),
+                url => url.clone_into(&mut asked.url),
             }
         }
         asked
@@ -183,10 +183,8 @@ fn difference(shown: &Value, real: &Value, at: &str) -> Option<String> {
             if real.len() < count || !open && real.len() > count {
                 return Some(format!("{at}: {} items instead of {count}", real.len()));
             }
-            let pairs = shown.iter().zip(real).take(count).enumerate();
-            pairs
-                .filter_map(|(n, (shown, real))| difference(shown, real, &format!("{at}[{n}]")))
-                .next()
+            let mut pairs = shown.iter().zip(real).take(count).enumerate();
+            pairs.find_map(|(n, (shown, real))| difference(shown, real, &format!("{at}[{n}]")))
         }
         (Value::Object(shown), Value::Object(real)) => {
             for (key, shown) in shown.iter().filter(|(key, _)| *key != "…") {
@@ -264,7 +262,7 @@ impl Stage {
             let mut text = String::new();
             while !text.contains("event:") {
                 let chunk = tokio::time::timeout(Duration::from_mins(1), answer.chunk()).await;
-                let chunk = chunk.expect("an event").unwrap().expect("an answer that goes on");
+                let chunk = chunk.unwrap().unwrap().unwrap();
                 text.push_str(std::str::from_utf8(&chunk).unwrap());
             }
             let event = text.split("\n\n").find(|block| block.contains("event:")).unwrap();
@@ -289,24 +287,21 @@ fn compare(example: &Example, head: bool, real: &str) -> Option<String> {
         let has = |line: &&str| !real.lines().any(|real| is_like(line, real));
         return shown.lines().find(has).map(|line| format!("{line} is missing in\n{real}"));
     }
-    match serde_json::from_str::<Value>(shown) {
-        Ok(shown) => {
-            let Ok(real) = serde_json::from_str::<Value>(real) else {
-                return Some(format!("this is no JSON: {real}"));
-            };
-            difference(&shown, &real, "answer").map(|difference| format!("{difference}\n{real:#}"))
-        }
-        Err(_) => {
-            let real: Vec<_> = real.trim().lines().collect();
-            let shown: Vec<_> = shown.lines().collect();
-            let open = shown.last() == Some(&"…");
-            let count = shown.len() - usize::from(open);
-            let alike = real.len() >= count
-                && (open || real.len() == count)
-                && shown.iter().zip(&real).take(count).all(|(shown, real)| is_like(shown, real));
-            (!alike).then(|| format!("{}\ninstead of\n{}", real.join("\n"), shown.join("\n")))
-        }
+    if let Ok(shown) = serde_json::from_str::<Value>(shown) {
+        let Ok(real) = serde_json::from_str::<Value>(real) else {
+            return Some(format!("this is no JSON: {real}"));
+        };
+        return difference(&shown, &real, "answer")
+            .map(|difference| format!("{difference}\n{real:#}"));
     }
+    let real: Vec<_> = real.trim().lines().collect();
+    let shown: Vec<_> = shown.lines().collect();
+    let open = shown.last() == Some(&"…");
+    let count = shown.len() - usize::from(open);
+    let alike = real.len() >= count
+        && (open || real.len() == count)
+        && shown.iter().zip(&real).take(count).all(|(shown, real)| is_like(shown, real));
+    (!alike).then(|| format!("{}\ninstead of\n{}", real.join("\n"), shown.join("\n")))
 }
 
 #[tokio::test]

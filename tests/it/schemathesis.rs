@@ -46,7 +46,11 @@ async fn explore(deployment: &Deployment, url: &str, tag: &str, arguments: &[&st
         .arg(description)
         .args(["--url", url, "--include-tag", tag, "--phases", "coverage,fuzzing"])
         // The same requests each time; the bound is one of time for slow machines only.
-        .args(["--max-examples", "20", "--seed", "1", "--max-time", "45", "--workers", "2"])
+        .args(["--max-examples", "20", "--seed", "1", "--max-time", "45"])
+        // One at a time: the interpreter's own parser, which it uses on its tests, is not safe in threads (CPython 3.11).
+        .args(["--workers", "1"])
+        // A refusal before the body was read ends the connection: no request rides on one that is about to end.
+        .args(["-H", "Connection: close"])
         // `/` answers every method, as published.
         .args(["--exclude-operation-id", "getRoot"])
         .args(["--request-timeout", "20", "--warnings", "off"])
@@ -86,8 +90,10 @@ async fn the_management_api_answers_generated_requests_as_described() {
     let token = format!("Authorization: Bearer {token}");
     let headers =
         ["-H", &token, "-H", "Sec-Fetch-Site: same-origin", "-H", "Sec-Fetch-Dest: empty"];
-    // Events do not end.
-    let arguments = [&headers[..], &["--exclude-operation-id", "followFleet"]].concat();
+    // Events do not end. What a tunnel answers is the cluster's, and a request that it cannot take is refused before its body was
+    // read, which ends the connection under a client that still sends: `tunnel_request` asks for these.
+    let left_out = ["--exclude-operation-id", "followFleet", "--exclude-path-regex", "/tunnel/"];
+    let arguments = [&headers[..], &left_out].concat();
     explore(&deployment, &deployment.origin(), "management", &arguments).await;
     assert!(
         !management.process.log().contains("\"level\":\"ERROR\""),

@@ -300,7 +300,7 @@ mod tests {
         let oidc = config.oidc.unwrap();
         let secrets: [&SecretString; 2] =
             [&config.database.password, oidc.client_secret.as_ref().unwrap()];
-        secrets.map(is_wiped);
+        secrets.into_iter().for_each(is_wiped);
     }
 
     #[test]
