@@ -90,7 +90,8 @@ test("[saved-views] a view is saved, opened and forgotten", async () => {
   await page.getByRole("button", { name: "Saved views", exact: true }).click();
   await page.getByRole("link", { name: "Full ones" }).click();
   await page.waitForURL(/query=mem/);
-  assert.equal(await page.getByRole("searchbox").inputValue(), "mem>0");
+  // The address changes before the page does.
+  await page.waitForFunction((box) => box.value === "mem>0", await page.getByRole("searchbox").elementHandle());
   await page.getByRole("button", { name: "Saved views", exact: true }).click();
   await page.getByRole("button", { name: "Forget the view Full ones" }).click();
   await page.getByText("No saved views yet", { exact: false }).waitFor();

@@ -1,30 +1,15 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { call } from "./client";
+import type { Schemas } from "./types";
 
 /** One line of the audit records: `GET /1.0/audit`. */
-export interface AuditRecord {
-  id: string;
-  /** RFC 3339. */
-  at: string;
-  /** A person, a cluster or a unit of the deployment. */
-  actor: string;
-  /** The name of the person at that time; empty where there was none. */
-  actor_name: string;
-  source: string;
-  event: string;
-  /** The cluster or token that it is about; empty for none. */
-  object: string;
-  outcome: string;
-  request_id: string;
+export type AuditRecord = Omit<Schemas["AuditRecord"], "details"> & {
   /** What was changed, with old and new values; null for nothing. */
   details: Record<string, unknown> | null;
-}
+};
 
-export interface AuditPage {
-  records: AuditRecord[];
-  /** Where the next page begins; null on the last one. */
-  next: string | null;
-}
+/** `next` is where the next page begins; null on the last one. */
+export type AuditPage = Omit<Schemas["AuditPage"], "records"> & { records: AuditRecord[] };
 
 export interface AuditFilter {
   event: string;
@@ -35,12 +20,12 @@ export interface AuditFilter {
 const PAGE = 50;
 const RECENT = 8;
 
-function audit(filter: Partial<AuditFilter>, limit: number, before: string | null): Promise<AuditPage> {
+function audit(filter: Partial<AuditFilter>, limit: number, before: number | null): Promise<AuditPage> {
   const params = new URLSearchParams({ limit: String(limit) });
   for (const [key, value] of Object.entries(filter)) {
     if (value.trim() !== "") params.set(key, value.trim());
   }
-  if (before !== null) params.set("before", before);
+  if (before !== null) params.set("before", String(before));
   return call<AuditPage>("GET", `/1.0/audit?${params}`);
 }
 
@@ -49,7 +34,7 @@ export const auditQuery = (filter: AuditFilter) =>
   infiniteQueryOptions({
     queryKey: ["audit", filter],
     queryFn: ({ pageParam }) => audit(filter, PAGE, pageParam),
-    initialPageParam: null as string | null,
+    initialPageParam: null as number | null,
     getNextPageParam: (page) => page.next,
   });
 

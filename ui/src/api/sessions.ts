@@ -1,17 +1,9 @@
 import { queryOptions } from "@tanstack/react-query";
 import { call } from "./client";
+import type { Schemas } from "./types";
 
-/** A login of the person: `GET /1.0/sessions`. Times are RFC 3339 texts. */
-export interface OwnSession {
-  id: string;
-  /** Whether it is the one of this browser. */
-  current: boolean;
-  source: string;
-  user_agent: string;
-  created_at: string;
-  last_used_at: string;
-  expires_at: string;
-}
+/** A login of the person: `GET /1.0/sessions`. */
+export type OwnSession = Schemas["Session"];
 
 export const sessionsQuery = queryOptions({
   queryKey: ["sessions"],

@@ -95,7 +95,7 @@ describe("the keyboard", () => {
 
 describe("the audit records", () => {
   const record = (id: number) => ({
-    id: String(id),
+    id,
     at: "2026-11-22T04:00:00Z",
     actor: "https://id.example|ada",
     actor_name: "Ada Min",
@@ -109,7 +109,7 @@ describe("the audit records", () => {
 
   it("are shown page by page, with what was changed", async () => {
     serve({
-      "GET /1.0/audit?limit=50": { metadata: { records: [record(2)], next: "2" } },
+      "GET /1.0/audit?limit=50": { metadata: { records: [record(2)], next: 2 } },
       "GET /1.0/audit?limit=50&before=2": { metadata: { records: [record(1)], next: null } },
       "GET /1.0/audit?limit=50&event=login": { metadata: { records: [], next: null } },
     });

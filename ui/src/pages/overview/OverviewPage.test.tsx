@@ -34,7 +34,7 @@ function serveOverview() {
       metadata: {
         records: [
           {
-            id: "1",
+            id: 1,
             at: "2026-11-22T04:00:00Z",
             actor: "https://id.example|ada",
             actor_name: "Ada Min",
