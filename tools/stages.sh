@@ -4,6 +4,7 @@
 
 FAILED_STAGES=()
 FAILED_LOGS=()
+PASSED_AGAIN=() # what passed only when it ran once more
 PASSED=0 # tests, as the stages' logs count them
 FAILED=0
 
@@ -16,6 +17,7 @@ stage() {
     FAILED_STAGES+=("$title ($(shown "$log"))")
     FAILED_LOGS+=("$log")
   fi
+  mapfile -t -O "${#PASSED_AGAIN[@]}" PASSED_AGAIN < <(sed -n "s/^again: /$title: /p" "$log")
   read -r passed failed < <(tests_in "$log")
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))
@@ -27,6 +29,7 @@ tests_in() {
     /^test result:/ { passed += $4; failed += $6 }
     /^(#|ℹ) pass [0-9]+$/ { passed += $3 }
     /^(#|ℹ) fail [0-9]+$/ { failed += $3 }
+    /^again: [0-9]+ passed/ { passed += $2; failed -= $2 }
     /^ *Tests +.*\([0-9]+\)$/ {
       for (i = 2; i < NF; i++) {
         if ($(i + 1) ~ /^passed/) passed += $i
@@ -45,6 +48,7 @@ count_tests() {
 # Names the stages that failed, with their tests and the first lines of why; the exit code for the command.
 finish_stages() {
   local i
+  if ((${#PASSED_AGAIN[@]})); then printf '\n%s\n' "${PASSED_AGAIN[@]}"; fi
   if ((${#FAILED_STAGES[@]} == 0)); then return 0; fi
   printf '\nFAILED:\n'
   for i in "${!FAILED_STAGES[@]}"; do

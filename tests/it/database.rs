@@ -22,9 +22,12 @@ async fn rel_09_processes_that_start_together_migrate_once() {
         })
         .collect();
     said.sort();
-    assert_eq!(said[0], "Applied 9 migrations.\n");
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations"));
+    let all = i64::try_from(files.unwrap().count()).unwrap();
+    assert_eq!(said[0], format!("Applied {all} migrations.\n"));
     assert!(said[1..].iter().all(|line| line == "The database is up to date.\n"), "{said:?}");
-    assert_eq!(deployment.database.count("SELECT count(*) FROM refinery_schema_history").await, 9);
+    let applied = "SELECT count(*) FROM refinery_schema_history";
+    assert_eq!(deployment.database.count(applied).await, all);
 }
 
 #[tokio::test]

@@ -102,6 +102,20 @@ async fn lim_01_the_sum_of_all_bodies_is_bounded() {
 }
 
 #[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_writing() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let body = vec![b' '; 900 << 10];
+    for _ in 0..20 {
+        for (method, path, status) in [("POST", "/1.0/nowhere", 404), ("PUT", STATUS_PATH, 405)] {
+            let answer = member.request(method, path, body.clone()).await.unwrap();
+            assert_eq!(answer.status, status, "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn lim_02_slow_senders_are_cut_off_and_hold_nobody_up() {
     let deployment = Deployment::new().await;
     let connector = deployment.start(Service::ClusterConnector).await;

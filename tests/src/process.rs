@@ -107,9 +107,22 @@ impl Process {
     }
 }
 
+/// What a process has started itself goes with it: services outlive a Pebble that is killed.
 impl Drop for Process {
     fn drop(&mut self) {
+        // Threads other than the first one start processes, too, so all are asked while they are there.
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let started: Vec<String> = threads
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+            .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         drop(self.child.kill());
         drop(self.child.wait());
+        if !started.is_empty() {
+            drop(Command::new("kill").arg("-KILL").args(started).status());
+        }
     }
 }

@@ -92,7 +92,10 @@ test("[web-02] forms and scripts of another site, of a null origin and in frames
 
     // Still logged in.
     await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
-    await page.getByRole("table", { name: "Clusters" }).waitFor();
+    await page
+      .getByRole("table", { name: "Clusters" })
+      .waitFor()
+      .catch(async (error) => assert.fail(`${error}\n${page.url()}\n${await page.locator("body").innerText()}`));
   } finally {
     evil.close();
     await browser.close();

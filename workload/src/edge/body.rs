@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use salvo::http::Body as _;
 use salvo::http::ReqBody;
 use salvo::http::header::CONTENT_ENCODING;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
@@ -29,7 +30,8 @@ const HEAD_START: Duration = Duration::from_secs(5);
 /// Bodies are counted in blocks of this size.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// Room for the bodies that one service holds in memory at a time. Cloning is cheap. A hoop that hands it to [`read_body`].
+/// Room for the bodies that one service holds in memory at a time. Cloning is cheap. A hoop that hands it to [`read_body`], and
+/// reads on what a refused client still writes.
 #[derive(Debug, Clone)]
 pub struct BodyRoom(Arc<Semaphore>);
 
@@ -52,6 +54,11 @@ impl Handler for BodyRoom {
     ) {
         req.extensions_mut().insert(self.clone());
         ctrl.call_next(req, depot, res).await;
+        // Refused before anybody read it: the connection would close under the client's hands, which might never see the answer.
+        let mut unread = req.take_body();
+        if !unread.is_end_stream() {
+            drop(tokio::time::timeout(LINGER_TIME, discard(&mut unread, LINGER_BYTES)).await);
+        }
     }
 }
 
