@@ -158,11 +158,7 @@ pub fn by_time(cluster: &RemoteCluster, now: OffsetDateTime) -> [bool; 2] {
 /// When time alone makes these warnings of a cluster say something else; `None`: never. A warning that appears or goes is another
 /// matter: see [`by_time`] and [`Freshness`].
 #[must_use]
-pub fn constant_until(
-    cluster: &RemoteCluster,
-    warnings: &[Warning],
-    now: OffsetDateTime,
-) -> Option<OffsetDateTime> {
+pub fn constant_until(cluster: &RemoteCluster, warnings: &[Warning]) -> Option<OffsetDateTime> {
     let changes = warnings.iter().filter_map(|warning| match warning {
         Warning::Heartbeat { minutes } => {
             let since = cluster.pulse.last_heartbeat_at.unwrap_or(cluster.pulse.joined_at);
@@ -171,7 +167,9 @@ pub fn constant_until(
         Warning::Certificate { days } => {
             cluster.certificate_validity[1].checked_sub(Duration::days(*days))
         }
-        Warning::Clock { .. } => now.checked_add(Duration::SECOND),
+        Warning::Clock { seconds } => {
+            cluster.certificate_validity[0].checked_sub(Duration::seconds(*seconds))
+        }
         _ => None,
     });
     changes.min()
@@ -295,7 +293,7 @@ mod tests {
     fn what_warnings_say_stays_until_the_moment_that_is_named() {
         let at = |cluster: &RemoteCluster, now| {
             let warnings = of(cluster, Freshness::of(&cluster.pulse, now), now);
-            let until = constant_until(cluster, &warnings, now);
+            let until = constant_until(cluster, &warnings);
             (warnings, until)
         };
         let mut silent = cluster(Some(Duration::minutes(26)), 60.0);
@@ -303,7 +301,7 @@ mod tests {
         silent.certificate_validity[1] = NOW + Duration::hours(71);
         let mut ahead = cluster(Some(Duration::seconds(1)), 60.0);
         assert_eq!(at(&ahead, NOW).1, None);
-        ahead.certificate_validity[0] = NOW + Duration::seconds(90);
+        ahead.certificate_validity[0] = NOW + Duration::milliseconds(90_500);
         let mut ending = cluster(Some(Duration::seconds(1)), 86_400.0);
         ending.certificate_validity[1] = NOW + Duration::hours(71);
         for cluster in [silent, ahead, ending] {

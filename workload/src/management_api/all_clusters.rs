@@ -79,7 +79,7 @@ impl Row {
             entry: Arc::clone(entry),
             digest: sha256(json.as_bytes()),
             json: json.into(),
-            until: warnings::constant_until(&entry.cluster, &warnings, now),
+            until: warnings::constant_until(&entry.cluster, &warnings),
         }
     }
 }
