@@ -44,7 +44,7 @@ struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     clusters: u32,
     /// Heartbeats under way at a time
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     at_a_time: u32,
     /// Only measurements whose names begin with one of these letters, such as "ab"
     #[arg(long, default_value = "abcdefghi")]
