@@ -25,19 +25,7 @@ async fn journey(deployment: &Deployment, file: &str) {
     ]);
     command.arg(format!("hostile/{file}.test.js")).env("MANAGEMENT_URL", deployment.origin());
     let mut running = Process::start(&command, &deployment.file("browser.log"));
-    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(5);
-    let status = loop {
-        if let Some(status) = running.ended() {
-            break status;
-        }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the browser does not end: {}",
-            running.log()
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    };
-    assert!(status.success(), "{}", running.log());
+    running.succeed().await;
     assert!(!running.log().contains("ℹ pass 0"), "{}", running.log());
 }
 

@@ -60,19 +60,7 @@ async fn explore(deployment: &Deployment, url: &str, tag: &str, arguments: &[&st
         .arg(deployment.certificates.ca_file())
         .args(arguments);
     let mut running = Process::start(&command, &log);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(5);
-    let status = loop {
-        if let Some(status) = running.ended() {
-            break status;
-        }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "schemathesis does not end: {}",
-            running.log()
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    };
-    assert!(status.success(), "{}", running.log());
+    running.succeed().await;
     assert!(running.log().contains("passed"), "{}", running.log());
 }
 

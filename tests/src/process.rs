@@ -94,6 +94,19 @@ impl Process {
         }
     }
 
+    /// Waits until it has ended well, for five minutes at most: for programs that check something and say in their log what.
+    pub async fn succeed(&mut self) {
+        let deadline = Instant::now() + Duration::from_mins(5);
+        let status = loop {
+            if let Some(status) = self.ended() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the program does not end: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        assert!(status.success(), "{}", self.log());
+    }
+
     /// Waits for its end.
     pub async fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_mins(1);
