@@ -30,6 +30,7 @@ mod login_check;
 mod management;
 mod metrics;
 mod mutual_tls;
+mod newcomers;
 mod openapi;
 mod proxy_protocol;
 mod rate_limit;

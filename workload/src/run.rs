@@ -21,7 +21,7 @@ use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
 use crate::domain::takeover;
 use crate::domain::tunnels;
-use crate::edge::rate_limit::{self, Limit, Peers};
+use crate::edge::rate_limit::{self, Limit, Newcomers, Peers};
 use crate::edge::{Limits, Listener, Prepared};
 use crate::lifecycle::Lifecycle;
 use crate::management_api::{AllClusters, Rendered};
@@ -118,6 +118,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     }
     let tls = tls::server_config(presented, ClientCertificates::Requested)?;
     let limits = cluster_connector::RateLimits::new(&config);
+    let newcomers = limits.newcomers.clone();
     unit.look_after(&config, limits.all())?;
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
     unit.life.tasks.spawn(keep_history);
@@ -131,7 +132,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
         Ok(())
     };
-    unit.serve(&config, tls, cluster_connector::LIMITS, service, with_tunnels).await
+    unit.serve(&config, tls, (cluster_connector::LIMITS, newcomers), service, with_tunnels).await
 }
 
 /// Runs the Management API until a signal.
@@ -158,7 +159,8 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
     let logins = management_api::login_limit(&config);
-    unit.look_after(&config, vec![Arc::new(logins.clone())])?;
+    let newcomers = app.newcomers.clone();
+    unit.look_after(&config, vec![Arc::new(logins.clone()), Arc::new(newcomers.clone())])?;
     let service = management_api::service(app, logins, &unit.metrics);
     let settings = management_api::settings_digest(&config);
     let notes = vec![
@@ -170,7 +172,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         note_changes(&pool, notes).await;
         Ok(())
     };
-    unit.serve(&config, tls, management_api::LIMITS, service, with_notes).await
+    unit.serve(&config, tls, (management_api::LIMITS, newcomers), service, with_notes).await
 }
 
 fn management_app(
@@ -229,6 +231,7 @@ fn management_app(
         fleet,
         rendered: Rendered::default(),
         all_clusters: AllClusters::default(),
+        newcomers: Newcomers::new(&Peers::new(&config.balancer), &config.rate_limit),
         openapi: Arc::new(Prepared::new(openapi().to_string().into())),
         own_hosts,
         config: config.clone(),
@@ -356,7 +359,7 @@ impl Unit {
         self,
         config: &Config,
         tls: rustls::ServerConfig,
-        limits: Limits,
+        (limits, newcomers): (Limits, Newcomers),
         service: Service,
         start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
@@ -365,8 +368,9 @@ impl Unit {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
         let (drain, grace) = (config.shutdown_drain, config.shutdown_grace);
-        let api =
-            bind(config.listen, Some((tls, metrics.clone())), limits)?.behind(&config.balancer);
+        let api = bind(config.listen, Some((tls, metrics.clone())), limits)?
+            .behind(&config.balancer)
+            .limit(&newcomers);
         let probes = bind(config.status_listen, None, status_listener::LIMITS)?;
         let probe_service =
             status_listener::service(pool.clone(), metrics, ready.clone(), life.draining.clone());

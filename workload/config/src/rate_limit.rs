@@ -23,6 +23,9 @@ pub struct RateLimit {
     pub log_interval: Duration,
     /// `RATE_LIMIT_MAX_CLIENTS`: capacity of each table, default 100,000.
     pub max_clients: NonZeroU32,
+    /// `RATE_LIMIT_CONNECTIONS_PER_ADDRESS`, default 64: connections of one address at a time that have not shown who they are,
+    /// where the address is the client's own.
+    pub connections_per_address: NonZeroU32,
     /// `RATE_LIMIT_UNKNOWN_PER_UNIT`, default `1000:5000`: requests with no enrolled certificate, where the address of the
     /// client is not known.
     pub unknown_per_unit: Rate,
@@ -117,6 +120,11 @@ impl RateLimit {
             cleanup_interval: interval("RATE_LIMIT_CLEANUP_INTERVAL_SECONDS", 600),
             log_interval: interval("RATE_LIMIT_LOG_INTERVAL_SECONDS", 60),
             bucket_size: read.parsed("RATE_LIMIT_BUCKET_SIZE", count(30), "a whole number above 0"),
+            connections_per_address: read.parsed(
+                "RATE_LIMIT_CONNECTIONS_PER_ADDRESS",
+                count(64),
+                "a whole number above 0",
+            ),
             refill_rate,
             max_clients,
             unknown_per_unit,

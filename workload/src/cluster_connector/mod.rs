@@ -18,7 +18,9 @@ use workload_config::Config;
 
 use crate::domain::audit::Sampler;
 use crate::domain::heartbeat::HeartbeatWriter;
-use crate::edge::rate_limit::{Anonymous, Clusters, Joined, Limit, MonotonicClock, Peers};
+use crate::edge::rate_limit::{
+    Anonymous, Clusters, Joined, Limit, MonotonicClock, Newcomers, Peers,
+};
 use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
 use crate::seal::MasterKey;
@@ -47,6 +49,8 @@ pub struct RateLimits {
     preflight: Anonymous,
     joins: Anonymous,
     clusters: Clusters,
+    /// Of connections.
+    pub newcomers: Newcomers,
 }
 
 impl RateLimits {
@@ -55,18 +59,20 @@ impl RateLimits {
     pub fn new(config: &Config) -> Self {
         let (settings, clock) = (&config.rate_limit, &MonotonicClock);
         let peers = &Peers::new(&config.balancer);
+        let newcomers = Newcomers::new(peers, settings);
         Self {
             preflight: Anonymous::new("preflights", settings.preflight, peers, settings, clock),
             joins: Anonymous::new("joins", settings.join, peers, settings, clock),
-            clusters: Clusters::new(peers, settings, clock),
+            clusters: Clusters::new(peers, &newcomers, settings, clock),
+            newcomers,
         }
     }
 
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<dyn Limit>> {
-        let Self { preflight, joins, clusters } = self.clone();
-        vec![Arc::new(preflight), Arc::new(joins), Arc::new(clusters)]
+        let Self { preflight, joins, clusters, newcomers } = self.clone();
+        vec![Arc::new(preflight), Arc::new(joins), Arc::new(clusters), Arc::new(newcomers)]
     }
 }
 
@@ -126,7 +132,7 @@ impl App {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
-    let RateLimits { preflight, joins, clusters } = limits;
+    let RateLimits { preflight, joins, clusters, newcomers: _ } = limits;
     let bodies = BodyRoom::new(app.bodies_max_bytes);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
     let enrolled = Router::new()

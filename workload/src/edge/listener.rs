@@ -18,6 +18,7 @@ use workload_config::{Balancer, Network};
 use super::framing::FramedAcceptor;
 use super::handshakes::Handshakes;
 use super::proxy_protocol::ProxyAcceptor;
+use super::rate_limit::Newcomers;
 use crate::metrics::Metrics;
 
 /// What one listener bears.
@@ -42,6 +43,7 @@ pub struct Listener {
     limits: Limits,
     /// Where connections come from that begin with a PROXY header; `None` when none does.
     balancers: Option<Vec<Network>>,
+    newcomers: Newcomers,
 }
 
 impl Listener {
@@ -63,7 +65,13 @@ impl Listener {
         socket.set_reuseaddr(true)?;
         socket.set_nodelay(true)?; // inherited by the accepted connections
         socket.bind(address)?;
-        Ok(Self { tcp: socket.listen(4096)?, tls, limits, balancers: None })
+        Ok(Self {
+            tcp: socket.listen(4096)?,
+            tls,
+            limits,
+            balancers: None,
+            newcomers: Newcomers::unlimited(),
+        })
     }
 
     /// Where it listens.
@@ -82,6 +90,13 @@ impl Listener {
         self
     }
 
+    /// Closes connections beyond the limit of those that have not shown who they are.
+    #[must_use]
+    pub fn limit(mut self, newcomers: &Newcomers) -> Self {
+        self.newcomers = newcomers.clone();
+        self
+    }
+
     /// Serves until `stop`, then lets running requests finish within `grace`. The server runs as a task of `tasks`.
     ///
     /// # Errors
@@ -95,7 +110,8 @@ impl Listener {
         grace: Duration,
     ) -> std::io::Result<SocketAddr> {
         let address = self.tcp.local_addr()?;
-        let Self { tcp, tls, limits, balancers } = self;
+        let Self { tcp, tls, limits, balancers, newcomers } = self;
+        let limits = (limits, newcomers);
         if let Some(balancers) = balancers {
             let tcp = ProxyAcceptor::new(tcp, balancers)?;
             start(tcp, tls, limits, service, tasks, stop, grace);
@@ -110,7 +126,7 @@ impl Listener {
 fn start<A>(
     tcp: A,
     tls: Option<(ServerConfig, Metrics)>,
-    limits: Limits,
+    limits: (Limits, Newcomers),
     service: Service,
     tasks: &TaskTracker,
     stop: CancellationToken,
@@ -131,7 +147,7 @@ fn start<A>(
 
 async fn run<A: salvo::conn::Acceptor + Send>(
     server: Server<A>,
-    limits: Limits,
+    (limits, newcomers): (Limits, Newcomers),
     service: Service,
     stop: CancellationToken,
     grace: Duration,
@@ -142,7 +158,8 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(Duration::from_secs(30))
         .with_request_body_timeout(Duration::from_secs(10));
-    let mut server = server.max_connections(limits.connections).fuse_config(timeouts);
+    let mut server =
+        server.max_connections(limits.connections).fuse_policy(newcomers.protect(timeouts));
     server.http1_mut().max_buf_size(limits.header_bytes).max_headers(limits.headers);
     let list_size = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
     server

@@ -66,6 +66,7 @@ async fn permit(req: &Request, depot: &mut Depot) -> Result<(), ApiError> {
     }
     let app = app(depot)?;
     let caller = authenticate(req, &app, edge::origin(req, depot)).await?;
+    app.newcomers.welcome(req.remote_addr());
     if let Access::Role(role) = needed
         && caller.role < Some(role)
     {

@@ -35,7 +35,7 @@ use crate::domain::audit::Sampler;
 use crate::domain::fleet::Fleet;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
-use crate::edge::rate_limit::{Anonymous, MonotonicClock, Peers};
+use crate::edge::rate_limit::{Anonymous, MonotonicClock, Newcomers, Peers};
 use crate::edge::{self, ApiError, BodyRoom, LeanAnswers, Limits, Prepared, Redirect, Success};
 use crate::metrics::Metrics;
 use crate::model::RoleGroups;
@@ -97,6 +97,8 @@ pub struct App {
     pub foreign_requests: Sampler,
     /// The way to the clusters' tunnels.
     pub tunnels: Tunnels,
+    /// Which connections have not shown who they are.
+    pub newcomers: Newcomers,
 }
 
 /// The way to the clusters' tunnels.

@@ -8,7 +8,9 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use workload_config::RateLimit;
 
 use super::table::Table;
-use super::{Limit, Limiter, MonotonicClock, PeerNetwork, Peers, Refusals, Refused, Unit};
+use super::{
+    Limit, Limiter, MonotonicClock, Newcomers, PeerNetwork, Peers, Refusals, Refused, Unit,
+};
 use crate::edge::{ApiError, presented_certificate};
 use crate::model::Fingerprint;
 
@@ -31,6 +33,7 @@ pub struct Clusters<C: Clock = MonotonicClock>(Arc<Inner<C>>);
 
 struct Inner<C: Clock> {
     peers: Peers,
+    newcomers: Newcomers,
     /// Certificates that had a success; the number is when, so that a full table forgets the longest silent one.
     known: Table<Fingerprint>,
     successes: AtomicU64,
@@ -47,13 +50,14 @@ enum Caller {
 }
 
 impl<C: Clock + Clone> Clusters<C> {
-    /// The limits of the settings.
-    pub fn new(peers: &Peers, settings: &RateLimit, clock: &C) -> Self {
+    /// The limits of the settings. Enrolled clusters are no newcomers.
+    pub fn new(peers: &Peers, newcomers: &Newcomers, settings: &RateLimit, clock: &C) -> Self {
         const STRANGERS: &str = "requests without an enrolled certificate";
         let capacity = usize::try_from(settings.max_clients.get()).unwrap_or(usize::MAX);
         let per_client = settings.per_client();
         Self(Arc::new(Inner {
             peers: peers.clone(),
+            newcomers: newcomers.clone(),
             known: Table::new(capacity),
             successes: AtomicU64::new(0),
             clusters: Limiter::new("requests of a cluster", per_client, settings, clock),
@@ -86,8 +90,6 @@ impl<C: Clock + Clone> Clusters<C> {
 
     /// Draws the conclusions from an answer; `None` when the request was broken off.
     fn after(&self, caller: Caller, client: Option<PeerNetwork>, answer: Option<StatusCode>) {
-        let is_success =
-            |status: StatusCode| status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS;
         match (caller, answer) {
             (Caller::Cluster(cluster), Some(StatusCode::FORBIDDEN)) => {
                 self.0.known.remove(&cluster);
@@ -151,9 +153,16 @@ impl Handler for Clusters {
         let client = self.0.peers.client(req.remote_addr());
         match self.before(presented_certificate(req), client) {
             Ok(caller) => {
+                if let Caller::Cluster(_) = caller {
+                    self.0.newcomers.welcome(req.remote_addr());
+                }
                 let mut visit = Visit { limits: self, caller, client, answer: None };
                 ctrl.call_next(req, depot, res).await;
-                visit.answer = Some(res.status_code.unwrap_or(StatusCode::OK));
+                let answer = res.status_code.unwrap_or(StatusCode::OK);
+                visit.answer = Some(answer);
+                if is_success(answer) {
+                    self.0.newcomers.welcome(req.remote_addr());
+                }
             }
             Err(refused) => {
                 ApiError::from(refused).respond(req, res);
@@ -161,6 +170,11 @@ impl Handler for Clusters {
             }
         }
     }
+}
+
+/// A tunnel answers 101.
+fn is_success(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// A request on its way, whose conclusions are drawn also when the client hangs up before the answer.
@@ -219,7 +233,8 @@ mod tests {
         fn new() -> Self {
             let clock = FakeRelativeClock::default();
             let settings = workload_config::Config::parse(|_| None).unwrap().rate_limit;
-            Self { limits: Clusters::new(&Peers::Clients, &settings, &clock), clock }
+            let newcomers = Newcomers::new(&Peers::Clients, &settings);
+            Self { limits: Clusters::new(&Peers::Clients, &newcomers, &settings, &clock), clock }
         }
 
         /// One request; whether it got past the limit.

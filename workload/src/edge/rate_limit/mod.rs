@@ -17,6 +17,7 @@
 mod anonymous;
 mod clusters;
 mod limiter;
+mod newcomers;
 mod peers;
 mod table;
 
@@ -29,12 +30,13 @@ pub use anonymous::Anonymous;
 pub use clusters::{Clusters, Joined};
 pub use governor::clock::MonotonicClock;
 pub use limiter::{Limiter, Refused};
+pub use newcomers::Newcomers;
 pub use peers::{PeerNetwork, Peers, Unit};
 
-/// How many requests a limit refused so far.
+/// How many requests or connections a limit refused so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusals {
-    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `logins`.
+    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `logins`, `connections`.
     pub limit: &'static str,
     /// Whose bucket was empty: `cluster`, `address`, `unit`.
     pub scope: &'static str,
