@@ -386,8 +386,7 @@ impl Controller {
 
     pub(crate) fn place(&self, number: u32) -> Place {
         let folder = self.folder.path().join(number.to_string());
-        let (root, listen) = self.foreign.get(&number).cloned().unwrap_or_default();
-        let listen = if listen.is_empty() { "0.0.0.0".to_owned() } else { listen };
-        Place { containers: folder.join("c"), folder, root, listen }
+        let unit = format!("{APP}/{number}");
+        Place::new(folder, &unit, self.foreign.get(&number).cloned())
     }
 }
