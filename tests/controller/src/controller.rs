@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ops::dispatch::{RelationEvent, WorkloadEvent};
 use ops::status::ReportedStatus;
-use ops::testing::{FakePebble, SecretState};
+use ops::testing::{FakePebble, SecretOwner, SecretState};
 use ops::tools::calls::Bag;
 use ops::{Endpoint, Event, RelationId, UnitName};
 use serde_json::Value;
@@ -337,6 +337,12 @@ impl Controller {
         relation.units.insert(number, bag);
         self.remotes();
         self.queue.clear();
+    }
+
+    /// The application's own secrets are gone, or Juju does not give them.
+    pub fn hide_secrets(&mut self) {
+        self.model.secrets.retain(|(_, secret)| secret.owner != SecretOwner::App);
+        self.everywhere(&Event::UpdateStatus);
     }
 
     /// The model's units.

@@ -19,7 +19,7 @@ enum Step {
     Reconnect(&'static str),
 }
 
-const ENDPOINTS: [&str; 12] = [
+pub(super) const ENDPOINTS: [&str; 13] = [
     "database",
     "certificates",
     "send-ca-cert",
@@ -32,9 +32,11 @@ const ENDPOINTS: [&str; 12] = [
     "logging",
     "oauth",
     "charm-tracing",
+    "workload-tracing",
 ];
 
-fn remote(endpoint: &str) -> Remote {
+/// A charm on the other side that works.
+pub(super) fn remote(endpoint: &str) -> Remote {
     match endpoint {
         "database" => postgresql(),
         "certificates" => Authority::default().charm(),
@@ -141,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repeated_event_changes_nothing(endpoints in proptest::sample::subsequence(&ENDPOINTS[..], 0..12)) {
+    fn a_repeated_event_changes_nothing(endpoints in proptest::sample::subsequence(&ENDPOINTS[..], 0..13)) {
         let mut juju = super::deployed(Runner::InProcess);
         for endpoint in endpoints.into_iter().filter(|e| !["database", "certificates"].contains(e)) {
             juju.integrate(endpoint, remote(endpoint));
