@@ -66,7 +66,7 @@ main() {
   step "Program" "$LOGS/program.log" build_dispatch
   step "Size and linkage" "$LOGS/check.log" check_dispatch "$dispatch"
   step "Charm" "$LOGS/charm.log" pack "$file" "$dispatch"
-  printf '\nTo deploy it: juju deploy ./%s --trust --resource microcloud-cluster-manager-image=<image>\n' "$(shown "$file")"
+  printf '\nTo deploy it: juju deploy ./%s --resource microcloud-cluster-manager-image=<image>\n' "$(shown "$file")"
 }
 
 main "$@"

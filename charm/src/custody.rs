@@ -5,7 +5,7 @@ use relations::tls_certificates::{CertificateAnswers, IssuedCertificate, Refusal
 use secrecy::ExposeSecret;
 
 use crate::addresses::Addresses;
-use crate::observe::Inputs;
+use crate::observe::{Inputs, Moment};
 use crate::pinned;
 use crate::pki::{self, Leaf, Mint, PkiError};
 use crate::shared::{Certificates, Connector, Kept, MasterKey, Pair};
@@ -143,8 +143,14 @@ fn names_to_request(
     if !fits || revoked || due {
         return Some(possible_names(inputs, addresses));
     }
-    // A refusal that fewer names may avoid.
     let refusal = answers.and_then(|answers| answers.refusal_of(request))?;
+    // A provider answers a request once. So one that could not serve is asked again from time to time, and everyone after somebody
+    // has changed the options.
+    let later = refusal.reason_kind() == RefusalKind::ServerNotAvailable;
+    if inputs.moment == Moment::ConfigChanged || (later && inputs.moment == Moment::Tick) {
+        return Some(possible_names(inputs, addresses));
+    }
+    // Fewer names may avoid a refusal.
     let fewer: Vec<String> = match refusal.reason_kind() {
         RefusalKind::IpNotAllowed | RefusalKind::DomainNotAllowed => needed,
         _ => return None,
@@ -163,12 +169,17 @@ fn names_to_request(
 fn possible_names(inputs: &Inputs, addresses: &Addresses) -> Vec<String> {
     let capabilities = answers(inputs).and_then(|answers| answers.capabilities.as_ref());
     let domains = capabilities.and_then(|c| c.allowed_domains.as_ref());
+    let no_addresses = capabilities.and_then(|c| c.supports_ip_sans) == Some(false);
     let needed = addresses.needed_names(serves_relation(inputs));
     let allowed = |name: &String| {
+        let is_address = name.parse::<std::net::IpAddr>().is_ok();
         needed.contains(name)
-            || domains.is_none_or(|domains| {
-                domains.iter().any(|domain| name == domain || name.ends_with(&format!(".{domain}")))
-            })
+            || !(is_address && no_addresses)
+                && domains.is_none_or(|domains| {
+                    domains
+                        .iter()
+                        .any(|domain| name == domain || name.ends_with(&format!(".{domain}")))
+                })
     };
     addresses.wanted_names().into_iter().filter(allowed).collect()
 }

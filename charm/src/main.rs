@@ -1,5 +1,6 @@
 //! The charm's `dispatch` program, started by Juju.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use charm::Manager;
@@ -7,9 +8,8 @@ use charm::surroundings::Surroundings;
 use time::OffsetDateTime;
 
 fn main() -> ExitCode {
-    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    #[expect(clippy::disallowed_methods, reason = "this is where the charm reads its environment")]
-    let get = |name: &str| std::env::var(name).ok();
-    let surroundings = Surroundings::new(OffsetDateTime::now_utc(), get, &resolv_conf);
+    #[expect(clippy::disallowed_methods, reason = "where the charm is, as Juju says it")]
+    let charm_dir = std::env::var("JUJU_CHARM_DIR").unwrap_or_default();
+    let surroundings = Surroundings::here(OffsetDateTime::now_utc(), Path::new(&charm_dir));
     ops::run(&Manager::new(surroundings))
 }

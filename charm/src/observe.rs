@@ -15,7 +15,8 @@ use relations::{BagError, Databag, SecretUri, oauth, peers};
 
 pub use container::ContainerState;
 pub use inputs::{
-    Database, Inputs, Legacy, Login, Loki, Offer, Own, Receiver, Registration, Trust, WrongOption,
+    Database, Inputs, Legacy, Login, Loki, Moment, Offer, Own, Receiver, Registration, Trust,
+    WrongOption,
 };
 
 use crate::config::Config;
@@ -59,6 +60,11 @@ pub fn observe(model: &Model<'_>, surroundings: &Surroundings) -> Result<Inputs,
         model_uuid: model.dispatch().model_uuid.clone(),
         leader: read.leader.is_some(),
         leaving: matches!(model.dispatch().event, Event::Stop | Event::Remove),
+        moment: match model.dispatch().event {
+            Event::UpdateStatus => Moment::Tick,
+            Event::ConfigChanged => Moment::ConfigChanged,
+            _ => Moment::Other,
+        },
         database: read.database()?,
         legacy: read.legacy(&shared, certificates.as_ref().map(|offer| &offer.own.id))?,
         certificates,

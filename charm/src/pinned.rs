@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 use crate::addresses::Addresses;
+use crate::custody;
 use crate::observe::Inputs;
 use crate::pki::{self, Leaf, Mint, PkiError};
 use crate::shared::{Connector, Pair};
@@ -96,7 +97,12 @@ pub fn replace(
     } else if still_found(kept, next) {
         earlier.push(kept.pair.clone());
     }
-    earlier.retain(|pair| leaf(pair).is_some_and(|leaf| leaf.not_after > now));
+    // Who connects to an address asks for no name, so that one certificate is found there: the new one, if it has an address.
+    let address_taken = leaf(next).is_some_and(|next| has_address(&next));
+    earlier.retain(|pair| {
+        let leaf = leaf(pair).filter(|leaf| !(address_taken && has_address(leaf)));
+        leaf.is_some_and(|leaf| leaf.not_after > now)
+    });
     let domain = addresses.connector.as_ref().map(ToString::to_string);
     Connector { pair: next.clone(), domain, next: None, earlier }
 }
@@ -109,6 +115,28 @@ fn still_found(kept: &Connector, new: &Pair) -> bool {
     old.names.contains(name)
         && !new.names.contains(name)
         && !(is_address(name) && has_address(&new))
+}
+
+/// Whether `kept` has certificates of earlier names, still good ones, that clusters would no longer find with `after`.
+#[must_use]
+pub fn loses_earlier(kept: &Connector, after: &Connector, now: OffsetDateTime) -> bool {
+    let stays = |pair: &Pair| {
+        let mut all = after.earlier.iter().chain([&after.pair]);
+        all.any(|other| other.chain == pair.chain)
+    };
+    let good = |pair: &&Pair| leaf(pair).is_some_and(|leaf| leaf.not_after > now);
+    kept.earlier.iter().filter(good).any(|pair| !stays(pair))
+}
+
+/// The name that clusters are told to connect to, if the certificate that they pin does not have it: none could join.
+#[must_use]
+pub fn unnamed(inputs: &Inputs) -> Option<String> {
+    if custody::serves_relation(inputs) {
+        return None;
+    }
+    let name = inputs.addresses()?.connector?.to_string();
+    let leaf = leaf(&inputs.shared.connector.content()?.pair)?;
+    (!leaf.names.contains(&name)).then_some(name)
 }
 
 /// Public names under which clusters may still connect although the options have another one.

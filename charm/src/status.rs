@@ -7,7 +7,7 @@ use time::Duration;
 use crate::config::ConnectorCertificate;
 use crate::observe::{ContainerState, Inputs, Offer, WrongOption};
 use crate::pki::{self, Leaf};
-use crate::{addresses, custody, route, workload};
+use crate::{addresses, custody, pinned, route, workload};
 
 /// How long before its end a certificate that clusters pin is talked about.
 const WARN_BEFORE: Duration = Duration::days(30);
@@ -92,8 +92,14 @@ pub fn no_domain(inputs: &Inputs, service: &str) -> Status {
 #[must_use]
 pub fn unusable(id: &RelationId, error: &BagError) -> Status {
     Status::blocked(&format!(
-        "unusable data in relation {id}: {error}; check the provider with: juju status --relations"
+        "unusable data in relation {id}: {error}; look at the provider, run: juju status --relations"
     ))
+}
+
+/// The leader has not made what all units share.
+#[must_use]
+pub fn no_keys() -> Status {
+    Status::waiting("waiting for the leader to share its keys")
 }
 
 /// There is no certificate to serve.
@@ -108,8 +114,8 @@ pub fn no_certificate(inputs: &Inputs) -> Status {
                 if let Some(refusal) = answers.refusal_of(request) {
                     let (code, name) = (refusal.code, plain(&refusal.name));
                     return Status::blocked(&format!(
-                        "certificates: the provider refused the request with {code} {name}; see the \
-                         options of the provider"
+                        "certificates: the provider refused the request with {code} {name}; look at its \
+                         options, run: juju config <provider>"
                     ));
                 }
             }
@@ -207,7 +213,7 @@ fn malformed(inputs: &Inputs) -> Vec<&RelationId> {
 fn connector_notes(inputs: &Inputs) -> Vec<String> {
     let mut notes = Vec::new();
     let app = &inputs.app;
-    let pinned =
+    let is_pinned =
         inputs.config.as_ref().map(|c| c.connector_certificate) == Ok(ConnectorCertificate::Pinned);
     let served = if custody::serves_relation(inputs) {
         inputs.shared.certificates.content().and_then(|kept| kept.served.as_ref())
@@ -217,11 +223,11 @@ fn connector_notes(inputs: &Inputs) -> Vec<String> {
     let leaf = served.and_then(|pair| Leaf::parse(&pair.chain));
     let (Some(leaf), Some(addresses)) = (leaf, inputs.addresses()) else { return notes };
     let command = format!("run: juju run {app}/leader rotate-connector-certificate");
-    if pinned && leaf.not_after - inputs.surroundings.now < WARN_BEFORE {
+    if is_pinned && leaf.not_after - inputs.surroundings.now < WARN_BEFORE {
         let day = leaf.not_after.date();
         notes.push(format!("the certificate that clusters pin ends on {day}; {command}"));
     }
-    let kept = inputs.shared.connector.content().filter(|_| pinned);
+    let kept = inputs.shared.connector.content().filter(|_| is_pinned);
     for leaf in
         kept.iter().flat_map(|kept| &kept.earlier).filter_map(|pair| Leaf::parse(&pair.chain))
     {
@@ -238,10 +244,7 @@ fn connector_notes(inputs: &Inputs) -> Vec<String> {
             ));
         }
     }
-    if let Some(connector) = &addresses.connector
-        && pinned
-        && !leaf.names.contains(&connector.to_string())
-    {
+    if let Some(connector) = pinned::unnamed(inputs) {
         notes.push(format!(
             "the certificate that clusters pin does not name {connector}; {command}"
         ));

@@ -1,6 +1,6 @@
 //! What the charm needs to know that Juju does not tell: the time, and where things are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
@@ -27,25 +27,25 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of a real charm container. `get` reads a variable of the environment, `resolv_conf` is the
-    /// content of `/etc/resolv.conf`.
-    ///
-    /// Juju makes the environment of hooks from nothing, so that the three variables are never there in
-    /// production; the tests that start the real program set them.
+    /// Those of the charm container in which Juju has put the charm into `charm_dir`.
     #[must_use]
-    pub fn new(
-        now: OffsetDateTime,
-        get: impl Fn(&str) -> Option<String>,
-        resolv_conf: &str,
-    ) -> Self {
-        let containers = get("CHARM_TEST_CONTAINERS");
-        let containers = containers.unwrap_or_else(|| ops::pebble::CONTAINERS.to_owned());
+    pub fn here(now: OffsetDateTime, charm_dir: &Path) -> Self {
+        let top = top_of(charm_dir);
+        let resolv_conf = std::fs::read_to_string(top.join("etc/resolv.conf")).unwrap_or_default();
+        let containers = ops::pebble::CONTAINERS.trim_start_matches('/');
+        Self::new(now, top.join(containers), &resolv_conf)
+    }
+
+    /// Those of a charm container with the containers' sockets in `containers`. `resolv_conf` is the content of
+    /// `/etc/resolv.conf`.
+    #[must_use]
+    pub fn new(now: OffsetDateTime, containers: PathBuf, resolv_conf: &str) -> Self {
         Self {
             now,
             cluster_domain: cluster_domain(resolv_conf),
-            containers: containers.into(),
-            root: get("CHARM_TEST_ROOT").unwrap_or_default(),
-            listen: get("CHARM_TEST_LISTEN").unwrap_or_else(|| "0.0.0.0".to_owned()),
+            containers,
+            root: String::new(),
+            listen: "0.0.0.0".to_owned(),
         }
     }
 
@@ -66,6 +66,14 @@ impl Surroundings {
     pub fn probe_host(&self) -> &str {
         if self.listen == "0.0.0.0" { "127.0.0.1" } else { &self.listen }
     }
+}
+
+/// The folder below which the charm container has its files: the root of everything on Kubernetes, where the charm is in
+/// `/var/lib/juju/agents/unit-<application>-<number>/charm`. A container that is a folder of a machine has the same below it.
+fn top_of(charm_dir: &Path) -> &Path {
+    let agents = charm_dir.ancestors().nth(2).filter(|_| charm_dir.ends_with("charm"));
+    let top = agents.filter(|agents| agents.ends_with("var/lib/juju/agents"));
+    top.and_then(|agents| agents.ancestors().nth(4)).unwrap_or(Path::new("/"))
 }
 
 /// Kubernetes lists `<namespace>.svc.<domain>`, `svc.<domain>` and `<domain>` to be searched.
@@ -96,10 +104,15 @@ mod tests {
     }
 
     #[test]
-    fn without_variables_everything_is_where_juju_puts_it() {
-        let real = Surroundings::new(OffsetDateTime::UNIX_EPOCH, |_| None, "");
+    fn everything_is_where_juju_puts_it() {
+        let unit = "/var/lib/juju/agents/unit-mcm-0/charm";
+        let real = Surroundings::here(OffsetDateTime::UNIX_EPOCH, Path::new(unit));
         assert_eq!(real.containers.to_str(), Some("/charm/containers"));
         assert_eq!(real.file("db/password"), "/var/lib/microcloud-cluster-manager/db/password");
         assert_eq!((real.listen.as_str(), real.probe_host()), ("0.0.0.0", "127.0.0.1"));
+        for elsewhere in ["", "/", "charm", "/srv/charm", "/var/lib/juju/agents/unit-mcm-0"] {
+            assert_eq!(top_of(Path::new(elsewhere)), Path::new("/"), "{elsewhere}");
+        }
+        assert_eq!(top_of(Path::new(&format!("/tmp/x{unit}"))), Path::new("/tmp/x"));
     }
 }

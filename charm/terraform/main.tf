@@ -4,7 +4,6 @@ resource "juju_application" "manager" {
   name  = var.app_name
   model = var.model
   units = var.units
-  trust = true
 
   charm {
     name     = "microcloud-cluster-manager-k8s"

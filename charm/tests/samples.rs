@@ -86,10 +86,8 @@ impl Sample {
         let folder = TempDir::new().unwrap();
         let container = FakePebble::start(folder.path(), charm::CONTAINER).unwrap();
         let now = self.0["now"].as_str().unwrap_or("2025-01-15T00:00:00Z");
-        let containers = folder.path().to_str().unwrap().to_owned();
-        let get = |name: &str| (name == "CHARM_TEST_CONTAINERS").then(|| containers.clone());
         let now = OffsetDateTime::parse(now, &Rfc3339).unwrap();
-        let manager = Manager::new(Surroundings::new(now, get, ""));
+        let manager = Manager::new(Surroundings::new(now, folder.path().to_owned(), ""));
         let yaml = include_str!("../../charmcraft.yaml");
         let harness = Harness::new(serde_yaml::from_str(yaml).unwrap());
         let outcome = harness.run(&manager, &Event::ConfigChanged, state).unwrap();

@@ -58,7 +58,8 @@ pub(super) fn rotate(
     };
     let new = Leaf::parse(&next.chain).ok_or("the new certificate cannot be read")?;
     let after = pinned::replace(&kept, &next, &addresses, inputs.surroundings.now);
-    let effect = Effect::of(&kept, &after, &addresses, &old);
+    let loses = pinned::loses_earlier(&kept, &after, inputs.surroundings.now);
+    let effect = Effect::of(&kept, &after, &addresses, &old, loses);
     let clusters = effect.clusters(&inputs);
     let connector = if confirm { after } else { Connector { next: Some(next), ..kept.clone() } };
     let custody = Custody { connector: Some(connector), ..Custody::default() };
@@ -110,7 +111,14 @@ struct Clusters {
 }
 
 impl Effect {
-    fn of(kept: &Connector, after: &Connector, addresses: &Addresses, old: &Leaf) -> Self {
+    /// `loses`: certificates of earlier names are no longer found, either.
+    fn of(
+        kept: &Connector,
+        after: &Connector,
+        addresses: &Addresses,
+        old: &Leaf,
+        loses: bool,
+    ) -> Self {
         let public = |names: Vec<String>| -> Vec<String> {
             names.into_iter().filter(|name| *name != addresses.service).collect()
         };
@@ -118,7 +126,7 @@ impl Effect {
         let now = addresses.connector.as_ref().map(ToString::to_string);
         // Under the present name clusters can have pinned it only if it has that name.
         let pinned_here = now.is_some_and(|name| old.names.contains(&name));
-        if stays && !pinned_here {
+        if stays && !pinned_here && !loses {
             Self::StaysFor(public(pinned::earlier_names(after)))
         } else {
             Self::CutsOff { but: public(pinned::earlier_names(after)) }

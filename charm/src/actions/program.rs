@@ -8,8 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::ROTATE_CONNECTOR_CERTIFICATE;
 use crate::observe::Inputs;
-use crate::{CONTAINER, workload};
+use crate::{CONTAINER, pinned, workload};
 
 /// Longest time for a command that asks the database a few questions.
 const COMMAND: Duration = Duration::from_secs(30);
@@ -65,6 +66,14 @@ pub(super) fn enroll(model: &Model<'_>, inputs: &Inputs) -> Result<(), CharmErro
         return Err(
             format!("the services are not running; to see why, run: juju status {app}").into()
         );
+    }
+    if let Some(name) = pinned::unnamed(inputs) {
+        return Err(format!(
+            "the certificate that clusters pin does not name {name}, so that no cluster could join with a token; run: juju run \
+             {}/leader {ROTATE_CONNECTOR_CERTIFICATE}",
+            inputs.app
+        )
+        .into());
     }
     let output = run(inputs, &["enroll", &cluster], COMMAND)?;
     let token = text_of(&output, &[])?.trim().to_owned();

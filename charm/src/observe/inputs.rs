@@ -35,6 +35,8 @@ pub struct Inputs {
     pub leader: bool,
     /// The pod or the unit is about to go.
     pub leaving: bool,
+    /// What has brought us here, as far as that matters.
+    pub moment: Moment,
     /// The options, or what is wrong with them.
     pub config: Result<Config, WrongOption>,
     /// The relation `database`.
@@ -81,7 +83,12 @@ impl Inputs {
     /// Names and ports; `None` if the options cannot be read.
     #[must_use]
     pub fn addresses(&self) -> Option<Addresses> {
-        let config = self.config.as_ref().ok()?;
+        self.config.as_ref().ok().map(|config| self.addresses_of(config))
+    }
+
+    /// Names and ports with these options.
+    #[must_use]
+    pub fn addresses_of(&self, config: &Config) -> Addresses {
         let namespace = format!("{}.svc.{}", self.model_name, self.surroundings.cluster_domain);
         let route = self.route.as_ref().and_then(Offer::good);
         let ingress = self.ingress.as_ref().and_then(Offer::good);
@@ -89,8 +96,19 @@ impl Inputs {
         let addresses = Addresses::new(config, &self.app, number, &namespace, route, ingress);
         let kept = self.shared.connector.content();
         let kept = kept.filter(|_| config.connector_certificate == ConnectorCertificate::Pinned);
-        Some(addresses.with_earlier(kept.map(pinned::earlier_names).unwrap_or_default()))
+        addresses.with_earlier(kept.map(pinned::earlier_names).unwrap_or_default())
     }
+}
+
+/// Events that are a reason to ask again for what was refused. All else is the same whatever the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Juju's clock.
+    Tick,
+    /// Somebody has changed options.
+    ConfigChanged,
+    /// Anything else.
+    Other,
 }
 
 /// An option that cannot be used.

@@ -130,7 +130,7 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn gather(inputs: &'a Inputs) -> Result<Self, Status> {
         let config = inputs.config.as_ref().map_err(|wrong| status::wrong_option(inputs, wrong))?;
-        let addresses = inputs.addresses().ok_or_else(|| Status::waiting("waiting for options"))?;
+        let addresses = inputs.addresses_of(config);
         let management_url = addresses
             .management_url()
             .ok_or_else(|| status::no_domain(inputs, "management-api"))?;
@@ -143,8 +143,9 @@ impl<'a> Facts<'a> {
         if inputs.peers.is_none() {
             return Err(Status::waiting("waiting for the peer relation"));
         }
-        let leader = "waiting for the leader to share its keys";
         let shared = &inputs.shared;
+        // The leader makes it first: without it there is nothing else to wait for.
+        let master_key = shared.master_key.content().ok_or_else(status::no_keys)?;
         let certificates = shared.certificates.content();
         let management = certificates
             .and_then(|certificates| certificates.served.as_ref())
@@ -155,7 +156,6 @@ impl<'a> Facts<'a> {
         } else {
             (kept.map(|kept| &kept.pair), kept.map(pinned::earlier_file).unwrap_or_default())
         };
-        let master_key = shared.master_key.content().ok_or_else(|| Status::waiting(leader))?;
         Ok(Self {
             inputs,
             config,
@@ -164,7 +164,7 @@ impl<'a> Facts<'a> {
             provider,
             master_key: master_key.0.expose_secret(),
             management,
-            connector: connector.ok_or_else(|| Status::waiting(leader))?,
+            connector: connector.ok_or_else(status::no_keys)?,
             earlier,
             authorities,
             addresses,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ops::dispatch::{RelationEvent, WorkloadEvent};
 use ops::status::ReportedStatus;
-use ops::testing::{FakePebble, SecretState};
+use ops::testing::{FakePebble, SecretOwner, SecretState};
 use ops::tools::calls::Bag;
 use ops::{Endpoint, Event, RelationId, UnitName};
 use serde_json::Value;
@@ -339,6 +339,12 @@ impl Controller {
         self.queue.clear();
     }
 
+    /// The application's own secrets are gone, or Juju does not give them.
+    pub fn hide_secrets(&mut self) {
+        self.model.secrets.retain(|(_, secret)| secret.owner != SecretOwner::App);
+        self.everywhere(&Event::UpdateStatus);
+    }
+
     /// The model's units.
     #[must_use]
     pub fn unit(&self, number: u32) -> &Unit {
@@ -386,8 +392,7 @@ impl Controller {
 
     pub(crate) fn place(&self, number: u32) -> Place {
         let folder = self.folder.path().join(number.to_string());
-        let (root, listen) = self.foreign.get(&number).cloned().unwrap_or_default();
-        let listen = if listen.is_empty() { "0.0.0.0".to_owned() } else { listen };
-        Place { containers: folder.join("c"), folder, root, listen }
+        let unit = format!("{APP}/{number}");
+        Place::new(folder, &unit, self.foreign.get(&number).cloned())
     }
 }

@@ -24,6 +24,8 @@ pub enum Runner {
     Process {
         /// The charm.
         dispatch: PathBuf,
+        /// The charm for containers that are folders of this machine, see `dispatch-in-folder`.
+        dispatch_in_folder: PathBuf,
         /// The multi-call hook tool.
         hook_tool: PathBuf,
     },
@@ -49,10 +51,23 @@ pub struct Run {
 /// Where one unit's things are.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
+    /// What is `/` in the charm container.
     pub(crate) folder: PathBuf,
+    /// Where Juju has put the charm.
+    pub(crate) charm: PathBuf,
+    /// Folder of the containers' sockets.
     pub(crate) containers: PathBuf,
-    pub(crate) root: String,
-    pub(crate) listen: String,
+    /// Of a workload container that is a folder of this machine: the folder, and what its services listen on.
+    pub(crate) workload: Option<(String, String)>,
+}
+
+impl Place {
+    /// The container of the unit `unit` with its files below `folder`.
+    pub(crate) fn new(folder: PathBuf, unit: &str, workload: Option<(String, String)>) -> Self {
+        let agent = format!("var/lib/juju/agents/unit-{}", unit.replace('/', "-"));
+        let charm = folder.join(agent).join("charm");
+        Self { charm, containers: folder.join("charm/containers"), folder, workload }
+    }
 }
 
 impl Runner {
@@ -66,13 +81,28 @@ impl Runner {
             "{} is missing, run: cargo build -p microcloud-cluster-manager-charm",
             dispatch.display()
         );
-        Self::Process { dispatch, hook_tool }
+        Self::with(dispatch, hook_tool)
+    }
+
+    /// The program `dispatch`, with the hook tool `hook_tool` that cargo has built.
+    #[must_use]
+    pub fn with(dispatch: PathBuf, hook_tool: PathBuf) -> Self {
+        let dispatch_in_folder = hook_tool.with_file_name("dispatch-in-folder");
+        Self::Process { dispatch, dispatch_in_folder, hook_tool }
     }
 
     pub(crate) fn run(&self, place: &Place, event: &Event, state: State) -> Run {
         match self {
-            Self::Process { dispatch, hook_tool } => {
-                process(place, dispatch, hook_tool, event, state)
+            Self::Process { dispatch, dispatch_in_folder, hook_tool } => {
+                let command = match &place.workload {
+                    None => Command::new(dispatch),
+                    Some((root, address)) => {
+                        let mut command = Command::new(dispatch_in_folder);
+                        command.args([root, address]);
+                        command
+                    }
+                };
+                process(place, command, hook_tool, event, state)
             }
             Self::InProcess => in_process(place, event, state),
         }
@@ -80,11 +110,7 @@ impl Runner {
 }
 
 fn in_process(place: &Place, event: &Event, state: State) -> Run {
-    let get = |name: &str| match name {
-        "CHARM_TEST_CONTAINERS" => place.containers.to_str().map(str::to_owned),
-        _ => None,
-    };
-    let surroundings = Surroundings::new(OffsetDateTime::now_utc(), get, "");
+    let surroundings = Surroundings::here(OffsetDateTime::now_utc(), &place.charm);
     let dispatch = Dispatch::from_vars(event_environment(event, &state.unit)).unwrap();
     let tools = MemoryTools::new(state);
     let charm = Manager::with_mint(surroundings, Box::new(KnownKeys));
@@ -96,7 +122,14 @@ fn in_process(place: &Place, event: &Event, state: State) -> Run {
 }
 
 /// Starts the program with the environment that Juju makes from nothing.
-fn process(place: &Place, dispatch: &Path, hook_tool: &Path, event: &Event, state: State) -> Run {
+fn process(
+    place: &Place,
+    mut dispatch: Command,
+    hook_tool: &Path,
+    event: &Event,
+    state: State,
+) -> Run {
+    std::fs::create_dir_all(&place.charm).unwrap();
     let tools_folder = place.folder.join("tools");
     if !tools_folder.exists() {
         std::fs::create_dir_all(&tools_folder).unwrap();
@@ -110,19 +143,16 @@ fn process(place: &Place, dispatch: &Path, hook_tool: &Path, event: &Event, stat
     let context = format!("{}-1", state.unit);
     let vars = event_environment(event, &state.unit);
     let tools = MemoryTools::new(state);
-    let mut child = Command::new(dispatch)
+    let mut child = dispatch
         .env_clear()
         .env("PATH", format!("{}:/usr/bin:/bin", tools_folder.display()))
         .env("LANG", "C.UTF-8")
         .env("JUJU_CONTEXT_ID", &context)
         .env("JUJU_AGENT_SOCKET_ADDRESS", &socket)
         .env("JUJU_AGENT_SOCKET_NETWORK", "unix")
-        .env("JUJU_CHARM_DIR", &place.folder)
+        .env("JUJU_CHARM_DIR", &place.charm)
         .envs(vars)
-        .env("CHARM_TEST_CONTAINERS", &place.containers)
-        .env("CHARM_TEST_ROOT", &place.root)
-        .env("CHARM_TEST_LISTEN", &place.listen)
-        .current_dir(&place.folder)
+        .current_dir(&place.charm)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -170,3 +170,35 @@ fn the_overlay_adds_the_same_to_the_bundle() {
         assert!(application["scale"].is_u64() && application["channel"].is_string());
     }
 }
+
+#[test]
+fn charm_05_nobody_gives_the_charm_rights_in_kubernetes() {
+    let module = module();
+    let manager = blocks(&module, "resource").into_iter();
+    let (_, manager) = manager
+        .into_iter()
+        .find(|(labels, _)| labels[..] == ["juju_application", "manager"])
+        .unwrap();
+    assert!(attribute(manager, "trust").is_none());
+    for file in ["charm/bundle.yaml", "charm/cos-overlay.yaml"] {
+        let file = read_yaml(&root().join(file)).unwrap();
+        let ours = file["applications"].get(APP).and_then(Value::as_mapping);
+        assert!(ours.is_none_or(|ours| !ours.contains_key("trust")), "{file:?}");
+    }
+    // What people are told to type gives trust to other charms, and to ours neither at first nor later.
+    let mut pages = vec![root().join("tools/pack.sh"), root().join("README.md")];
+    for folder in ["docs", "docs/how-to"] {
+        let files =
+            std::fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().path());
+        pages.extend(files.filter(|path| path.extension().is_some_and(|kind| kind == "md")));
+    }
+    assert!(pages.len() > 10, "{}", pages.len());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for line in text.lines().filter(|line| line.contains("juju ")) {
+            assert!(!line.contains("juju trust"), "{}: {line}", page.display());
+            let ours = line.contains(APP) || line.contains("juju deploy ./%s");
+            assert!(!(ours && line.contains("--trust")), "{}: {line}", page.display());
+        }
+    }
+}

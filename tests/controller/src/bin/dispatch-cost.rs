@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     // Each is started in a folder of its own.
     let [dispatch, hook_tool] =
         [dispatch, hook_tool].map(|path| std::fs::canonicalize(path).unwrap());
-    let runner = Runner::Process { dispatch, hook_tool: hook_tool.clone() };
+    let runner = Runner::with(dispatch, hook_tool.clone());
     let mut juju = Controller::new(runner);
     let began = Instant::now();
     juju.deploy(&[

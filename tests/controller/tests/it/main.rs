@@ -7,11 +7,13 @@
 )]
 
 mod actions;
+mod hostile;
 mod names;
 mod options;
 mod order;
 mod refresh;
 mod secrets;
+mod sentences;
 mod status;
 mod stories;
 

@@ -79,6 +79,10 @@ fn a_name_that_clients_cannot_tell_from_another_waits_for_the_operator() {
     assert_eq!(presented(&juju, 0), at_address);
     let status = juju.status(0);
     assert!(status.contains("does not name 10.0.0.2") && status.contains(ROTATE), "{status}");
+    // A token would lead to an address where no cluster accepts what it finds.
+    let refused = juju.run_action(0, "enroll-cluster", &[("cluster", json!("lyon-edge"))]);
+    let failure = refused.failure.unwrap();
+    assert!(failure.contains("does not name 10.0.0.2") && failure.ends_with(ROTATE), "{failure}");
     with_clusters(&juju, &["lyon-edge"]);
     let prepared = juju.run_action(0, ROTATE, &[]);
     assert_eq!(prepared.results["clusters-cut-off"], "1");
@@ -89,6 +93,39 @@ fn a_name_that_clients_cannot_tell_from_another_waits_for_the_operator() {
     let now = presented(&juju, 0);
     assert_eq!((now[0].1[0].as_str(), &now[1]), ("10.0.0.2", &at_address[1]));
     assert_eq!((now.len(), juju.status(0).as_str()), (2, "active: "));
+    juju.container(0).on_exec(Box::new(|_| (0, "token".to_owned(), String::new())));
+    let enrolled = juju.run_action(0, "enroll-cluster", &[("cluster", json!("lyon-edge"))]);
+    assert_eq!(enrolled.failure, None);
+}
+
+#[test]
+fn of_two_addresses_only_one_is_served_and_whoever_pinned_the_other_is_counted() {
+    let mut juju = deployed(Runner::InProcess);
+    juju.config("cluster-connector-port", json!(9001));
+    juju.config(NAME, json!("10.0.0.1"));
+    juju.config(NAME, json!("other.example.com"));
+    let names = |juju: &Controller| -> Vec<String> {
+        presented(juju, 0).into_iter().flat_map(|(_, names)| names).collect()
+    };
+    // Who asks for no name finds the certificate of the one address.
+    assert_eq!(names(&juju), ["other.example.com", "clusters.example.com", "10.0.0.1"]);
+    juju.config(NAME, json!("10.0.0.2"));
+    assert_eq!(names(&juju), ["other.example.com", "clusters.example.com", "10.0.0.1"]);
+    with_clusters(&juju, &["lyon-edge"]);
+    let prepared = juju.run_action(0, ROTATE, &[]);
+    assert_eq!(prepared.results["clusters-cut-off"], "1");
+    assert!(!prepared.results["note"].contains("10.0.0.1"), "{}", prepared.results["note"]);
+    juju.run_action(0, ROTATE, &[("confirm", json!(true))]);
+    assert_eq!(names(&juju), ["10.0.0.2", "clusters.example.com", "other.example.com"]);
+    // The first address again: its clusters have to be told in any case.
+    juju.config(NAME, json!("10.0.0.1"));
+    assert!(juju.status(0).contains("does not name 10.0.0.1"), "{}", juju.status(0));
+    // A name takes no certificate from anybody.
+    juju.config(NAME, json!("third.example.com"));
+    let now = names(&juju);
+    assert_eq!(now[0], "third.example.com");
+    assert_eq!(now.len(), 4, "{now:?}");
+    assert_eq!(juju.status(0), "active: ");
 }
 
 #[test]

@@ -9,17 +9,18 @@ use super::{file, options, postgresql};
 
 /// One thing that an operator or the cluster does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Integrate(&'static str),
     Option(usize),
     AddUnit,
     RestartContainer,
     LoseLeader,
     Tick,
+    Upgrade,
     Reconnect(&'static str),
 }
 
-const ENDPOINTS: [&str; 12] = [
+pub(super) const ENDPOINTS: [&str; 13] = [
     "database",
     "certificates",
     "send-ca-cert",
@@ -32,9 +33,11 @@ const ENDPOINTS: [&str; 12] = [
     "logging",
     "oauth",
     "charm-tracing",
+    "workload-tracing",
 ];
 
-fn remote(endpoint: &str) -> Remote {
+/// A charm on the other side that works.
+pub(super) fn remote(endpoint: &str) -> Remote {
     match endpoint {
         "database" => postgresql(),
         "certificates" => Authority::default().charm(),
@@ -57,7 +60,7 @@ fn remote(endpoint: &str) -> Remote {
 }
 
 /// Every relation and option once, in any order, with disturbances in between.
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let needed: Vec<Step> = ENDPOINTS
         .into_iter()
         .map(Step::Integrate)
@@ -68,6 +71,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Step::RestartContainer),
         Just(Step::LoseLeader),
         Just(Step::Tick),
+        Just(Step::Upgrade),
         proptest::sample::select(&ENDPOINTS[..]).prop_map(Step::Reconnect),
     ];
     (Just(needed), proptest::collection::vec(disturbances, 0..5))
@@ -75,7 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_shuffle()
 }
 
-fn take(juju: &mut Controller, units: &mut Vec<u32>, step: Step) {
+pub(super) fn take(juju: &mut Controller, units: &mut Vec<u32>, step: Step) {
     match step {
         Step::Integrate(endpoint) => drop(juju.integrate(endpoint, remote(endpoint))),
         Step::Option(number) => {
@@ -86,6 +90,7 @@ fn take(juju: &mut Controller, units: &mut Vec<u32>, step: Step) {
         Step::RestartContainer => juju.restart_container(units[0]),
         Step::LoseLeader if units.len() > 1 => juju.lose_unit(units.remove(0)),
         Step::AddUnit | Step::LoseLeader | Step::Tick => juju.everywhere(&Event::UpdateStatus),
+        Step::Upgrade => juju.everywhere(&Event::UpgradeCharm),
         Step::Reconnect(endpoint) => {
             if juju.relation(endpoint).is_some() {
                 juju.remove_relation(endpoint);
@@ -127,7 +132,27 @@ fn ended(steps: &[Step]) -> (Value, String) {
         assert_eq!(juju.container(*unit).running().len(), 2);
     }
     let route = juju.relation("traefik-route").unwrap().app["config"].clone();
-    (comparable(&juju, units[0]), route)
+    let end = (comparable(&juju, units[0]), route);
+    tear_down(&mut juju, &units);
+    end
+}
+
+/// `juju remove-application`: all relations go, then all units; the controller fails the test if a hook fails.
+pub(super) fn tear_down(juju: &mut Controller, units: &[u32]) {
+    for endpoint in ENDPOINTS.into_iter().rev() {
+        if juju.relation(endpoint).is_some() {
+            juju.remove_relation(endpoint);
+        }
+    }
+    for unit in units {
+        let status = juju.status(*unit);
+        assert!(status.starts_with("blocked: missing relation: database"), "{status}");
+        assert!(juju.container(*unit).running().is_empty());
+        assert!(juju.container(*unit).files().is_empty(), "nothing confidential stays");
+    }
+    for unit in units.iter().rev() {
+        juju.remove_unit(*unit);
+    }
 }
 
 proptest! {
@@ -141,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repeated_event_changes_nothing(endpoints in proptest::sample::subsequence(&ENDPOINTS[..], 0..12)) {
+    fn a_repeated_event_changes_nothing(endpoints in proptest::sample::subsequence(&ENDPOINTS[..], 0..13)) {
         let mut juju = super::deployed(Runner::InProcess);
         for endpoint in endpoints.into_iter().filter(|e| !["database", "certificates"].contains(e)) {
             juju.integrate(endpoint, remote(endpoint));

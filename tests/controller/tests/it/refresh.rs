@@ -5,11 +5,13 @@ use controller::{Authority, Controller, Runner};
 use ops::Event;
 use ops::testing::SecretState;
 use ops::tools::calls::Bag;
+use proptest::prelude::*;
 use relations::Databag;
 use relations::tls_certificates::{CertificateRequest, CertificateRequests};
 use serde_json::json;
 use time::Duration;
 
+use super::order::{Step, steps, take, tear_down};
 use super::{file, options, postgresql};
 
 const PREFIX: &str = "afd8c2bccf834997afce12c2706d2ede";
@@ -41,6 +43,14 @@ fn left_by_python(juju: &mut Controller, life: Duration) -> String {
     request
 }
 
+/// What clusters have pinned there.
+fn pinned_by_clusters(juju: &Controller) -> Leaf {
+    let relation = juju.relation("certificates").unwrap();
+    let answers =
+        relations::tls_certificates::CertificateAnswers::decode(&relation.remote_app_data);
+    Leaf::parse(&answers.unwrap().unwrap().certificates[0].certificate).unwrap()
+}
+
 fn refreshed(life: Duration) -> (Controller, String) {
     // The options come last, so that no hook before the refresh makes anything of its own.
     let mut juju = Controller::new(Runner::process(super::TOOL));
@@ -59,11 +69,7 @@ fn the_certificate_that_clusters_pinned_goes_on_being_served() {
     let (mut juju, request) = refreshed(Duration::days(90));
     assert_eq!(juju.status(0), "active: ");
     let relation = juju.relation("certificates").unwrap();
-    let answers =
-        relations::tls_certificates::CertificateAnswers::decode(&relation.remote_app_data)
-            .unwrap()
-            .unwrap();
-    let pinned = Leaf::parse(&answers.certificates[0].certificate).unwrap();
+    let pinned = pinned_by_clusters(&juju);
     let served = Leaf::parse(&file(&juju, 0, "connector/tls.crt").unwrap()).unwrap();
     assert_eq!(served.fingerprint, pinned.fingerprint);
     assert!(served.has_key(&file(&juju, 0, "connector/tls.key").unwrap()));
@@ -92,4 +98,31 @@ fn its_end_is_announced_with_the_day_and_the_command() {
     assert_eq!(juju.status(0), "active: ");
     let served = Leaf::parse(&file(&juju, 0, "connector/tls.crt").unwrap()).unwrap();
     assert!(served.not_after - served.not_before > Duration::days(3650));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 40, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_follows_a_refresh_all_units_serve_what_clusters_pinned(steps in steps()) {
+        let mut juju = Controller::new(Runner::InProcess);
+        juju.deploy(&[]);
+        left_by_python(&mut juju, Duration::days(90));
+        let pinned = pinned_by_clusters(&juju).fingerprint;
+        juju.dispatch(0, Event::UpgradeCharm);
+        let mut units = vec![0];
+        for step in steps.into_iter().filter(|step| *step != Step::Integrate("certificates")) {
+            take(&mut juju, &mut units, step);
+            for unit in &units {
+                let served = file(&juju, *unit, "connector/tls.crt");
+                let served = served.map(|text| Leaf::parse(&text).unwrap().fingerprint);
+                prop_assert!(served.is_none_or(|served| served == pinned), "after {:?}", step);
+            }
+        }
+        for unit in &units {
+            prop_assert!(juju.status(*unit).starts_with("active: "), "{}", juju.status(*unit));
+            prop_assert!(file(&juju, *unit, "connector/tls.crt").is_some());
+        }
+        tear_down(&mut juju, &units);
+    }
 }

@@ -1,12 +1,11 @@
-//! What must not be seen, and what must not be believed.
+//! What must not be seen.
 
-use controller::{Authority, Controller, Remote, Runner};
+use controller::{Controller, Remote, Runner};
 use ops::Event;
 use ops::testing::SecretState;
-use proptest::prelude::*;
 use serde_json::json;
 
-use super::{deployed, file, options, postgresql};
+use super::{deployed, file};
 
 /// Everything of a deployment that others can read: databags, statuses, logs, plans, arguments.
 fn visible(juju: &Controller) -> String {
@@ -82,70 +81,4 @@ fn charm_03_a_client_secret_comes_as_a_juju_secret_and_one_in_clear_is_talked_ab
     assert_eq!(juju.status(0), "active: ");
     assert_eq!(file(&juju, 0, "oidc/client-secret").unwrap(), "canary-user-secret");
     assert!(!visible(&juju).contains("canary-user"));
-}
-
-const KEYS: [(&str, &[&str]); 9] = [
-    ("database", &["secret-user", "secret-tls", "endpoints", "tls", "username", "password"]),
-    ("certificates", &["certificates", "request_errors", "capabilities"]),
-    ("send-ca-cert", &["certificates", "version"]),
-    ("traefik-route", &["external_host", "scheme"]),
-    ("ingress", &["ingress"]),
-    ("grafana-metadata", &["direct_url", "grafana_uid", "ingress_url"]),
-    ("oauth", &["issuer_url", "client_id", "client_secret_id", "ca_chain"]),
-    ("logging", &["endpoint"]),
-    ("send-remote-write", &["remote_write", "event"]),
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 40, ..Default::default() })]
-
-    #[test]
-    fn charm_04_no_databag_makes_a_hook_fail_or_is_quoted(
-        which in 0..KEYS.len(),
-        values in proptest::collection::vec("[\\[{\"]?canary[ -~]{0,40}|\\[\\]|\\{\\}|null|\\[\\{\\}\\]|\\PC{0,30}", 6),
-    ) {
-        let (endpoint, keys) = KEYS[which];
-        let mut juju = Controller::new(Runner::InProcess);
-        juju.deploy(&options());
-        let pairs: Vec<(&str, &str)> =
-            keys.iter().copied().zip(values.iter().map(String::as_str)).collect();
-        // The controller fails the test if a hook fails.
-        for (other, remote) in [("database", postgresql()), ("certificates", Authority::default().charm())] {
-            if other != endpoint {
-                juju.integrate(other, remote);
-            }
-        }
-        let bad = if ["logging", "send-remote-write"].contains(&endpoint) {
-            Remote::unit_saying("bad", pairs[0].0, pairs[0].1)
-        } else {
-            Remote::app_saying("bad", &pairs)
-        };
-        juju.integrate(endpoint, bad);
-        juju.dispatch(0, Event::UpdateStatus);
-        let status = juju.status(0);
-        prop_assert!(!status.starts_with("error"));
-        // A login or a public address may be what the other side says; an error never quotes it.
-        prop_assert!(!status.contains("canary"), "{}", status);
-    }
-}
-
-#[test]
-fn charm_04_bad_data_in_a_needed_relation_leaves_running_services_alone() {
-    let mut juju = deployed(Runner::InProcess);
-    let starts = juju.container(0).starts();
-    juju.replace_remote(
-        "database",
-        Remote::app_saying("bad", &[("endpoints", "a b"), ("database", "x")]),
-    );
-    assert!(juju.status(0).starts_with("blocked: unusable data in relation database:"));
-    assert_eq!(juju.container(0).running().len(), 2);
-    assert_eq!(juju.container(0).starts(), starts);
-    juju.replace_remote("certificates", Remote::app_saying("bad", &[("certificates", "{")]));
-    juju.replace_remote("database", postgresql());
-    assert!(
-        juju.status(0).starts_with("active: unusable data in relation certificates:"),
-        "{}",
-        juju.status(0)
-    );
-    assert_eq!(juju.container(0).running().len(), 2);
 }

@@ -98,6 +98,39 @@ fn a_leader_that_dies_is_replaced_without_a_new_certificate() {
 }
 
 #[test]
+fn a_whole_life_of_three_units() {
+    use super::order::{Step, take, tear_down};
+    let mut juju = Controller::new(process());
+    juju.deploy(&[]);
+    let mut units = vec![0];
+    for step in [
+        Step::Integrate("metrics-endpoint"),
+        Step::Option(1),
+        Step::Integrate("certificates"),
+        Step::Option(0),
+        Step::AddUnit,
+        Step::Integrate("oauth"),
+        Step::Integrate("database"),
+        Step::AddUnit,
+        Step::LoseLeader,
+        Step::Integrate("traefik-route"),
+        Step::Reconnect("database"),
+        Step::Reconnect("certificates"),
+        Step::RestartContainer,
+        Step::Upgrade,
+    ] {
+        take(&mut juju, &mut units, step);
+    }
+    assert_eq!(units, [1, 2]);
+    for unit in &units {
+        assert_eq!(juju.status(*unit), "active: ");
+        let presented = file(&juju, *unit, "connector/tls.crt");
+        assert!(presented.is_some() && presented == file(&juju, 1, "connector/tls.crt"));
+    }
+    tear_down(&mut juju, &units);
+}
+
+#[test]
 fn a_database_that_goes_stops_the_services_and_its_return_starts_them() {
     let mut juju = deployed(process());
     let pinned = file(&juju, 0, "connector/tls.crt");
