@@ -11,7 +11,7 @@ use ops::{
 use relations::certificate_transfer;
 use relations::postgresql_client::{DatabaseAnswer, TlsSecret, UserSecret};
 use relations::prometheus_remote_write::RemoteWriteUnit;
-use relations::{BagError, Databag, SecretUri, oauth, peers};
+use relations::{Databag, SecretUri, oauth, peers};
 
 pub use container::ContainerState;
 pub use inputs::{
@@ -179,10 +179,10 @@ impl Reader<'_> {
         let mut receivers = Vec::new();
         for own in self.all(&endpoints::SEND_REMOTE_WRITE)? {
             let units = self.model.remote_unit_data(&own.id)?;
-            let urls: Result<Vec<_>, BagError> =
-                units.iter().map(|(_, bag)| RemoteWriteUnit::decode(bag)).collect();
-            let urls = urls.map(|units| units.into_iter().flatten().map(|unit| unit.url).collect());
-            receivers.push(Receiver { own, urls });
+            let units: Vec<_> = units.iter().map(|(_, bag)| RemoteWriteUnit::decode(bag)).collect();
+            let malformed = units.iter().any(Result::is_err);
+            let urls = units.into_iter().flatten().flatten().map(|unit| unit.url).collect();
+            receivers.push(Receiver { own, urls, malformed });
         }
         Ok(receivers)
     }

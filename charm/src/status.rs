@@ -171,8 +171,11 @@ fn notes(inputs: &Inputs) -> Vec<String> {
         );
     }
     let receivers = workload::remote_write_urls(inputs).len();
-    if receivers > 1 {
-        notes.push(format!("metrics of clusters go to the first of {receivers} receivers only"));
+    if receivers > workload::MAX_RECEIVERS {
+        notes.push(format!(
+            "metrics of clusters go to the first {} of {receivers} receivers only",
+            workload::MAX_RECEIVERS
+        ));
     }
     if let Some(url) = inputs.ingress.as_ref().and_then(Offer::good).map(|answer| &answer.url)
         && addresses::ingress_host(url).is_none()
@@ -201,7 +204,7 @@ fn malformed(inputs: &Inputs) -> Vec<&RelationId> {
     all.extend(inputs.route.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.ingress.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.grafana.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
-    all.extend(inputs.receivers.iter().filter(|r| r.urls.is_err()).map(|r| &r.own.id));
+    all.extend(inputs.receivers.iter().filter(|r| r.malformed).map(|r| &r.own.id));
     let bad_unit = |loki: &&crate::observe::Loki| loki.units.iter().any(|(_, unit)| unit.is_err());
     all.extend(inputs.loki.iter().filter(bad_unit).map(|loki| &loki.own.id));
     // The certificate that is served stays, whatever the provider writes.

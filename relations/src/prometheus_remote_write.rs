@@ -5,6 +5,7 @@
 //! ([`RemoteWriteRules`]), and the provider may complain about them ([`RemoteWriteEvent`]).
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,8 +83,67 @@ impl Databag for RemoteWriteRules {
     }
 }
 
-/// Whether `url` is one that can be pushed to.
+/// Whether `url` is one that can be connected to: an http or https address whose host and port every reader takes for such.
 pub(crate) fn is_http(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+    let Some(rest) = rest.filter(|rest| !rest.contains(|c: char| c.is_whitespace() || c == '\\'))
+    else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (name, port) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, port))) if address.parse::<Ipv6Addr>().is_ok() => ("v6", port),
+        Some(_) => return false,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let good_port = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    let letters = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    // What ends in a number must be an address.
+    let numeric = name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_numeric));
+    good_port
+        && name.trim_end_matches('.').split('.').all(letters)
+        && (!numeric || name.parse::<Ipv4Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_no_reader_would_take_is_malformed() {
+        for good in [
+            "http://prometheus-0.prometheus-endpoints.cos.svc.cluster.local:9090/api/v1/write",
+            "https://cos.example.com/cos-mimir/api/v1/push",
+            "http://u:p@10.1.2.3:80/?a=[b]",
+            "http://[2001:db8::1]:9090/x",
+            "http://a",
+        ] {
+            assert!(is_http(good), "{good}");
+        }
+        for bad in [
+            "ftp://a/",
+            "http://",
+            "http:///x",
+            "http://:80/",
+            "http://a b/",
+            "http://a:x/",
+            "http://a:99999/",
+            "http://[::1",
+            "http://[x]/",
+            "http://1.2.3.400/",
+            "http://a%zz/",
+            "http://a..b/",
+            "http://a|b/",
+            "http://a\\b/",
+        ] {
+            assert!(!is_http(bad), "{bad}");
+        }
+    }
 }

@@ -39,7 +39,9 @@ async fn prometheus(deployment: &Deployment) -> (Process, String) {
 async fn met_02_every_sample_of_a_heartbeat_arrives_under_the_managers_labels() {
     let mut deployment = Deployment::new().await;
     let (_prometheus, address) = prometheus(&deployment).await;
-    deployment.extra = vec![("PROMETHEUS_BASE_URL", format!("http://{address}/api/v1/write"))];
+    // Another receiver that is not there changes nothing.
+    let urls = format!("http://127.0.0.1:1/api/v1/write http://{address}/api/v1/write");
+    deployment.extra = vec![("PROMETHEUS_BASE_URL", urls)];
     let connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon-edge").await;
     let heartbeat = super::example("heartbeat-50-members.json");
@@ -76,12 +78,13 @@ async fn met_02_every_sample_of_a_heartbeat_arrives_under_the_managers_labels() 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let metrics = connector.scrape().await;
-    let sent = format!("cluster_manager_remote_write_samples_sent_total {samples}");
-    assert!(metrics.lines().any(|line| line == sent), "{metrics}");
-    assert!(
-        metrics.contains(r#"remote_write_samples_dropped_total{reason="refused"} 0"#),
-        "{metrics}"
-    );
+    let name = "cluster_manager_remote_write_samples";
+    for expected in [
+        format!("{name}_sent_total{{receiver=\"{address}\"}} {samples}"),
+        format!("{name}_dropped_total{{reason=\"refused\",receiver=\"{address}\"}} 0"),
+    ] {
+        assert!(metrics.lines().any(|line| line == expected), "{expected}: {metrics}");
+    }
 }
 
 #[tokio::test]
@@ -98,13 +101,13 @@ async fn rel_05_heartbeats_do_not_wait_for_a_prometheus_that_hangs() {
         member.request("POST", STATUS_PATH, body.clone()).await.unwrap().success().unwrap();
     }
     let metrics = connector.scrape().await;
-    assert!(metrics.contains("cluster_manager_remote_write_samples_sent_total 0"), "{metrics}");
+    let of_receiver = |name, value| {
+        format!("cluster_manager_remote_write_{name}{{receiver=\"{address}\"}} {value}")
+    };
+    assert!(metrics.contains(&of_receiver("samples_sent_total", 0)), "{metrics}");
     assert!(
         metrics.contains(r#"cluster_manager_heartbeats_total{result="stored"} 20"#),
         "{metrics}"
     );
-    assert!(
-        !metrics.contains("cluster_manager_remote_write_queue_heartbeats 0"),
-        "some wait: {metrics}"
-    );
+    assert!(!metrics.contains(&of_receiver("queue_heartbeats", 0)), "some wait: {metrics}");
 }

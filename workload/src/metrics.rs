@@ -3,6 +3,7 @@
 //! Names and labels follow the Prometheus conventions: a unit in the name, `_total` for counters, labels with few values. No label
 //! names a person or a cluster. `docs/metrics.md` lists them all; a test holds the page against the program.
 
+mod forwarding;
 mod tunnels;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use prometheus::{
 
 use crate::edge::rate_limit::{Limit, Refusals};
 use crate::remote_write::RemoteWrite;
+use forwarding::Forwarding;
 pub use tunnels::TunnelMetrics;
 
 /// All metrics of one service. Cloning is cheap: the clones count together.
@@ -215,95 +217,5 @@ impl Collector for Limits {
             counter.inc_by(count.saturating_sub(counter.get()));
         }
         self.refused.collect()
-    }
-}
-
-/// Reads the counts of the forwarding when Prometheus asks.
-struct Forwarding {
-    forward: RemoteWrite,
-    counters: [IntCounterVec; 6],
-    gauges: [IntGauge; 2],
-}
-
-impl Forwarding {
-    fn new(forward: RemoteWrite) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(
-                Opts::new(format!("cluster_manager_remote_write_{name}"), help),
-                labels,
-            )
-        };
-        let gauge = |name: &str, help: &str| {
-            IntGauge::with_opts(Opts::new(format!("cluster_manager_remote_write_{name}"), help))
-        };
-        Ok(Self {
-            forward,
-            counters: [
-                counter(
-                    "samples_sent_total",
-                    "Samples of clusters that the receiver has stored.",
-                    &[],
-                )?,
-                counter(
-                    "samples_dropped_total",
-                    "Samples of clusters that were not forwarded.",
-                    &["reason"],
-                )?,
-                counter(
-                    "texts_dropped_total",
-                    "Texts of members that were not read.",
-                    &["reason"],
-                )?,
-                counter(
-                    "heartbeats_dropped_total",
-                    "Heartbeats whose metrics were not forwarded.",
-                    &["reason"],
-                )?,
-                counter("requests_total", "Requests to the receiver.", &["result"])?,
-                counter("bytes_sent_total", "Bytes of stored requests, compressed.", &[])?,
-            ],
-            gauges: [
-                gauge("queue_heartbeats", "Heartbeats whose metrics wait.")?,
-                gauge("queue_bytes", "Bytes of metrics that wait.")?,
-            ],
-        })
-    }
-}
-
-impl Collector for Forwarding {
-    fn desc(&self) -> Vec<&Desc> {
-        let counters = self.counters.iter().flat_map(Collector::desc);
-        counters.chain(self.gauges.iter().flat_map(Collector::desc)).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let stats = self.forward.stats();
-        let requests = [
-            ("stored", stats.requests.get()),
-            ("refused", stats.requests_refused.get()),
-            ("retried", stats.retries.get()),
-        ];
-        let [samples_sent, samples, texts, heartbeats, outcome, bytes_sent] = &self.counters;
-        let raise = |counter: &IntCounterVec, label: Option<&str>, value: u64| {
-            let counter = counter.with_label_values(label.as_slice());
-            counter.inc_by(value.saturating_sub(counter.get()));
-        };
-        raise(samples_sent, None, stats.samples_sent.get());
-        raise(bytes_sent, None, stats.bytes_sent.get());
-        for (counter, counts) in [
-            (samples, stats.samples_dropped().as_slice()),
-            (texts, &stats.texts_dropped()),
-            (heartbeats, &stats.heartbeats_dropped()),
-            (outcome, &requests),
-        ] {
-            for (label, count) in counts {
-                raise(counter, Some(label), *count);
-            }
-        }
-        let [waiting, waiting_bytes] = &self.gauges;
-        waiting.set(i64::try_from(stats.queue_heartbeats.get()).unwrap_or(i64::MAX));
-        waiting_bytes.set(i64::try_from(stats.queue_bytes.get()).unwrap_or(i64::MAX));
-        let counters = self.counters.iter().flat_map(Collector::collect);
-        counters.chain(self.gauges.iter().flat_map(Collector::collect)).collect()
     }
 }

@@ -327,12 +327,15 @@ impl Unit {
 
     /// Starts the way of the clusters' metrics to Prometheus, if there is one.
     fn forward(&self, config: &Config) -> Result<Option<RemoteWrite>, StartError> {
-        let Some(url) = config.prometheus_base_url.clone() else { return Ok(None) };
-        let forward =
-            RemoteWrite::new(url, tls::client_config(None)?, remote_write::Options::default())
-                .map_err(|_| TlsError::Runtime)?;
+        let receivers = &config.remote_write.receivers;
+        if receivers.is_empty() {
+            return Ok(None);
+        }
+        let options = remote_write::Options::default();
+        let forward = RemoteWrite::new(receivers, &tls::client_config(None)?, &options)
+            .map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
-        forward.run(self.life.stop.clone(), &self.life.tasks);
+        forward.run(&self.life.stop, &self.life.tasks);
         Ok(Some(forward))
     }
 

@@ -172,8 +172,10 @@ pub struct Trust {
 pub struct Receiver {
     /// Our side.
     pub own: Own,
-    /// Where to send metrics to.
-    pub urls: Result<Vec<String>, BagError>,
+    /// Where to send metrics to: one address of each unit that has said so.
+    pub urls: Vec<String>,
+    /// What another unit says cannot be used.
+    pub malformed: bool,
 }
 
 /// A relation `logging`.

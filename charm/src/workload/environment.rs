@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use relations::grafana_metadata::GrafanaMetadata;
 use relations::postgresql_client::Tls;
 
-use super::Facts;
+use super::{Facts, MAX_RECEIVERS};
 use crate::observe::Offer;
 
 impl Facts<'_> {
@@ -56,7 +56,8 @@ impl Facts<'_> {
         let address = self.inputs.address.as_deref().filter(|a| a.parse::<IpAddr>().is_ok());
         vars.set("TUNNEL_ADDRESS", address.unwrap_or_default());
         let urls = super::remote_write_urls(self.inputs);
-        vars.set("PROMETHEUS_BASE_URL", urls.first().map(String::as_str).unwrap_or_default());
+        let urls: Vec<&str> = urls.iter().take(MAX_RECEIVERS).map(String::as_str).collect();
+        vars.set("PROMETHEUS_BASE_URL", &urls.join(" "));
         vars.0
     }
 

@@ -300,11 +300,14 @@ fn alive(service: &str) -> String {
     format!("{service}-alive")
 }
 
+/// Most receivers of remote write that the services take.
+pub const MAX_RECEIVERS: usize = 16;
+
 /// The addresses that metrics of clusters go to, sorted, each once.
 #[must_use]
 pub fn remote_write_urls(inputs: &Inputs) -> Vec<String> {
-    let urls = inputs.receivers.iter().filter_map(|receiver| receiver.urls.as_ref().ok());
-    let mut urls: Vec<String> = urls.flatten().cloned().collect();
+    let urls = inputs.receivers.iter().flat_map(|receiver| &receiver.urls);
+    let mut urls: Vec<String> = urls.cloned().collect();
     urls.sort();
     urls.dedup();
     urls

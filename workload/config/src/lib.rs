@@ -11,6 +11,7 @@ mod network;
 mod oidc;
 mod rate_limit;
 mod reader;
+mod remote_write;
 mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +25,7 @@ pub use network::{InvalidNetwork, Network};
 pub use oidc::Oidc;
 pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
+pub use remote_write::RemoteWrite;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use tunnel::Tunnel;
 pub use url::Url;
@@ -49,8 +51,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `GRAFANA_BASE_URL`: where the UI links for dashboards; empty hides the link.
     pub grafana_base_url: String,
-    /// `PROMETHEUS_BASE_URL`: the complete remote-write address for the metrics of clusters; without it none are forwarded.
-    pub prometheus_base_url: Option<Url>,
+    /// Where the metrics of clusters go.
+    pub remote_write: RemoteWrite,
     /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
     /// and 64 MiB for the Management API.
     pub bodies_max_bytes: Option<usize>,
@@ -171,7 +173,7 @@ impl Config {
                 .unwrap_or_else(|| "/var/lib/microcloud-cluster-manager".into())
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
-            prometheus_base_url: remote_write_url(&mut read),
+            remote_write: RemoteWrite::read(&mut read),
             bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
             takeover: Takeover::read(&mut read),
@@ -204,18 +206,6 @@ fn bodies_max_bytes(read: &mut Reader<'_>) -> Option<usize> {
         read.refuse("BODIES_MAX_BYTES", expected);
     }
     Some(bytes)
-}
-
-/// `http://base` is what existing deployments write for "none".
-fn remote_write_url(read: &mut Reader<'_>) -> Option<Url> {
-    let text = read.text("PROMETHEUS_BASE_URL").filter(|text| text != "http://base")?;
-    let url = Url::parse(&text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if url.is_none() {
-        read.refuse("PROMETHEUS_BASE_URL", "the http or https address of a remote-write receiver");
-    }
-    url
 }
 
 /// A host name or an address that can stand in a join token: clusters join several addresses with commas.

@@ -157,7 +157,7 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         database.max_idle.to_string(),
         database.max_open.to_string(),
         config.grafana_base_url.clone(),
-        config.prometheus_base_url.as_ref().map(masked).unwrap_or_default(),
+        config.remote_write.receivers.iter().map(masked).collect::<Vec<_>>().join(" "),
         format!("{:.2}", rate_limit.refill_rate),
         rate_limit.bucket_size.to_string(),
         go_duration(rate_limit.client_active_interval.as_secs()),

@@ -1,13 +1,17 @@
 //! Forwards the metrics that clusters send in their heartbeats to Prometheus or another receiver of remote write.
 //!
 //! A heartbeat hands its texts over and is answered; everything else happens here, off the request's path: a bounded
-//! queue, workers that read the texts and compress them, delivery with retries. Invariants:
+//! queue, workers that read the texts and compress them, delivery with retries. Each receiver has all of that for itself, so
+//! that one that is away holds nobody back; the texts that wait are shared. Invariants:
 //!
 //! - [`RemoteWrite::enqueue`] never waits, never fails and never reads a text.
-//! - Memory is bounded: by bytes and age while metrics wait as text, by one heartbeat per worker while they are delivered.
+//! - Memory is bounded, for each receiver: by bytes and age while metrics wait as text, by one heartbeat per worker while they
+//!   are delivered.
 //! - A series' name and the labels `job`, `cluster` and `member` are the manager's to give, never a cluster's.
-//! - The times of a cluster's samples only rise. A cluster's metrics go through one worker, in order.
-//! - Everything that is dropped is counted, by reason, in [`Stats`].
+//! - The times of a cluster's samples only rise. A cluster's metrics go through one worker of each
+//!   receiver, in order.
+//! - Everything that is dropped is counted, by receiver and reason, in [`Stats`].
+//! - Of a receiver's address nothing but host and port is shown: the rest may hold a secret.
 //!
 //! What waits is in memory only: it is lost when the server is killed, or when the receiver does not take it in the time
 //! that a stop allows.
@@ -29,6 +33,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -114,11 +119,18 @@ impl Default for Options {
     }
 }
 
-/// The way of metrics from heartbeats to the receiver. A clone is the same way.
+/// The way of metrics from heartbeats to the receivers. A clone is the same way.
 #[derive(Clone)]
 pub struct RemoteWrite(Arc<Inner>);
 
 struct Inner {
+    limits: Limits,
+    ways: Vec<Way>,
+}
+
+/// The way to one receiver.
+struct Way {
+    name: String,
     receiver: Arc<HttpReceiver>,
     shared: Arc<Shared>,
 }
@@ -136,57 +148,98 @@ struct Shared {
 }
 
 impl RemoteWrite {
-    /// `url` is the receiver's complete address, for Prometheus with the path `/api/v1/write`; it may hold a user and a
-    /// password. Nothing is sent before [`Self::run`].
+    /// `urls` are the receivers' complete addresses, for Prometheus with the path `/api/v1/write`; they may hold a user and a
+    /// password. `options` are for each of them. Nothing is sent before [`Self::run`].
     ///
     /// # Errors
     ///
     /// What `reqwest` says when `tls` cannot be used.
     pub fn new(
-        url: Url,
-        tls: rustls::ClientConfig,
-        options: Options,
+        urls: &[Url],
+        tls: &rustls::ClientConfig,
+        options: &Options,
     ) -> Result<Self, reqwest::Error> {
-        let receiver = Arc::new(HttpReceiver::new(url, tls)?);
-        Ok(Self(Arc::new(Inner { receiver, shared: Arc::new(Shared::new(options)) })))
+        let mut ways = Vec::new();
+        for (n, url) in urls.iter().enumerate() {
+            let same = urls.iter().take(n).filter(|other| host(other) == host(url)).count();
+            ways.push(Way {
+                name: if same == 0 { host(url) } else { format!("{}#{}", host(url), same + 1) },
+                receiver: Arc::new(HttpReceiver::new(url.clone(), tls.clone())?),
+                shared: Arc::new(Shared::new(options.clone())),
+            });
+        }
+        Ok(Self(Arc::new(Inner { limits: options.limits, ways })))
     }
 
     /// Takes over the metrics of a heartbeat that `cluster` sent and that arrived at `received_at`.
     pub fn enqueue(&self, cluster: &str, received_at: OffsetDateTime, texts: Vec<MemberMetrics>) {
-        self.0.shared.enqueue(cluster, received_at, texts);
+        let selected = Selected::new(texts, &self.0.limits);
+        for way in &self.0.ways {
+            way.shared.enqueue(cluster, received_at, &selected);
+        }
     }
 
-    /// What has been done so far.
-    #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.0.shared.stats
+    /// What has been done so far, for each receiver: its host and port, with a number where several have the same.
+    pub fn receivers(&self) -> impl Iterator<Item = (&str, &Stats)> {
+        self.0.ways.iter().map(|way| (way.name.as_str(), &*way.shared.stats))
     }
 
     /// Starts the workers. When `stop` is cancelled, they deliver what waits for as long as
     /// [`Options::flush_time`] allows, and end; `tasks` waits for that.
-    pub fn run(&self, stop: CancellationToken, tasks: &TaskTracker) {
-        let shared = &self.0.shared;
-        shared.spawn_workers(&self.0.receiver);
-        let shared = Arc::clone(shared);
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => shared.shutdown(shared.options.flush_time).await,
-                () = shared.finish.cancelled() => {}
-            }
-            shared.workers.wait().await;
-        });
+    pub fn run(&self, stop: &CancellationToken, tasks: &TaskTracker) {
+        for way in &self.0.ways {
+            way.shared.spawn_workers(&way.name, &way.receiver);
+            let (shared, stop) = (Arc::clone(&way.shared), stop.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => shared.shutdown(shared.options.flush_time).await,
+                    () = shared.finish.cancelled() => {}
+                }
+                shared.workers.wait().await;
+            });
+        }
     }
 
     /// Stops without waiting for the token of [`Self::run`]: delivers what waits for as long as `deadline` allows, drops
     /// the rest and whatever comes later. Returns when the workers have ended.
     pub async fn shutdown(&self, deadline: Duration) {
-        self.0.shared.shutdown(deadline).await;
+        join_all(self.0.ways.iter().map(|way| way.shared.shutdown(deadline))).await;
     }
 }
 
 impl fmt::Debug for RemoteWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteWrite").field("stats", &self.0.shared.stats).finish_non_exhaustive()
+        f.debug_map().entries(self.receivers()).finish()
+    }
+}
+
+/// Host and port: what may be shown of a receiver's address.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The texts of a heartbeat that are for the receivers, and how many are not.
+struct Selected {
+    texts: Arc<[MemberMetrics]>,
+    of_other_services: u64,
+    over_limit: u64,
+}
+
+impl Selected {
+    fn new(mut texts: Vec<MemberMetrics>, limits: &Limits) -> Self {
+        let all = texts.len();
+        texts.retain(|text| text.service == SERVICE);
+        let of_service = texts.len();
+        texts.truncate(limits.texts);
+        texts.retain(|text| {
+            text.metrics.len() <= limits.text_bytes && text.member.len() <= limits.member_bytes
+        });
+        Self {
+            of_other_services: (all - of_service) as u64,
+            over_limit: (of_service - texts.len()) as u64,
+            texts: texts.into(),
+        }
     }
 }
 
@@ -209,31 +262,26 @@ impl Shared {
         }
     }
 
-    fn enqueue(&self, cluster: &str, received_at: OffsetDateTime, mut texts: Vec<MemberMetrics>) {
-        if texts.is_empty() {
+    fn enqueue(&self, cluster: &str, received_at: OffsetDateTime, selected: &Selected) {
+        let Selected { texts, of_other_services, over_limit } = selected;
+        let all = texts.len() as u64 + of_other_services + over_limit;
+        if all == 0 {
             return;
         }
-        let (stats, limits) = (&self.stats, &self.options.limits);
-        stats.heartbeats.add(1);
-        stats.texts.add(texts.len() as u64);
-        let all = texts.len();
-        texts.retain(|text| text.service == SERVICE);
-        let of_service = texts.len();
-        texts.truncate(limits.texts);
-        texts.retain(|text| {
-            text.metrics.len() <= limits.text_bytes && text.member.len() <= limits.member_bytes
-        });
-        stats.texts_dropped_service.add((all - of_service) as u64);
-        stats.texts_dropped_over_limit.add((of_service - texts.len()) as u64);
+        self.stats.heartbeats.add(1);
+        self.stats.texts.add(all);
+        self.stats.texts_dropped_service.add(*of_other_services);
+        self.stats.texts_dropped_over_limit.add(*over_limit);
         if !texts.is_empty() {
-            let queued_at = Instant::now();
+            let (queued_at, texts) = (Instant::now(), Arc::clone(texts));
             self.queue.push(Heartbeat { cluster: cluster.into(), received_at, queued_at, texts });
         }
     }
 
-    fn spawn_workers(self: &Arc<Self>, receiver: &Arc<impl Receiver>) {
+    /// `name` is what the log calls the receiver.
+    fn spawn_workers(self: &Arc<Self>, name: &str, receiver: &Arc<impl Receiver>) {
         for line in 0..self.options.workers.get() {
-            let worker = Worker::new(line, Arc::clone(self), Arc::clone(receiver));
+            let worker = Worker::new(line, name, Arc::clone(self), Arc::clone(receiver));
             self.workers.spawn(worker.run());
         }
         self.workers.close();

@@ -20,7 +20,8 @@ pub(super) struct Heartbeat {
     pub(super) received_at: OffsetDateTime,
     /// What its age counts from.
     pub(super) queued_at: Instant,
-    pub(super) texts: Vec<MemberMetrics>,
+    /// The receivers' queues share them.
+    pub(super) texts: Arc<[MemberMetrics]>,
 }
 
 impl Heartbeat {

@@ -19,6 +19,8 @@ const LOG_PAUSE: Duration = Duration::from_mins(1);
 /// One of the tasks that deliver.
 pub(super) struct Worker<R> {
     line: usize,
+    /// What the log calls the receiver.
+    name: String,
     shared: Arc<Shared>,
     receiver: Arc<R>,
     /// `None` only while it is at work on another thread.
@@ -34,9 +36,10 @@ pub(super) struct Worker<R> {
 }
 
 impl<R: Receiver> Worker<R> {
-    pub(super) fn new(line: usize, shared: Arc<Shared>, receiver: Arc<R>) -> Self {
+    pub(super) fn new(line: usize, name: &str, shared: Arc<Shared>, receiver: Arc<R>) -> Self {
         Self {
             line,
+            name: name.to_owned(),
             batcher: Some(Batcher::new(&shared.options)),
             shared,
             receiver,
@@ -155,9 +158,11 @@ impl<R: Receiver> Worker<R> {
                     stats.samples_dropped_refused.add(part.samples);
                     if self.logged_refusal.is_over() {
                         tracing::warn!(
+                            receiver = self.name,
                             samples = part.samples,
                             reason,
-                            "the metrics receiver refused a request, its samples are dropped"
+                            "the metrics receiver {} refused a request, its samples are dropped",
+                            self.name
                         );
                     }
                 }
@@ -190,11 +195,21 @@ impl<R: Receiver> Worker<R> {
             self.failures = self.failures.saturating_add(1);
             shared.stats.retries.add(1);
             if self.failures == 1 {
-                tracing::warn!(reason, "the metrics receiver does not take metrics: {reason}");
+                let name = &self.name;
+                tracing::warn!(
+                    receiver = name,
+                    reason,
+                    "the metrics receiver {name} does not take metrics: {reason}"
+                );
             }
         } else {
             if self.failures > 0 {
-                tracing::info!(failures = self.failures, "the metrics receiver answers again");
+                let (name, failures) = (&self.name, self.failures);
+                tracing::info!(
+                    receiver = name,
+                    failures,
+                    "the metrics receiver {name} answers again"
+                );
             }
             self.failures = 0;
             self.not_before = Instant::now();

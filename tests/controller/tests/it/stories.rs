@@ -259,6 +259,8 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     juju.integrate("logging", Remote::unit_saying("loki", "endpoint", url));
     let write = r#"{"url": "http://prometheus-0.cos:9090/api/v1/write"}"#;
     juju.integrate("send-remote-write", Remote::unit_saying("prometheus", "remote_write", write));
+    let mimir = r#"{"url": "http://mimir.cos/api/v1/push"}"#;
+    juju.integrate("send-remote-write", Remote::unit_saying("mimir", "remote_write", mimir));
     juju.integrate("metrics-endpoint", Remote::app_saying("scraper", &[]));
     juju.integrate("grafana-dashboard", Remote::app_saying("grafana", &[]));
     let grafana = [("direct_url", "http://grafana.cos/"), ("grafana_uid", "x")];
@@ -267,7 +269,7 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     let plan = juju.container(0).plan();
     assert_eq!(
         environment(&plan, "cluster-connector", "PROMETHEUS_BASE_URL"),
-        "http://prometheus-0.cos:9090/api/v1/write"
+        "http://mimir.cos/api/v1/push http://prometheus-0.cos:9090/api/v1/write"
     );
     assert_eq!(environment(&plan, "management-api", "GRAFANA_BASE_URL"), "http://grafana.cos");
     assert_eq!(plan["log-targets"]["loki/0"]["services"], json!(["all"]));
@@ -277,6 +279,11 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     assert!(juju.relation("grafana-dashboard").unwrap().app["dashboards"].contains("/Td6WFoA"));
     assert_eq!(juju.relation("workload-tracing").unwrap().app["receivers"], r#"["otlp_http"]"#);
     juju.remove_relation("logging");
+    juju.remove_relation("send-remote-write");
+    assert_eq!(
+        environment(&juju.container(0).plan(), "cluster-connector", "PROMETHEUS_BASE_URL"),
+        "http://mimir.cos/api/v1/push"
+    );
     juju.remove_relation("send-remote-write");
     let plan = juju.container(0).plan();
     assert_eq!(plan["log-targets"]["loki/0"]["services"], json!([]));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::receiver::Answer;
 use super::super::{Limits, MemberMetrics, Options};
-use super::{Does, Fake, later, lines, moment, one_worker, refused, start, text};
+use super::{Does, Fake, enqueue, later, lines, moment, one_worker, refused, start, text};
 
 const LONG: Duration = Duration::from_hours(2);
 
@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_hours(2);
 async fn rel_05_waits_double_with_jitter_until_the_receiver_answers() {
     let fake = Fake::new((0..12).map(|_| later(None)));
     let shared = start(one_worker(), &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1")]);
     while shared.stats.requests.get() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -33,7 +33,7 @@ async fn rel_05_waits_double_with_jitter_until_the_receiver_answers() {
 async fn rel_05_the_receiver_says_how_long_to_wait() {
     let fake = Fake::new([later(Some(45)), later(Some(0))]);
     let shared = start(one_worker(), &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1")]);
     while shared.stats.requests.get() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -47,7 +47,7 @@ async fn rel_05_the_receiver_says_how_long_to_wait() {
 async fn rel_05_a_receiver_that_hangs_is_left_after_ten_seconds() {
     let fake = Fake::new([Does::Hang]);
     let shared = start(one_worker(), &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1")]);
     shared.shutdown(LONG).await;
     let gap = fake.gaps()[0];
     assert!(
@@ -65,9 +65,9 @@ async fn rel_05_one_bad_series_costs_half_a_request_and_blocks_nobody() {
     });
     let shared = start(one_worker(), &fake);
     let metrics = "lxd_a 1\nlxd_b 1\nlxd_c{bad=\"x\"} 1\nlxd_d 1\nlxd_e 1\n";
-    shared.enqueue("oslo", moment(1), vec![text("a", metrics)]);
-    shared.enqueue("rome", moment(1), vec![text("a", "lxd_a 1")]);
-    shared.enqueue("bern", moment(1), vec![text("a", "lxd_c{bad=\"x\"} 1")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", metrics)]);
+    enqueue(&shared, "rome", moment(1), vec![text("a", "lxd_a 1")]);
+    enqueue(&shared, "bern", moment(1), vec![text("a", "lxd_c{bad=\"x\"} 1")]);
     shared.shutdown(LONG).await;
     let sizes: Vec<_> = fake.series().iter().map(Vec::len).collect();
     assert_eq!(sizes, [5, 2, 3, 1, 1]);
@@ -83,7 +83,7 @@ async fn rel_05_one_bad_series_costs_half_a_request_and_blocks_nobody() {
 async fn rel_05_a_half_is_retried_like_a_whole() {
     let fake = Fake::new([refused(true), later(None), Does::Answer(Answer::Stored), refused(true)]);
     let shared = start(one_worker(), &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1\nlxd_b 1\nlxd_c 1\nlxd_d 1\n")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1\nlxd_b 1\nlxd_c 1\nlxd_d 1\n")]);
     shared.shutdown(LONG).await;
     let requests = fake.series();
     assert_eq!(requests[1], requests[2]);
@@ -96,8 +96,8 @@ async fn rel_05_a_half_is_retried_like_a_whole() {
 async fn rel_05_other_refusals_drop_the_request() {
     let fake = Fake::new([refused(false)]);
     let shared = start(one_worker(), &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1\nlxd_b 1\n")]);
-    shared.enqueue("oslo", moment(2), vec![text("a", "lxd_a 1\n")]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1\nlxd_b 1\n")]);
+    enqueue(&shared, "oslo", moment(2), vec![text("a", "lxd_a 1\n")]);
     shared.shutdown(LONG).await;
     assert_eq!(fake.series().len(), 2);
     let stats = &shared.stats;
@@ -112,7 +112,7 @@ async fn rel_05_the_order_within_a_cluster_is_kept() {
     let shared = start(Options { workers, ..Options::default() }, &fake);
     for second in 0..20 {
         for cluster in 0..10 {
-            shared.enqueue(&format!("c{cluster}"), moment(second), vec![text("a", "lxd_a 1")]);
+            enqueue(&shared, &format!("c{cluster}"), moment(second), vec![text("a", "lxd_a 1")]);
         }
     }
     shared.shutdown(LONG).await;
@@ -134,9 +134,14 @@ async fn met_01_a_bad_text_is_taken_and_counted_later() {
     let fake = Fake::new([]);
     let shared = start(one_worker(), &fake);
     let other = MemberMetrics { service: "Ceph".into(), ..text("a", "lxd_a 1") };
-    shared.enqueue("oslo", moment(1), vec![text("a", "oops"), text("b", "lxd_a 1\nup 1\n"), other]);
-    shared.enqueue("oslo", moment(1), vec![text("a", "lxd_a 1")]);
-    shared.enqueue("oslo", moment(2), Vec::new());
+    enqueue(
+        &shared,
+        "oslo",
+        moment(1),
+        vec![text("a", "oops"), text("b", "lxd_a 1\nup 1\n"), other],
+    );
+    enqueue(&shared, "oslo", moment(1), vec![text("a", "lxd_a 1")]);
+    enqueue(&shared, "oslo", moment(2), Vec::new());
     shared.shutdown(LONG).await;
     let stats = &shared.stats;
     assert_eq!((stats.heartbeats.get(), stats.texts.get(), stats.samples.get()), (2, 4, 2));
@@ -156,14 +161,14 @@ async fn lim_04_texts_beyond_the_limits_are_dropped_before_they_wait() {
         [(1, 10, "abcd", 1), (2, 11, "abcd", 0), (3, 1000, "abcd", 0), (4, 10, "abcde", 0)]
     {
         let before = shared.stats.texts_dropped_over_limit.get();
-        shared.enqueue("oslo", moment(second), vec![text(member, &metrics(bytes))]);
+        enqueue(&shared, "oslo", moment(second), vec![text(member, &metrics(bytes))]);
         assert_eq!(shared.stats.texts_dropped_over_limit.get() - before, 1 - kept);
     }
     let many =
         |count: usize| (0..count).map(|n| text(&n.to_string(), "lxd_a 1")).collect::<Vec<_>>();
     for (second, count, dropped) in [(5, 3, 0), (6, 4, 1), (7, 300, 297)] {
         let before = shared.stats.texts_dropped_over_limit.get();
-        shared.enqueue("oslo", moment(second), many(count));
+        enqueue(&shared, "oslo", moment(second), many(count));
         assert_eq!(shared.stats.texts_dropped_over_limit.get() - before, dropped);
     }
     shared.shutdown(LONG).await;
@@ -174,7 +179,7 @@ async fn lim_04_texts_beyond_the_limits_are_dropped_before_they_wait() {
 async fn rel_05_a_large_heartbeat_goes_in_several_requests() {
     let fake = Fake::new([later(None)]);
     let shared = start(Options { part_bytes: 1000, ..one_worker() }, &fake);
-    shared.enqueue("oslo", moment(1), vec![text("a", &lines(0..100))]);
+    enqueue(&shared, "oslo", moment(1), vec![text("a", &lines(0..100))]);
     shared.shutdown(LONG).await;
     let mut all: Vec<_> = fake.series().concat();
     all.sort();

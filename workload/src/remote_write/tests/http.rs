@@ -13,7 +13,7 @@ use url::Url;
 
 use super::super::receiver::{Answer, HttpReceiver, Receiver};
 use super::super::{Options, RemoteWrite};
-use super::{decode, moment, text};
+use super::{decode, moment, stats, text};
 
 /// Settings that trust nobody: the servers here speak plain HTTP.
 pub(super) fn tls() -> rustls::ClientConfig {
@@ -26,7 +26,7 @@ pub(super) fn tls() -> rustls::ClientConfig {
 }
 
 pub(super) fn remote_write(url: Url, options: Options) -> RemoteWrite {
-    RemoteWrite::new(url, tls(), options).unwrap()
+    RemoteWrite::new(&[url], &tls(), &options).unwrap()
 }
 
 /// One request as it came in: the head in lower case, and the body.
@@ -93,7 +93,7 @@ async fn deliver(answers: Vec<&'static str>, texts: &[&str]) -> (RemoteWrite, Ve
     let wait = (Duration::from_millis(1), Duration::from_millis(4));
     let request_time = Duration::from_secs(2);
     let client = remote_write(url, Options { request_time, wait, ..super::one_worker() });
-    client.run(CancellationToken::new(), &TaskTracker::new());
+    client.run(&CancellationToken::new(), &TaskTracker::new());
     for (second, metrics) in (0..).zip(texts) {
         client.enqueue("oslo-1", moment(second), vec![text("n1", metrics)]);
     }
@@ -117,7 +117,7 @@ async fn met_02_a_request_is_what_the_protocol_says() {
     let series = decode(body);
     assert_eq!(series[0].text(), r#"lxd_a{b="c",cluster="oslo-1",job="oslo_1",member="n1"}"#);
     assert_eq!(series[0].samples[0].value.to_bits(), 1.5_f64.to_bits());
-    let stats = client.stats();
+    let stats = stats(&client);
     assert_eq!((stats.requests.get(), stats.bytes_sent.get()), (1, body.len() as u64));
 }
 
@@ -126,7 +126,7 @@ async fn rel_05_errors_of_the_server_and_429_are_retried_with_the_same_request()
     let (client, requests) = deliver(vec![BROKEN, BUSY, STORED], &["lxd_a 1"]).await;
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|request| request.body == requests[0].body));
-    assert_eq!((client.stats().retries.get(), client.stats().samples_sent.get()), (2, 1));
+    assert_eq!((stats(&client).retries.get(), stats(&client).samples_sent.get()), (2, 1));
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn rel_05_other_answers_drop_the_request() {
     let (client, requests) =
         deliver(vec![GONE, ELSEWHERE, STORED], &["lxd_a 1", "lxd_a 2", "lxd_a 3"]).await;
     assert_eq!(requests.len(), 3);
-    let stats = client.stats();
+    let stats = stats(&client);
     assert_eq!((stats.samples_dropped_refused.get(), stats.samples_sent.get()), (2, 1));
     assert_eq!((stats.requests_refused.get(), stats.retries.get()), (2, 0));
 }
@@ -145,7 +145,7 @@ async fn rel_05_after_a_400_each_half_is_sent_once() {
     let sizes: Vec<_> = requests.iter().map(|request| decode(&request.body).len()).collect();
     assert_eq!(sizes, [3, 1, 2]);
     assert_eq!(
-        (client.stats().samples_sent.get(), client.stats().samples_dropped_refused.get()),
+        (stats(&client).samples_sent.get(), stats(&client).samples_dropped_refused.get()),
         (1, 2)
     );
 }
@@ -153,10 +153,10 @@ async fn rel_05_after_a_400_each_half_is_sent_once() {
 #[tokio::test]
 async fn rel_05_a_server_that_hangs_or_babbles_is_left() {
     let (client, requests) = deliver(vec!["", STORED], &["lxd_a 1"]).await;
-    assert_eq!((requests.len(), client.stats().retries.get()), (2, 1));
+    assert_eq!((requests.len(), stats(&client).retries.get()), (2, 1));
     let (client, requests) = deliver(vec![NO_END, STORED], &["lxd_a 1", "lxd_a 2"]).await;
-    assert_eq!((requests.len(), client.stats().samples_sent.get()), (2, 1));
-    assert_eq!((client.stats().requests_refused.get(), client.stats().retries.get()), (1, 0));
+    assert_eq!((requests.len(), stats(&client).samples_sent.get()), (2, 1));
+    assert_eq!((stats(&client).requests_refused.get(), stats(&client).retries.get()), (1, 0));
 }
 
 #[tokio::test]
@@ -180,4 +180,45 @@ async fn rel_05_the_address_may_hold_a_password() {
     assert_eq!(answer, Answer::Stored);
     let head = inbox.recv().unwrap().head;
     assert!(head.contains("authorization: basic c29tzw9uztpzzwnyzxq=\n"), "{head}");
+}
+
+#[tokio::test]
+async fn rel_05_a_receiver_that_hangs_holds_no_other_back() {
+    let (silent, _inbox) = serve(vec![""]);
+    let (good, inbox) = serve(vec![STORED; 20]);
+    let client = RemoteWrite::new(&[silent, good], &tls(), &super::one_worker()).unwrap();
+    client.run(&CancellationToken::new(), &TaskTracker::new());
+    for second in 0..20 {
+        client.enqueue("oslo", moment(second), vec![text("n1", "lxd_a 1")]);
+    }
+    // All of it is there although the first one has not answered anything.
+    let mut requests = Vec::new();
+    while requests.len() < 20 {
+        requests.extend(inbox.try_iter());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let times: Vec<_> =
+        requests.iter().map(|request| decode(&request.body)[0].samples[0].timestamp).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    client.shutdown(Duration::ZERO).await;
+    let counts: Vec<_> = client
+        .receivers()
+        .map(|(_, stats)| {
+            let lost = stats.samples_dropped_stopped.get() + stats.heartbeats_dropped_stopped.get();
+            (stats.heartbeats.get(), stats.samples_sent.get(), lost)
+        })
+        .collect();
+    // The last answer may still have been on its way.
+    assert_eq!(counts[0], (20, 0, 20));
+    assert!(counts[1].1 >= 19 && counts[1].1 + counts[1].2 == 20, "{counts:?}");
+}
+
+#[test]
+fn conf_02_a_receiver_is_called_by_its_host_and_port_and_no_secret_is_shown() {
+    let urls = ["http://u:canary@b:9090/canary", "https://a/?canary", "http://b:9090/other"];
+    let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let client = RemoteWrite::new(&urls, &tls(), &Options::default()).unwrap();
+    let names: Vec<_> = client.receivers().map(|(name, _)| name).collect();
+    assert_eq!(names, ["b:9090", "a", "b:9090#2"]);
+    assert!(!format!("{client:?}").contains("canary"));
 }

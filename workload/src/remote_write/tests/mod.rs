@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::receiver::{Answer, Receiver};
-use super::{MemberMetrics, Options, Shared};
+use super::{MemberMetrics, Options, RemoteWrite, Selected, Shared, Stats};
 
 /// The messages of remote write 1.0, for reading only.
 #[derive(Clone, PartialEq, Message)]
@@ -159,8 +159,18 @@ fn refused(bad_sample: bool) -> Does {
 
 fn start(options: Options, receiver: &Arc<Fake>) -> Arc<Shared> {
     let shared = Arc::new(Shared::new(options));
-    shared.spawn_workers(receiver);
+    shared.spawn_workers("fake", receiver);
     shared
+}
+
+/// Hands a heartbeat over, as [`RemoteWrite::enqueue`] does for each receiver.
+fn enqueue(shared: &Shared, cluster: &str, received_at: OffsetDateTime, texts: Vec<MemberMetrics>) {
+    shared.enqueue(cluster, received_at, &Selected::new(texts, &shared.options.limits));
+}
+
+/// The counts of the one receiver.
+fn stats(client: &RemoteWrite) -> &Stats {
+    client.receivers().next().unwrap().1
 }
 
 fn one_worker() -> Options {

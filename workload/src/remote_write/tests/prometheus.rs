@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::super::{MemberMetrics, Options, RemoteWrite};
-use super::{example, http, text};
+use super::{example, http, stats, text};
 
 /// A server of its own for one test; it ends with it.
 struct Prometheus {
@@ -53,7 +53,7 @@ impl Prometheus {
     fn remote_write(&self) -> RemoteWrite {
         let url: Url = format!("http://{}/api/v1/write", self.address).parse().unwrap();
         let client = http::remote_write(url, Options::default());
-        client.run(CancellationToken::new(), &TaskTracker::new());
+        client.run(&CancellationToken::new(), &TaskTracker::new());
         client
     }
 
@@ -106,7 +106,7 @@ async fn met_02_prometheus_stores_every_series_of_the_example_and_refuses_none()
         client.enqueue("oslo-north", ago(seconds), texts.clone());
     }
     flush(&client).await;
-    let stats = client.stats();
+    let stats = stats(&client);
     assert_eq!((stats.samples.get(), stats.samples_sent.get()), (4 * 3600, 4 * 3600));
     assert_eq!((stats.requests_refused.get(), stats.retries.get()), (0, 0));
 
@@ -137,7 +137,7 @@ async fn met_02_prometheus_refuses_nothing_of_a_hostile_cluster() {
         client.enqueue("oslo-north", ago(seconds), texts.to_vec());
     }
     flush(&client).await;
-    let stats = client.stats();
+    let stats = stats(&client);
     assert_eq!((stats.requests_refused.get(), stats.retries.get()), (0, 0));
     assert_eq!(stats.samples_dropped_refused.get(), 0);
     assert_eq!(stats.heartbeats_dropped_not_newer.get(), 2);
@@ -161,7 +161,7 @@ async fn rel_05_prometheus_refuses_a_stale_half_and_the_other_half_is_stored() {
     send(10, vec![text("b", "lxd_b 1")]).await;
     // This server was started later and does not know that the series has newer samples.
     let client = send(60, vec![text("a", "lxd_a 1\nlxd_c 1"), text("b", "lxd_b 2\nlxd_d 2")]).await;
-    let stats = client.stats();
+    let stats = stats(&client);
     assert_eq!((stats.samples_sent.get(), stats.samples_dropped_refused.get()), (2, 2));
     assert_eq!((stats.requests_refused.get(), stats.retries.get()), (2, 0));
     assert_eq!(prometheus.number("count({member=\"a\"})").await, "2");
