@@ -50,6 +50,7 @@ mod tunnel_lease;
 mod tunnel_open;
 mod tunnel_request;
 mod web;
+mod whole_list;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {
