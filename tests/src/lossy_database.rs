@@ -3,15 +3,17 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::TestDatabase;
 
-/// PostgreSQL behind a line that can be cut between a commit and the news of it.
+/// PostgreSQL behind a line that can be cut between a commit and the news of it, or fall silent.
 pub struct LossyDatabase {
     /// The setting that leads services through it.
     pub setting: (&'static str, String),
     marker: Marker,
+    silent: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -31,18 +33,24 @@ impl LossyDatabase {
         let listener = UnixListener::bind(directory.join(&socket)).unwrap();
         let marker = Marker::default();
         let armed = Arc::clone(&marker);
+        let (silent, silence) = watch::channel(false);
         let task = tokio::spawn(async move {
             loop {
                 let client = listener.accept().await.unwrap().0;
-                tokio::spawn(pass_on(client, target.clone(), Arc::clone(&armed)));
+                tokio::spawn(pass_on(client, target.clone(), Arc::clone(&armed), silence.clone()));
             }
         });
-        Self { setting: ("DB_HOST", directory.display().to_string()), marker, task }
+        Self { setting: ("DB_HOST", directory.display().to_string()), marker, silent, task }
     }
 
     /// Cuts the line of the first transaction that says `marker` when it has been committed, before anybody hears of it.
     pub fn lose_commit_of(&self, marker: &'static str) {
         *self.marker.lock().unwrap() = Some(marker);
+    }
+
+    /// From now on nothing arrives any more, as when a network drops everything, or all arrives again.
+    pub fn be_silent(&self, silent: bool) {
+        self.silent.send_replace(silent);
     }
 
     /// Whether the line was cut since.
@@ -58,12 +66,21 @@ impl Drop for LossyDatabase {
     }
 }
 
-async fn pass_on(mut client: UnixStream, target: PathBuf, armed: Marker) {
+async fn pass_on(
+    mut client: UnixStream,
+    target: PathBuf,
+    armed: Marker,
+    mut silence: watch::Receiver<bool>,
+) {
     let Ok(mut server) = UnixStream::connect(target).await else { return };
     let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let mut is_marked = false;
     loop {
+        if silence.wait_for(|silent| !silent).await.is_err() {
+            return;
+        }
         tokio::select! {
+            _ = silence.changed() => {}
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
                 let marker = *armed.lock().unwrap();
