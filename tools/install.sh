@@ -78,7 +78,7 @@ npm_modules() {
   [[ -f $folder/package-lock.json ]] || die "$1/package-lock.json is missing: restore it from the repository"
   hash=$(sha256sum <"$folder/package-lock.json")
   if [[ -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
-  (cd -- "$folder" && npm ci --no-audit --no-fund) || die "the npm modules of $1 cannot be installed: see whether this works: cd $1 && npm ci"
+  (cd -- "$folder" && npm ci --ignore-scripts --no-audit --no-fund) || die "the npm modules of $1 cannot be installed: see whether this works: cd $1 && npm ci --ignore-scripts"
   printf '%s\n' "$hash" >"$stamp"
   DONE+=("npm modules of $1")
 }

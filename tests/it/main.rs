@@ -15,11 +15,15 @@ mod audit_refusals;
 mod availability;
 mod browser;
 mod command_line;
+mod conflicts;
 mod crash;
 mod database;
+mod endurance;
+mod faults;
 mod fleet_events;
 mod fleet_rotation;
 mod fleet_view;
+mod health;
 mod heartbeat;
 mod history;
 mod hostile_provider;
@@ -35,12 +39,14 @@ mod openapi;
 mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
+mod repetition;
 mod routing;
 mod schemathesis;
 mod second_provider;
 mod security_properties;
 mod server_names;
 mod sessions;
+mod supply_chain;
 mod takeover;
 mod tunnel_access;
 mod tunnel_answer;
@@ -49,6 +55,7 @@ mod tunnel_lease;
 mod tunnel_open;
 mod tunnel_request;
 mod web;
+mod whole_list;
 
 /// An example of the published contract.
 fn example(name: &str) -> serde_json::Value {

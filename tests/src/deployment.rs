@@ -243,6 +243,17 @@ impl Deployment {
         self.launch_at(service, port, self.own_port())
     }
 
+    /// Starts a service that writes its log to a given file, and waits until it is ready.
+    pub async fn start_logging_to(&self, service: Service, log: &Path) -> Unit {
+        let public = match service {
+            Service::ManagementApi => self.management_port,
+            Service::ClusterConnector => self.connector_port,
+        };
+        let mut unit = self.launch_with(service, public, self.own_port(), log);
+        unit.until_ready().await;
+        unit
+    }
+
     /// Starts a service again where a unit that has ended listened, and waits until it is ready.
     pub async fn restart(&self, ended: &Unit) -> Unit {
         let mut unit = self.launch_at(ended.service, ended.api.port(), ended.probes.port());
@@ -256,16 +267,18 @@ impl Deployment {
 
     fn launch_at(&self, service: Service, port: u16, status_port: u16) -> Unit {
         let n = self.running.fetch_add(1, Ordering::Relaxed);
-        let name = match service {
-            Service::ManagementApi => "management-api",
-            Service::ClusterConnector => "cluster-connector",
-        };
+        let log = self.file(&format!("{}-{n}.log", name_of(service)));
+        self.launch_with(service, port, status_port, &log)
+    }
+
+    fn launch_with(&self, service: Service, port: u16, status_port: u16, log: &Path) -> Unit {
+        let name = name_of(service);
         let mut command = Command::new(program("microcloud-cluster-manager"));
         command.arg(name).envs(self.settings());
         command.env("SERVER_PORT", port.to_string()).env("STATUS_PORT", status_port.to_string());
         Unit {
             service,
-            process: Process::start(&command, &self.directory().join(format!("{name}-{n}.log"))),
+            process: Process::start(&command, log),
             api: SocketAddr::new(self.address, port),
             probes: SocketAddr::new(self.address, status_port),
         }
@@ -389,6 +402,13 @@ const RATE_LIMITS: [&str; 7] = [
 /// Each deployment has an address of its own, so its ports are its own, too. They lie below those that the system gives away.
 const FIRST_PORT: u16 = 20_000;
 const START_TIME: Duration = Duration::from_mins(1);
+
+fn name_of(service: Service) -> &'static str {
+    match service {
+        Service::ManagementApi => "management-api",
+        Service::ClusterConnector => "cluster-connector",
+    }
+}
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the product")]
 fn search_path() -> String {

@@ -28,6 +28,8 @@ pub struct Answer {
     pub body: String,
     /// Bytes of the body on the wire.
     pub length: usize,
+    /// These bytes.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -207,7 +209,7 @@ impl Operator {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let bytes = answer.bytes().await.unwrap();
         let body = String::from_utf8_lossy(&bytes).into_owned();
-        Answer { status, headers, body, length: bytes.len() }
+        Answer { status, headers, body, length: bytes.len(), bytes: bytes.into() }
     }
 
     /// Follows an answer that goes on, such as events, from the one after `last`.

@@ -53,7 +53,11 @@ impl Process {
     /// What it wrote so far.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        // A log on a full disk (/dev/full) has no end.
+        File::open(&self.log).unwrap().take(64 << 20).read_to_end(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Sends a signal such as `TERM` or `KILL`.
@@ -67,10 +71,26 @@ impl Process {
     /// The most memory that it has had in RAM so far.
     #[must_use]
     pub fn peak_memory_bytes(&self) -> u64 {
+        self.kibibytes("VmHWM:") * 1024
+    }
+
+    /// The memory that it has in RAM now.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.kibibytes("VmRSS:") * 1024
+    }
+
+    fn kibibytes(&self, label: &str) -> u64 {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How many files and connections it has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// Kills it at once, as `kill -9` does, and waits until it is gone.

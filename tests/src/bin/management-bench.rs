@@ -22,7 +22,10 @@ const WATCHED: Duration = Duration::from_secs(20);
 const FILL: &str = "
     WITH cluster AS (
         INSERT INTO remote_clusters (name, description, certificate, fingerprint, certificate_not_before, certificate_not_after)
-             SELECT 'site-' || lpad(n::text, 5, '0') || '-edge', 'Rack ' || n % 40, rpad('-----BEGIN CERTIFICATE-----', 900, 'x'),
+             SELECT 'site-' || lpad(n::text, 5, '0') || '-edge', 'Rack ' || n % 40,
+                    -- As hard to compress as real ones.
+                    '-----BEGIN CERTIFICATE-----' || (SELECT string_agg(encode(sha512((n || ' ' || part)::bytea), 'base64'), '')
+                                                        FROM generate_series(1, 9) AS part),
                     sha256(n::text::bytea), now() - interval '1 day', now() + interval '9 years'
                FROM generate_series(1, $1::bigint) AS n
           RETURNING id)

@@ -262,7 +262,11 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
 fn start_log(level: &str) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(level)
         .map_err(|_| "LOG_LEVEL must be error, warn, info, debug, trace or a filter")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, as on a full disk, is lost: to say so on the same disk would be a panic.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.compact().init();
     } else {

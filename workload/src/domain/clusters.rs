@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use crate::domain::conflicts::settle;
 use crate::domain::error::FORBIDDEN;
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings::{self, Warning};
@@ -101,7 +102,7 @@ pub async fn change(
     changes: &ClusterChanges,
     origin: &Origin,
 ) -> Result<(), Error> {
-    let result = try_to_change(pool, name, changes, origin).await;
+    let result = settle(|| try_to_change(pool, name, changes, origin)).await;
     audit::refusals(pool, origin, Event::ClusterChanged, name, result).await
 }
 
@@ -149,7 +150,7 @@ fn differences(before: &Said, changes: &ClusterChanges) -> Value {
 ///
 /// [`Error::NotFound`] when there is no such cluster, [`Error::Store`] without an answer from the database.
 pub async fn remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Error> {
-    let removed = try_to_remove(pool, name, origin).await;
+    let removed = settle(|| try_to_remove(pool, name, origin)).await;
     audit::refusals(pool, origin, Event::ClusterRemoved, name, removed).await
 }
 

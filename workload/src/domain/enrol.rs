@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::domain::Error;
 use crate::domain::audit::Sampler;
+use crate::domain::conflicts::settle;
 use crate::domain::error::FORBIDDEN;
 use crate::model::{
     Actor, AuditEntry, ClusterCertificate, Event, Fingerprint, JoinSecret, JoinSignature,
@@ -54,7 +55,16 @@ pub async fn join(
         return Err(FORBIDDEN);
     }
     let proof = Proof::new(request, key);
+    settle(|| try_to_join(pool, &proof, request, fingerprint, origin)).await
+}
 
+async fn try_to_join(
+    pool: &Pool,
+    proof: &Proof<'_>,
+    request: &JoinRequest,
+    fingerprint: Fingerprint,
+    origin: &Origin,
+) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     let rows = join_tokens::of_cluster(&transaction, &request.cluster_name).await?;

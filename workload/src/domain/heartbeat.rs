@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::Error;
+use crate::domain::conflicts::settle;
 use crate::domain::error::FORBIDDEN;
 use crate::metrics::Metrics;
 use crate::model::{Fingerprint, Heartbeat, UiUrl};
@@ -173,7 +174,7 @@ async fn write(pool: Pool, queue: Arc<Mutex<Queue>>, metrics: Metrics) {
 }
 
 async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<Option<String>>, StoreError> {
-    heartbeats::store(&pool.get().await?, reports).await
+    settle(|| async { heartbeats::store(&pool.get().await?, reports).await }).await
 }
 
 fn refuse(answers: Vec<oneshot::Sender<Stored>>, error: StoreError) {

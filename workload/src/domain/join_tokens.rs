@@ -7,6 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::domain::conflicts::settle;
 use crate::domain::{Error, audit};
 use crate::model::{
     AuditEntry, ClusterName, Description, Event, Fingerprint, JoinTokenText, NewJoinToken, Origin,
@@ -82,15 +83,15 @@ pub async fn create(
     request: JoinTokenRequest,
     origin: &Origin,
 ) -> Result<JoinTokenText, Error> {
-    let (event, name) = (request.purpose.created(), request.cluster_name.clone());
-    let created = try_to_create(pool, policy, request, origin).await;
-    audit::refusals(pool, origin, event, &name, created).await
+    let (event, name) = (request.purpose.created(), &request.cluster_name);
+    let created = settle(|| try_to_create(pool, policy, &request, origin)).await;
+    audit::refusals(pool, origin, event, name, created).await
 }
 
 async fn try_to_create(
     pool: &Pool,
     policy: &JoinTokenPolicy,
-    request: JoinTokenRequest,
+    request: &JoinTokenRequest,
     origin: &Origin,
 ) -> Result<JoinTokenText, Error> {
     let mut db = pool.get().await?;
@@ -156,7 +157,7 @@ pub async fn list(pool: &Pool) -> Result<Vec<PendingJoinToken>, Error> {
 /// [`Error::NotFound`] when there is none, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.join_token.revoke", skip_all)]
 pub async fn revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<(), Error> {
-    let revoked = try_to_revoke(pool, cluster_name, origin).await;
+    let revoked = settle(|| try_to_revoke(pool, cluster_name, origin)).await;
     audit::refusals(pool, origin, Event::TokenRevoked, cluster_name, revoked).await
 }
 

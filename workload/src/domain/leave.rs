@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::domain::Error;
+use crate::domain::conflicts::settle;
 use crate::domain::error::FORBIDDEN;
 use crate::model::{Actor, AuditEntry, Event, Fingerprint, Origin};
 use crate::store::clusters::Left;
@@ -15,6 +16,12 @@ use crate::store::{Pool, audit, clusters};
 /// [`Error::Forbidden`] when the certificate is unknown, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.leave", skip_all)]
 pub async fn leave(pool: &Pool, fingerprint: Fingerprint, origin: &Origin) -> Result<(), Error> {
+    settle(|| try_to_leave(pool, fingerprint, origin)).await?;
+    tracing::info!(cluster.fingerprint = %fingerprint, "cluster {fingerprint} left");
+    Ok(())
+}
+
+async fn try_to_leave(pool: &Pool, fingerprint: Fingerprint, origin: &Origin) -> Result<(), Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     match clusters::leave(&transaction, fingerprint).await? {
@@ -27,6 +34,5 @@ pub async fn leave(pool: &Pool, fingerprint: Fingerprint, origin: &Origin) -> Re
         }
     }
     transaction.commit().await?;
-    tracing::info!(cluster.fingerprint = %fingerprint, "cluster {fingerprint} left");
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod audit;
 pub mod clusters;
+mod conflicts;
 pub mod enrol;
 mod error;
 pub mod fleet;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::domain::conflicts::settle;
 use crate::domain::{self, Error, access_tokens};
 use crate::model::{
     Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Origin, SessionId, SessionSummary,
@@ -111,15 +112,26 @@ impl<P: IdentityProvider> Sessions<P> {
             lifetime: self.lifetime,
             device,
         };
-        let mut db = self.pool.get().await?;
-        let transaction = db.transaction().await?;
-        sessions::insert(&transaction, &login.identity, &session).await?;
-        let details = json!({"groups": login.groups, "user_agent": device.user_agent});
-        let entry = AuditEntry::done(Event::Login, &login.identity.subject, details);
-        audit::insert(&transaction, &origin.by(Actor::person(&login.identity)), &entry).await?;
-        transaction.commit().await?;
+        let origin = origin.by(Actor::person(&login.identity));
+        settle(|| self.insert(&login.identity, &session, &origin)).await?;
         self.keep_access_token(&id, login).await?;
         Ok(id)
+    }
+
+    async fn insert(
+        &self,
+        identity: &Identity,
+        session: &NewSession<'_>,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let mut db = self.pool.get().await?;
+        let transaction = db.transaction().await?;
+        sessions::insert(&transaction, identity, session).await?;
+        let details = json!({"groups": session.groups, "user_agent": session.device.user_agent});
+        let entry = AuditEntry::done(Event::Login, &identity.subject, details);
+        audit::insert(&transaction, origin, &entry).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn keep_access_token(&self, id: &SessionId, login: &Login) -> Result<(), Error> {
@@ -175,11 +187,21 @@ impl<P: IdentityProvider> Sessions<P> {
         event: Event,
         details: Value,
     ) -> Result<Option<EndedSession>, Error> {
+        settle(|| self.try_to_delete(id, origin, event, &details)).await
+    }
+
+    async fn try_to_delete(
+        &self,
+        id: &SessionId,
+        origin: &Origin,
+        event: Event,
+        details: &Value,
+    ) -> Result<Option<EndedSession>, Error> {
         let mut db = self.pool.get().await?;
         let transaction = db.transaction().await?;
         let ended = sessions::end(&transaction, &id.hash()).await?;
         if let Some(ended) = &ended {
-            let entry = AuditEntry::done(event, &ended.identity.subject, details);
+            let entry = AuditEntry::done(event, &ended.identity.subject, details.clone());
             let origin = match origin.actor {
                 Actor::Anonymous => &origin.by(Actor::person(&ended.identity)),
                 _ => origin,
@@ -227,7 +249,7 @@ pub async fn list(
 /// [`Error::NotFound`] when the person has no such session, [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.session.end_one", skip_all)]
 pub async fn end_one(pool: &Pool, of: &Identity, id: Uuid, origin: &Origin) -> Result<(), Error> {
-    let ended = try_to_end_one(pool, of, id, origin).await;
+    let ended = settle(|| try_to_end_one(pool, of, id, origin)).await;
     domain::audit::refusals(pool, origin, Event::SessionEnded, &of.subject, ended).await
 }
 
@@ -256,6 +278,10 @@ async fn try_to_end_one(
 /// [`Error::Store`] without an answer from the database.
 #[tracing::instrument(name = "domain.session.end_all", skip_all)]
 pub async fn end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u64, Error> {
+    settle(|| try_to_end_all(pool, of, origin)).await
+}
+
+async fn try_to_end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u64, Error> {
     let mut db = pool.get().await?;
     let transaction = db.transaction().await?;
     let ended = sessions::end_all(&transaction, of).await?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::Error;
+use crate::domain::conflicts::settle;
 use crate::model::{Actor, AuditEntry, Event, Fingerprint, Lease, Origin};
 use crate::seal::UnitAddresses;
 use crate::store::tunnels::{self, UnitRow};
@@ -39,6 +40,15 @@ impl Unit {
         fingerprint: Fingerprint,
         origin: Option<&Origin>,
     ) -> Result<Option<OpenTunnel>, Error> {
+        settle(|| self.try_to_open(pool, fingerprint, origin)).await
+    }
+
+    async fn try_to_open(
+        &self,
+        pool: &Pool,
+        fingerprint: Fingerprint,
+        origin: Option<&Origin>,
+    ) -> Result<Option<OpenTunnel>, Error> {
         let mut db = pool.get().await?;
         let transaction = db.transaction().await?;
         let opened = tunnels::open(&transaction, fingerprint, self.row.id).await?;
@@ -60,6 +70,15 @@ impl Unit {
     ///
     /// [`Error::Store`] without an answer from the database.
     pub async fn close(&self, pool: &Pool, open: &OpenTunnel, reason: &str) -> Result<(), Error> {
+        settle(|| self.try_to_close(pool, open, reason)).await
+    }
+
+    async fn try_to_close(
+        &self,
+        pool: &Pool,
+        open: &OpenTunnel,
+        reason: &str,
+    ) -> Result<(), Error> {
         let mut db = pool.get().await?;
         let transaction = db.transaction().await?;
         tunnels::close(&transaction, self.row.id, &open.lease).await?;

@@ -15,6 +15,7 @@ use salvo::http::header::{
 use salvo::http::{Method, ResBody, StatusCode};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 
+use super::pieces::{self, Piece};
 use super::{accepts, is_known};
 
 /// Shorter answers fit into one packet anyway.
@@ -56,6 +57,8 @@ pub struct Prepared {
     plain: Bytes,
     brotli: OnceLock<Option<Bytes>>,
     gzip: OnceLock<Option<Bytes>>,
+    /// What may have been compressed for an earlier body; empty: nothing.
+    pieces: Vec<Piece>,
 }
 
 impl Prepared {
@@ -70,10 +73,16 @@ impl Prepared {
     /// Prepares a body that is known by a digest of what it was made from.
     #[must_use]
     pub fn tagged(body: Bytes, digest: [u8; SHA256_OUTPUT_LEN]) -> Self {
+        Self::in_pieces(body, digest, Vec::new())
+    }
+
+    /// The same for a long body of which parts have been in others before: it is compressed as gzip only, piece by piece.
+    #[must_use]
+    pub fn in_pieces(body: Bytes, digest: [u8; SHA256_OUTPUT_LEN], pieces: Vec<Piece>) -> Self {
         let [digest @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = &digest;
         // Weak: the same content may be compressed or not.
         let etag = format!("W/\"{}\"", hex::encode(digest));
-        Self { etag, plain: body, brotli: OnceLock::new(), gzip: OnceLock::new() }
+        Self { etag, plain: body, brotli: OnceLock::new(), gzip: OnceLock::new(), pieces }
     }
 
     /// Answers with 304 to who has it already, else with the body as the client accepts it.
@@ -92,8 +101,13 @@ impl Prepared {
         }
         let accepted = req.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let accepted = accepted.unwrap_or_default();
-        let encoding = [Encoding::Brotli, Encoding::Gzip]
-            .into_iter()
+        let encodings: &[Encoding] = match self.pieces.as_slice() {
+            [] => &[Encoding::Brotli, Encoding::Gzip],
+            _ => &[Encoding::Gzip],
+        };
+        let encoding = encodings
+            .iter()
+            .copied()
             .find(|encoding| accepts(accepted, encoding.name()) && self.plain.len() >= MIN_BYTES);
         let encoded = match encoding {
             None => None,
@@ -125,7 +139,13 @@ impl Prepared {
             Encoding::Brotli => &self.brotli,
             Encoding::Gzip => &self.gzip,
         };
-        cell.get_or_init(|| encoding.encode(&self.plain).ok().map(Bytes::from)).clone()
+        let encode = || match (encoding, self.pieces.as_slice()) {
+            (Encoding::Gzip, pieces @ [_, ..]) => {
+                pieces::gzip(&self.plain, pieces, flate2::Compression::new(GZIP_LEVEL))
+            }
+            _ => encoding.encode(&self.plain).ok(),
+        };
+        cell.get_or_init(|| encode().map(Bytes::from)).clone()
     }
 }
 

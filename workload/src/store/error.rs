@@ -55,6 +55,16 @@ impl StoreError {
             .any(|code| source.code() == Some(code))
     }
 
+    /// Whether PostgreSQL undid the transaction because another one was in the way: a serialisation failure or a deadlock.
+    /// Nothing of it was done, and the same once more may succeed.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED]
+            .iter()
+            .any(|code| source.code() == Some(code))
+    }
+
     /// Whether trying again later can help: the database is away, shutting down, out of connections, out of space, or a
     /// time limit or a lock stood in the way. Decided by the error's code alone.
     #[must_use]

@@ -112,7 +112,7 @@ pub struct FoundSession {
 }
 
 /// The session with this id, unless it ended: it was deleted, its life is over, or nobody used it for too long. The time of
-/// last use is written at most once a minute.
+/// last use is written at most once a minute; that this fails, as on a full disk, keeps nobody from reading.
 ///
 /// # Errors
 ///
@@ -142,7 +142,10 @@ pub async fn find(
         &[&id_hash, &idle, &verified, &ages.tolerated.as_secs_f64()];
     let Some(row) = query_opt(db, DOING, SQL, values).await? else { return Ok(None) };
     if column(&row, "stale")? {
-        execute(db, DOING, TOUCH, &[&id_hash]).await?;
+        let touched = execute(db, "noting the use of a session", TOUCH, &[&id_hash]).await;
+        if let Err(error) = touched {
+            tracing::warn!(error = %crate::Chain(&error), "a session may end too early");
+        }
     }
     let verification =
         match (column(&row, "fresh")?, column(&row, "under_way")?, column(&row, "postponed")?) {

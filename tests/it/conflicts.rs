@@ -1,0 +1,243 @@
+//! Transactions that get in each other's way, and commits that nobody hears of (security properties REL-15, REL-16, REL-02).
+
+use cluster_simulator::{ClientError, JoinToken, Member, STATUS_PATH};
+use end_to_end_tests::{Answer, Deployment, LossyDatabase, MockProvider, Operator, Service};
+use reqwest::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const TOKENS: &str = "/1.0/remote-cluster-join-token";
+const CLUSTER: &str = "/1.0/remote-cluster/lyon";
+
+/// Has PostgreSQL undo transactions as if others were in the way. A sequence forgets nothing when a transaction is undone.
+const OBSTACLE: &str = "
+    CREATE SEQUENCE obstacles;
+    CREATE TABLE obstacle (code text, times bigint);
+    INSERT INTO obstacle VALUES ('40001', 0);
+    CREATE FUNCTION be_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        wanted obstacle%ROWTYPE;
+    BEGIN
+        SELECT * FROM obstacle INTO wanted;
+        IF nextval('obstacles') <= wanted.times THEN
+            RAISE EXCEPTION 'in the way' USING ERRCODE = wanted.code;
+        END IF;
+        RETURN NULL;
+    END
+    $$;
+    CREATE TRIGGER obstacle AFTER INSERT ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION be_in_the_way();
+    CREATE TRIGGER obstacle AFTER UPDATE ON remote_cluster_details FOR EACH STATEMENT EXECUTE FUNCTION be_in_the_way();";
+
+/// Everything that changes something, with the record that it leaves.
+const OPERATIONS: [(&str, &str); 8] = [
+    ("token", "join-token.created"),
+    ("revoke", "join-token.revoked"),
+    ("join", "cluster.joined"),
+    ("heartbeat", ""),
+    ("change", "cluster.changed"),
+    ("login", "login"),
+    ("leave", "cluster.left"),
+    ("remove", "cluster.removed"),
+];
+
+/// A deployment in which every operation can succeed.
+struct Stage {
+    ada: Operator,
+    member: Member,
+    token: JoinToken,
+}
+
+impl Stage {
+    /// Brings the cluster into the state that an operation needs.
+    async fn prepare(deployment: &Deployment, ada: &Operator, operation: &str) -> Self {
+        let mut ada = ada.clone();
+        drop(ada.send(Method::DELETE, CLUSTER, None).await);
+        drop(ada.send(Method::DELETE, &format!("{TOKENS}/lyon"), None).await);
+        let token = deployment.token("lyon");
+        let member = deployment.member(&token);
+        match operation {
+            "token" => {
+                let revoked = ada.send(Method::DELETE, &format!("{TOKENS}/lyon"), None).await;
+                assert_eq!(revoked.status, 200);
+            }
+            "revoke" | "join" => {}
+            _ => drop(member.join(&token).await.unwrap()),
+        }
+        Self { ada, member, token }
+    }
+
+    /// The status of one attempt, and when to come back if it says so.
+    async fn attempt(
+        &mut self,
+        deployment: &Deployment,
+        provider: &MockProvider,
+        operation: &str,
+    ) -> (u16, Option<String>) {
+        let ada = &mut self.ada;
+        let of_operator =
+            |answer: Answer| (answer.status, answer.header("retry-after").map(str::to_owned));
+        let answer = match operation {
+            "token" => {
+                let body = json!({"cluster_name": "lyon"});
+                return of_operator(ada.send(Method::POST, TOKENS, Some(&body)).await);
+            }
+            "revoke" => {
+                let path = format!("{TOKENS}/lyon");
+                return of_operator(ada.send(Method::DELETE, &path, None).await);
+            }
+            "change" => {
+                let body = json!({"description": "Edge"});
+                return of_operator(ada.send(Method::PATCH, CLUSTER, Some(&body)).await);
+            }
+            "remove" => return of_operator(ada.send(Method::DELETE, CLUSTER, None).await),
+            "login" => return of_operator(provider.log_in(&mut deployment.operator()).await),
+            "join" => self.member.join(&self.token).await,
+            "heartbeat" => {
+                let body = br#"{"memory_usage":7}"#.to_vec();
+                self.member.request("POST", STATUS_PATH, body).await
+            }
+            _ => self.member.leave().await,
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(ClientError::Refused(answer)) => *answer,
+            Err(error) => panic!("{operation}: {error}"),
+        };
+        (answer.status, answer.header("retry-after").map(str::to_owned))
+    }
+}
+
+/// Records of an event that did what it says.
+async fn recorded(deployment: &Deployment, event: &str) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM audit_events WHERE event = '{event}' AND outcome = 'success'"
+    );
+    deployment.database.count(&sql).await
+}
+
+#[tokio::test]
+async fn rel_15_what_the_database_undoes_is_done_once_more_and_then_refused_for_a_while() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let mut ada = deployment.operator();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let db = deployment.database.connect().await;
+    db.batch_execute(OBSTACLE).await.unwrap();
+    for (operation, event) in OPERATIONS {
+        for (code, times, succeeds) in
+            [("40001", 3, true), ("40P01", 1, true), ("40P01", 1000, false)]
+        {
+            let mut stage = Stage::prepare(&deployment, &ada, operation).await;
+            let before = recorded(&deployment, event).await;
+            let begin = "UPDATE obstacle SET code = $1, times = $2";
+            db.execute(begin, &[&code, &i64::from(times)]).await.unwrap();
+            db.batch_execute("SELECT setval('obstacles', 1, false)").await.unwrap();
+            let (status, retry_after) = stage.attempt(&deployment, &provider, operation).await;
+            let met = deployment.database.count("SELECT last_value FROM obstacles").await;
+            db.batch_execute("UPDATE obstacle SET times = 0").await.unwrap();
+            let after = recorded(&deployment, event).await;
+            let case = format!("{operation}, {times} times {code}");
+            if succeeds {
+                assert!(matches!(status, 200 | 303), "{case}: {status}");
+                assert!(met > i64::from(times), "{case}: nothing was in the way");
+                assert_eq!(after - before, i64::from(!event.is_empty()), "{case}");
+            } else {
+                assert_eq!((status, retry_after.is_some()), (503, true), "{case}");
+                assert!((4..100).contains(&met), "{case}: {met} attempts");
+                assert_eq!(after, before, "{case}");
+                let (again, _) = stage.attempt(&deployment, &provider, operation).await;
+                assert!(matches!(again, 200 | 303), "{case}: {again} when nothing is in the way");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_15_and_rel_02_a_commit_that_nobody_heard_of_is_not_done_twice_and_may_be_repeated() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let mut ada = deployment.operator();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    // What the same request says when it comes again, and how often what it does is recorded in the end.
+    for (operation, event, again, records) in [
+        ("token", "join-token.created", 409, 1),
+        ("revoke", "join-token.revoked", 404, 1),
+        ("join", "cluster.joined", 200, 1),
+        ("change", "cluster.changed", 200, 2),
+        ("login", "login", 303, 2),
+        ("leave", "cluster.left", 200, 1),
+        ("remove", "cluster.removed", 404, 1),
+    ] {
+        let mut stage = Stage::prepare(&deployment, &ada, operation).await;
+        let before = recorded(&deployment, event).await;
+        line.lose_commit_of(event);
+        let (status, retry_after) = stage.attempt(&deployment, &provider, operation).await;
+        assert!(line.has_lost(), "{operation}: no commit was lost");
+        assert_eq!((status, retry_after.is_some()), (503, true), "{operation}: nobody knows");
+        assert_eq!(recorded(&deployment, event).await - before, 1, "{operation} was done, once");
+        let (status, _) = stage.attempt(&deployment, &provider, operation).await;
+        assert_eq!(status, again, "{operation} once more");
+        assert_eq!(recorded(&deployment, event).await - before, records, "{operation} once more");
+    }
+}
+
+#[tokio::test]
+async fn rel_16_heartbeats_of_one_cluster_at_once_all_succeed_and_none_waits_for_another_cluster() {
+    let deployment = Deployment::new().await;
+    let units = [
+        deployment.start(Service::ClusterConnector).await,
+        deployment.start(Service::ClusterConnector).await,
+    ];
+    let lyon = deployment.enrol("lyon").await;
+    let oslo = deployment.enrol("oslo").await;
+    let mut sending = JoinSet::new();
+    for n in 0..60 {
+        let member = deployment.member_at(if n % 3 == 0 { &oslo } else { &lyon }, &units[n % 2]);
+        sending.spawn(async move {
+            let body = format!("{{\"memory_usage\":{n}}}").into_bytes();
+            member.request("POST", STATUS_PATH, body).await.unwrap()
+        });
+    }
+    while let Some(answer) = sending.join_next().await {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(deployment.database.count(deadlocks).await, 0);
+
+    // The later one counts, whichever unit it reaches.
+    for (n, unit) in [(1, 0), (2, 1), (3, 0), (4, 0), (5, 1)] {
+        let body = format!("{{\"memory_usage\":{n}}}").into_bytes();
+        let member = deployment.member_at(&lyon, &units[unit]);
+        assert_eq!(member.request("POST", STATUS_PATH, body).await.unwrap().status, 200);
+        let stored = "SELECT memory_usage FROM remote_cluster_details
+                        JOIN remote_clusters ON id = remote_cluster_id WHERE name = 'lyon'";
+        assert_eq!(deployment.database.count(stored).await, n);
+    }
+
+    // Somebody holds the row of one cluster: its heartbeats are refused for a while, the other's are not.
+    let db = deployment.database.connect().await;
+    let hold =
+        "BEGIN; SELECT 1 FROM remote_cluster_details JOIN remote_clusters ON id = remote_cluster_id
+                 WHERE name = 'lyon' FOR UPDATE";
+    db.batch_execute(hold).await.unwrap();
+    let mut sending = JoinSet::new();
+    for n in 0..4 {
+        let (cluster, expected) = if n % 2 == 0 { (&lyon, 503) } else { (&oslo, 200) };
+        let member = deployment.member_at(cluster, &units[0]);
+        sending.spawn(async move {
+            let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+            assert_eq!(answer.status, expected, "{}", answer.body);
+        });
+    }
+    sending.join_all().await;
+    db.batch_execute("ROLLBACK").await.unwrap();
+    let answer = lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
