@@ -28,7 +28,7 @@ async fn silent(unit: &Unit, address: &str) -> TcpStream {
 /// Waits until the other side has closed the connection.
 async fn closed(stream: &mut TcpStream) {
     let read = tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await;
-    assert!(read.expect("it is closed").is_err());
+    assert!(matches!(read, Ok(Err(_))), "it is closed");
 }
 
 fn at(member: &Member, address: &str) -> Member {
@@ -110,7 +110,7 @@ async fn rate_02_operators_of_an_address_are_not_counted_and_others_are() {
         streams.push(operator.events("/1.0/fleet/events", None).await);
     }
     let mut others = Vec::new();
-    for _ in 0..MOST + 1 {
+    for _ in 0..=MOST {
         others.push(silent(&management, "127.0.0.31").await);
     }
     closed(&mut others[MOST]).await;

@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher, RandomState};
 
 use time::OffsetDateTime;
 
+use super::budget::Budgets;
 use super::encoder::{Encoder, OwnLabels, Part};
 use super::exposition::{Exposition, Item, LineError};
 use super::{MemberMetrics, Options, labels};
@@ -39,6 +40,8 @@ pub struct LeftOut {
     pub too_many: u64,
     /// The same series once more.
     pub duplicate: u64,
+    /// A new series of a cluster that has brought as many as it may in an hour.
+    pub over_budget: u64,
 }
 
 /// Makes batches. It remembers the time of each cluster's newest one, and keeps its buffers.
@@ -50,6 +53,7 @@ pub struct Batcher {
     seen: HashSet<u64, BuildHasherDefault<Hashed>>,
     seen_in_text: Vec<u64>,
     newest: NewestTimes,
+    budgets: Budgets,
 }
 
 impl Batcher {
@@ -63,6 +67,7 @@ impl Batcher {
             seen: HashSet::default(),
             seen_in_text: Vec::new(),
             newest: NewestTimes::default(),
+            budgets: Budgets::new(options.limits.series),
         }
     }
 
@@ -87,7 +92,8 @@ impl Batcher {
             self.seen_in_text.clear();
             let own = OwnLabels::new(cluster, &text.member);
             let before = (batch.samples, batch.left_out);
-            if let Err(error) = self.encode_text(&own, at, &text.metrics, &mut batch) {
+            let cluster = (cluster, &own);
+            if let Err(error) = self.encode_text(cluster, at, &text.metrics, &mut batch) {
                 self.encoder.roll_back();
                 for series in &self.seen_in_text {
                     self.seen.remove(series);
@@ -106,39 +112,42 @@ impl Batcher {
 
     fn encode_text(
         &mut self,
-        own: &OwnLabels,
+        (cluster, own): (&str, &OwnLabels),
         at: i64,
         text: &str,
         batch: &mut Batch,
     ) -> Result<(), LineError> {
         let mut exposition = Exposition::new(text, self.options.limits.sample);
+        let mut budget = self.budgets.of(cluster, at);
+        let prefixes = &self.options.prefixes;
+        let allowed = |name: &str| prefixes.iter().any(|p| name.starts_with(p.as_str()));
         while let Some(item) = exposition.next_item()? {
             batch.samples += 1;
             let left_out = &mut batch.left_out;
             match item {
                 Item::UnknownFamily => left_out.unknown_family += 1,
                 Item::OverLimit => left_out.over_limit += 1,
-                Item::Sample { name, .. } if !self.allowed(name) => left_out.foreign += 1,
+                Item::Sample { name, .. } if !allowed(name) => left_out.foreign += 1,
                 Item::Sample { .. } if self.seen.len() >= self.options.limits.samples => {
                     left_out.too_many += 1;
                 }
                 Item::Sample { name, labels, value } => {
                     labels::normalise(labels);
                     let series = self.encoder.prepare(own, name, labels, &self.keys);
-                    if self.seen.insert(series) {
-                        self.seen_in_text.push(series);
+                    if !self.seen.insert(series) {
+                        left_out.duplicate += 1;
+                        continue;
+                    }
+                    self.seen_in_text.push(series);
+                    if budget.admits(series) {
                         self.encoder.push(value, at);
                     } else {
-                        left_out.duplicate += 1;
+                        left_out.over_budget += 1;
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    fn allowed(&self, name: &str) -> bool {
-        self.options.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 }
 

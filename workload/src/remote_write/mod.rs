@@ -17,6 +17,7 @@
 //! that a stop allows.
 
 mod batch;
+mod budget;
 mod encoder;
 pub mod exposition;
 mod labels;
@@ -64,6 +65,8 @@ pub struct Limits {
     pub member_bytes: usize,
     /// Samples; what follows is dropped.
     pub samples: usize,
+    /// Different series of one cluster within an hour of the clock, for each worker; further ones are dropped.
+    pub series: usize,
     /// One sample; one that exceeds them is dropped.
     pub sample: SampleLimits,
 }
@@ -75,6 +78,7 @@ impl Default for Limits {
             text_bytes: 4 << 20,
             member_bytes: 256,
             samples: 200_000,
+            series: 500_000,
             sample: SampleLimits::default(),
         }
     }

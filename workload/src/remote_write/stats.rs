@@ -61,6 +61,8 @@ pub struct Stats {
     pub samples_dropped_too_many: Count,
     /// Samples of a series that the same heartbeat had before.
     pub samples_dropped_duplicate: Count,
+    /// Samples of new series of a cluster that had brought as many as it may in an hour.
+    pub samples_dropped_over_budget: Count,
     /// Samples in requests that the receiver refused.
     pub samples_dropped_refused: Count,
     /// Samples that could not be delivered in time.
@@ -84,10 +86,11 @@ pub struct Stats {
 impl Stats {
     /// Samples that were not forwarded, by reason (the value for a label of that name).
     #[must_use]
-    pub fn samples_dropped(&self) -> [(&'static str, u64); 8] {
+    pub fn samples_dropped(&self) -> [(&'static str, u64); 9] {
         [
             ("duplicate", self.samples_dropped_duplicate.get()),
             ("foreign", self.samples_dropped_foreign.get()),
+            ("over_budget", self.samples_dropped_over_budget.get()),
             ("over_limit", self.samples_dropped_over_limit.get()),
             ("refused", self.samples_dropped_refused.get()),
             ("stopped", self.samples_dropped_stopped.get()),

@@ -32,6 +32,7 @@ pub(super) struct Worker<R> {
     /// Samples of the current heartbeat about which nothing has been decided.
     undecided: u64,
     logged_bad_text: Pause,
+    logged_over_budget: Pause,
     logged_refusal: Pause,
 }
 
@@ -47,6 +48,7 @@ impl<R: Receiver> Worker<R> {
             not_before: Instant::now(),
             undecided: 0,
             logged_bad_text: Pause::default(),
+            logged_over_budget: Pause::default(),
             logged_refusal: Pause::default(),
         }
     }
@@ -120,6 +122,15 @@ impl<R: Receiver> Worker<R> {
         stats.samples_dropped_over_limit.add(batch.left_out.over_limit);
         stats.samples_dropped_too_many.add(batch.left_out.too_many);
         stats.samples_dropped_duplicate.add(batch.left_out.duplicate);
+        let over_budget = batch.left_out.over_budget;
+        stats.samples_dropped_over_budget.add(over_budget);
+        if over_budget > 0 && self.logged_over_budget.is_over() {
+            tracing::warn!(
+                cluster.name = cluster,
+                samples = over_budget,
+                "dropped new series of {cluster}: it brings too many different ones within an hour"
+            );
+        }
         if let Some((member, error)) = batch.first_error
             && self.logged_bad_text.is_over()
         {

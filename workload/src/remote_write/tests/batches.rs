@@ -45,8 +45,9 @@ fn assert_rules(batch: &Batch, cluster: &str) {
         assert!(seen.insert(series.text()), "{} twice", series.text());
     }
     assert_eq!(all.len() as u64, batch.parts.iter().map(|part| part.samples).sum::<u64>());
-    let LeftOut { foreign, unknown_family, over_limit, too_many, duplicate } = batch.left_out;
-    let left_out = foreign + unknown_family + over_limit + too_many + duplicate;
+    let LeftOut { foreign, unknown_family, over_limit, too_many, duplicate, over_budget } =
+        batch.left_out;
+    let left_out = foreign + unknown_family + over_limit + too_many + duplicate + over_budget;
     assert_eq!(batch.samples, all.len() as u64 + left_out);
 }
 
@@ -97,6 +98,23 @@ fn met_04_job_is_the_mangled_name_and_cluster_the_exact_one() {
     assert_eq!(series[0].label("job"), Some("oslo_north"));
     assert_eq!(series[0].label("cluster"), Some("oslo-north"));
     assert_eq!(series[0].label("member"), None);
+}
+
+#[test]
+fn met_05_a_cluster_brings_so_many_series_and_the_others_do_not_notice() {
+    let limits = Limits { series: 100, ..Limits::default() };
+    let mut batcher = Batcher::new(&Options { limits, ..Options::default() });
+    let mut send = |cluster: &str, second: u64, range| {
+        let at = moment(0).truncate_to_hour() + Duration::from_secs(second);
+        let batch = batcher.encode(cluster, at, at, &[text("a", &lines(range))]);
+        (series(&batch).len(), batch.left_out.over_budget)
+    };
+    assert_eq!(send("flood", 1, 0..80), (80, 0));
+    assert_eq!(send("flood", 2, 80..160), (20, 60));
+    assert_eq!(send("lyon", 2, 0..40), (40, 0));
+    assert_eq!(send("flood", 3, 60..100), (40, 0), "what is known goes on");
+    assert_eq!(send("flood", 4, 1000..1010), (0, 10));
+    assert_eq!(send("flood", 3700, 1000..1010), (10, 0), "an hour later");
 }
 
 #[test]
