@@ -1,9 +1,16 @@
 //! Every reason to be blocked or to wait: what the operator reads then, to the letter. The sources are read, too, so that no
 //! sentence is left out.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use controller::{Authority, Controller, Remote, Runner};
+use relations::Databag;
+use relations::tls_certificates::{
+    CertificateAnswers, CertificateRequests, Refusal, RefusedRequest,
+};
 use serde_json::{Value, json};
 
 use super::{deployed, options, postgresql};
@@ -51,29 +58,37 @@ fn behind_traefik(set: &[(&str, Value)]) -> Controller {
     juju
 }
 
+/// Names of each request that a provider has seen, in their order.
+pub(super) type Asked = Rc<RefCell<Vec<BTreeSet<String>>>>;
+
 /// A provider of certificates that refuses every request.
-fn refusing() -> Remote {
-    use relations::Databag;
-    use relations::tls_certificates::{
-        CertificateAnswers, CertificateRequests, Refusal, RefusedRequest,
-    };
-    Remote::new("lego", |app, _| {
+pub(super) fn refusing(code: u32, name: &'static str) -> (Remote, Asked) {
+    let asked = Asked::default();
+    let seen = asked.clone();
+    let mut last = String::new();
+    let remote = Remote::new("lego", move |app, _| {
         let requests = CertificateRequests::decode(app).unwrap().unwrap_or_default().0;
-        let refused = requests.into_iter().map(|request| RefusedRequest {
-            certificate_signing_request: request.certificate_signing_request,
-            error: Refusal {
-                code: 101,
-                name: "ip_not_allowed".to_owned(),
-                message: String::new(),
+        let refused = requests.into_iter().map(|request| {
+            let request = request.certificate_signing_request;
+            if request != last {
+                seen.borrow_mut().push(charm::pki::request_names(&request).unwrap());
+                last.clone_from(&request);
+            }
+            let error = Refusal {
+                code,
+                name: name.to_owned(),
+                message: "canary".to_owned(),
                 reason: None,
                 provider: None,
                 endpoint: None,
-            },
+            };
+            RefusedRequest { certificate_signing_request: request, error }
         });
-        let answers =
-            CertificateAnswers { request_errors: refused.collect(), ..Default::default() };
+        let request_errors = refused.collect();
+        let answers = CertificateAnswers { request_errors, ..Default::default() };
         controller::RemoteData { app: answers.encode(), ..Default::default() }
-    })
+    });
+    (remote, asked)
 }
 
 /// PostgreSQL that has written this.
@@ -166,7 +181,7 @@ fn all() -> Vec<(Controller, String)> {
              provider, run: juju status --relations",
         ),
         (
-            with("certificates", refusing()),
+            with("certificates", refusing(101, "ip_not_allowed").0),
             "blocked: certificates: the provider refused the request with 101 \
              ip_not_allowed; look at its options, run: juju config <provider>",
         ),
