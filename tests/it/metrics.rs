@@ -66,3 +66,24 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
         .collect();
     assert_eq!(shown, listed);
 }
+
+#[tokio::test]
+async fn clusters_over_their_thresholds_are_counted_by_what_they_have_too_much_of() {
+    let mut deployment = Deployment::new().await;
+    let management = deployment.start(Service::ManagementApi).await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon-edge").await;
+    let full = br#"{"memory_total_amount":100,"memory_usage":81}"#;
+    assert_eq!(member.request("POST", STATUS_PATH, full.to_vec()).await.unwrap().status, 200);
+    let line = |kind: &str, count: u32| {
+        format!("cluster_manager_clusters_with_warnings{{kind=\"{kind}\"}} {count}\n")
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !management.scrape().await.contains(&line("memory", 1)) {
+        assert!(std::time::Instant::now() < deadline, "{}", management.scrape().await);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    // Every unit of both services tells the same.
+    let text = connector.scrape().await;
+    assert!(text.contains(&line("memory", 1)) && text.contains(&line("pool", 0)), "{text}");
+}

@@ -41,6 +41,8 @@ pub struct Metrics {
     pub heartbeat_queue: IntGauge,
     /// Enrolled clusters by state.
     pub clusters: IntGaugeVec,
+    /// Enrolled clusters by the kinds of their warnings.
+    pub clusters_with_warnings: IntGaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
     /// Tunnels of clusters.
@@ -106,6 +108,10 @@ impl Metrics {
                 opts("clusters", "Enrolled clusters by state."),
                 &["state"],
             )?,
+            clusters_with_warnings: IntGaugeVec::new(
+                opts("clusters_with_warnings", "Enrolled clusters by the kinds of their warnings."),
+                &["kind"],
+            )?,
             database_connections: IntGaugeVec::new(
                 opts("database_connections", "Database connections of this process."),
                 &["state"],
@@ -137,6 +143,7 @@ impl Metrics {
             Box::new(self.heartbeat_batch.clone()),
             Box::new(self.heartbeat_queue.clone()),
             Box::new(self.clusters.clone()),
+            Box::new(self.clusters_with_warnings.clone()),
             Box::new(self.database_connections.clone()),
             Box::new(self.certificate_expiry.clone()),
             Box::new(self.build.clone()),

@@ -66,6 +66,15 @@ impl Handler for Scrape {
             // Without an answer the gauge is left out: an old number would hide that the database is away.
             Err(_) => self.metrics.clusters.reset(),
         }
+        let with_warnings = &self.metrics.clusters_with_warnings;
+        match clusters::count_by_warning(&self.pool).await {
+            Ok(counts) => {
+                for (kind, count) in counts {
+                    with_warnings.with_label_values(&[kind]).set(count);
+                }
+            }
+            Err(_) => with_warnings.reset(),
+        }
         match self.metrics.render() {
             Ok(text) => {
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

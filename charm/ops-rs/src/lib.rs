@@ -46,6 +46,8 @@
 //! - Writing to an application's databag needs a [`Leader`], which only [`Model::leader`] gives.
 //! - Errors name the tool, the option or the variable, never the content.
 
+#![deny(missing_docs)]
+
 mod charm;
 mod config;
 pub mod dispatch;
@@ -57,6 +59,11 @@ pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tools;
+
+/// The examples of the README, held against the crate.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 pub use charm::{Charm, CharmError, run, run_with};
 pub use config::ConfigError;

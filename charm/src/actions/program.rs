@@ -247,6 +247,8 @@ fn run(inputs: &Inputs, args: &[&str], timeout: Duration) -> Result<ExecOutput, 
     let exec = Exec {
         command: std::iter::once(inputs.surroundings.program()).chain(args).collect(),
         service_context: Some(workload::MANAGEMENT.to_owned()),
+        // The user of the image has no home.
+        working_dir: Some("/".to_owned()),
         timeout,
         max_output: MOST_OUTPUT,
         ..Exec::default()

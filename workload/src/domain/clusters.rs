@@ -12,7 +12,7 @@ use crate::model::{
     AuditEntry, ClusterChanges, Event, Fingerprint, Origin, RemoteCluster, Threshold,
 };
 use crate::store::clusters::{Lapse, Said};
-use crate::store::{self, Pool, clusters};
+use crate::store::{self, Pool, cluster_warnings, clusters};
 
 /// A cluster and what the manager concludes from its data.
 #[derive(Debug, Clone)]
@@ -78,6 +78,17 @@ pub async fn count_by_state(pool: &Pool) -> Result<[(Freshness, i64); 5], Error>
         }
     }
     Ok(counts)
+}
+
+/// How many clusters have a warning of each kind, as units of the Management API have noticed; every kind is there.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn count_by_warning(pool: &Pool) -> Result<[(&'static str, i64); 8], Error> {
+    let found = cluster_warnings::count_clusters(&pool.get().await?).await?;
+    let count = |kind: &str| found.iter().find(|(known, _)| known == kind).map_or(0, |row| row.1);
+    Ok(warnings::KINDS.map(|kind| (kind, count(kind))))
 }
 
 /// One cluster by its name.

@@ -40,6 +40,25 @@ pub async fn all(db: &impl GenericClient) -> Result<Vec<StandingWarning>, StoreE
         .collect()
 }
 
+/// How many clusters have a warning of each kind; a kind without a cluster is absent.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+pub async fn count_clusters(db: &impl GenericClient) -> Result<Vec<(String, i64)>, StoreError> {
+    const SQL: &str = "
+        SELECT kind, count(DISTINCT remote_cluster_id) AS clusters
+          FROM cluster_warnings
+      GROUP BY kind";
+    let rows = query(db, "counting clusters with warnings", SQL, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let kind = super::statement::column(row, "cluster_warnings", "kind")?;
+            Ok((kind, super::statement::column(row, "cluster_warnings", "clusters")?))
+        })
+        .collect()
+}
+
 /// Notes new warnings; those that another unit noted before keep their time, and clusters that are gone are left out.
 ///
 /// # Errors

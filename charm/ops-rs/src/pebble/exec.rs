@@ -20,6 +20,9 @@ pub struct Exec {
     pub command: Vec<String>,
     /// Take environment, user and folder from this service of the plan.
     pub service_context: Option<String>,
+    /// Folder in which it runs. Without one Pebble takes that of the service, else the user's home, and refuses a home that is not
+    /// there: in an image without homes say `/`.
+    pub working_dir: Option<String>,
     /// More environment.
     pub environment: BTreeMap<String, String>,
     /// Longest time.
@@ -33,6 +36,7 @@ impl Default for Exec {
         Self {
             command: Vec::new(),
             service_context: None,
+            working_dir: None,
             environment: BTreeMap::new(),
             timeout: Duration::ZERO,
             max_output: MAX_OUTPUT,
@@ -61,6 +65,7 @@ impl Pebble {
         let body = json!({
             "command": exec.command,
             "service-context": exec.service_context.as_deref().unwrap_or_default(),
+            "working-dir": exec.working_dir.as_deref().unwrap_or_default(),
             "environment": exec.environment,
             "timeout": format!("{}ms", exec.timeout.as_millis()),
             "split-stderr": true,

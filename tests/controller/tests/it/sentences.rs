@@ -1,9 +1,16 @@
 //! Every reason to be blocked or to wait: what the operator reads then, to the letter. The sources are read, too, so that no
 //! sentence is left out.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use controller::{Authority, Controller, Remote, Runner};
+use relations::Databag;
+use relations::tls_certificates::{
+    CertificateAnswers, CertificateRequests, Refusal, RefusedRequest,
+};
 use serde_json::{Value, json};
 
 use super::{deployed, options, postgresql};
@@ -51,29 +58,37 @@ fn behind_traefik(set: &[(&str, Value)]) -> Controller {
     juju
 }
 
+/// Names of each request that a provider has seen, in their order.
+pub(super) type Asked = Rc<RefCell<Vec<BTreeSet<String>>>>;
+
 /// A provider of certificates that refuses every request.
-fn refusing() -> Remote {
-    use relations::Databag;
-    use relations::tls_certificates::{
-        CertificateAnswers, CertificateRequests, Refusal, RefusedRequest,
-    };
-    Remote::new("lego", |app, _| {
+pub(super) fn refusing(code: u32, name: &'static str) -> (Remote, Asked) {
+    let asked = Asked::default();
+    let seen = asked.clone();
+    let mut last = String::new();
+    let remote = Remote::new("lego", move |app, _| {
         let requests = CertificateRequests::decode(app).unwrap().unwrap_or_default().0;
-        let refused = requests.into_iter().map(|request| RefusedRequest {
-            certificate_signing_request: request.certificate_signing_request,
-            error: Refusal {
-                code: 101,
-                name: "ip_not_allowed".to_owned(),
-                message: String::new(),
+        let refused = requests.into_iter().map(|request| {
+            let request = request.certificate_signing_request;
+            if request != last {
+                seen.borrow_mut().push(charm::pki::request_names(&request).unwrap());
+                last.clone_from(&request);
+            }
+            let error = Refusal {
+                code,
+                name: name.to_owned(),
+                message: "canary".to_owned(),
                 reason: None,
                 provider: None,
                 endpoint: None,
-            },
+            };
+            RefusedRequest { certificate_signing_request: request, error }
         });
-        let answers =
-            CertificateAnswers { request_errors: refused.collect(), ..Default::default() };
+        let request_errors = refused.collect();
+        let answers = CertificateAnswers { request_errors, ..Default::default() };
         controller::RemoteData { app: answers.encode(), ..Default::default() }
-    })
+    });
+    (remote, asked)
 }
 
 /// PostgreSQL that has written this.
@@ -83,20 +98,16 @@ fn database(more: &[(&str, &str)]) -> Controller {
     with("database", Remote::app_saying("postgresql-k8s", &pairs))
 }
 
-/// Situations, each with its sentence; `@` is the application.
-fn all() -> Vec<(Controller, String)> {
+/// A secret that nobody has granted.
+const SECRET: &str = "secret:d0a1kq5mp25c7f0f1u10";
+
+/// Situations in which the operator must act, each with its sentence; `@` is the application.
+fn blocked() -> Vec<(Controller, &'static str)> {
     let mut new = Controller::new(Runner::InProcess);
     new.deploy(&options());
     let mut half = Controller::new(Runner::InProcess);
     half.deploy(&options());
     half.integrate("database", postgresql());
-    let mut alone = deployed(Runner::InProcess);
-    alone.remove_relation("peers");
-    let mut locked = deployed(Runner::InProcess);
-    locked.hide_secrets();
-    let silent = |app: &str| Remote::app_saying(app, &[]);
-    let login = [("username", "u"), ("password", "p")];
-    let secret = "secret:d0a1kq5mp25c7f0f1u10";
     let same = json!("manager.example.com");
     let rows = [
         (
@@ -140,7 +151,7 @@ fn all() -> Vec<(Controller, String)> {
              config @ oidc-issuer=<URL> oidc-client-id=<client id>",
         ),
         (
-            with_options(&[("oidc-client-credentials", json!(secret))]),
+            with_options(&[("oidc-client-credentials", json!(SECRET))]),
             "blocked: the secret of option oidc-client-credentials cannot be read, or has no \
              key client-secret; run: juju grant-secret <secret> @",
         ),
@@ -166,10 +177,23 @@ fn all() -> Vec<(Controller, String)> {
              provider, run: juju status --relations",
         ),
         (
-            with("certificates", refusing()),
+            with("certificates", refusing(101, "ip_not_allowed").0),
             "blocked: certificates: the provider refused the request with 101 \
              ip_not_allowed; look at its options, run: juju config <provider>",
         ),
+    ];
+    rows.into()
+}
+
+/// Situations in which somebody else must do something.
+fn waiting() -> Vec<(Controller, &'static str)> {
+    let mut alone = deployed(Runner::InProcess);
+    alone.remove_relation("peers");
+    let mut locked = deployed(Runner::InProcess);
+    locked.hide_secrets();
+    let silent = |app: &str| Remote::app_saying(app, &[]);
+    let login = [("username", "u"), ("password", "p")];
+    let rows = [
         (
             with("certificates", silent("ca")),
             "waiting: waiting for certificates: the provider has not answered yet",
@@ -179,11 +203,11 @@ fn all() -> Vec<(Controller, String)> {
             "waiting: waiting for database: the provider is still preparing it",
         ),
         (
-            database(&[("secret-user", secret)]),
+            database(&[("secret-user", SECRET)]),
             "waiting: waiting for database: its secret cannot be read yet",
         ),
         (
-            database(&[login[0], login[1], ("secret-tls", secret)]),
+            database(&[login[0], login[1], ("secret-tls", SECRET)]),
             "waiting: waiting for database: it has not delivered its TLS secret yet",
         ),
         (
@@ -198,7 +222,7 @@ fn all() -> Vec<(Controller, String)> {
         (alone, "waiting: waiting for the peer relation"),
         (locked, "waiting: waiting for the leader to share its keys"),
     ];
-    rows.map(|(juju, sentence)| (juju, sentence.replace('@', APP))).into()
+    rows.into()
 }
 
 /// What stands between `{` and `}` in a format is a gap.
@@ -273,13 +297,14 @@ fn is_command(charm: &Value, command: &str) -> bool {
             let endpoint = ours.strip_prefix(APP).and_then(|rest| rest.strip_prefix(':'));
             endpoint.is_some_and(|name| charm["requires"].get(name).is_some()) && !other.is_empty()
         }
-        ["juju", "config", "<provider>"] | ["juju", "status", "--relations"] => true,
+        ["juju", "config", "<provider>"]
+        | ["juju", "status", "--relations"]
+        | ["juju", "grant-secret", "<secret>", APP] => true,
         ["juju", "config", APP, _, ..] => {
             let (_, set) = command.split_once(APP).unwrap();
             // What stands in angle brackets is for the reader to fill in, and may have blanks.
             set.split('>').filter(|part| !part.trim().is_empty()).all(|part| option(part.trim()))
         }
-        ["juju", "grant-secret", "<secret>", APP] => true,
         _ => false,
     }
 }
@@ -294,9 +319,9 @@ fn every_reason_to_be_blocked_or_to_wait_is_one_sentence_with_the_command_that_h
         found
     };
     assert!(formats.len() > 12, "{formats:?}");
-    for (juju, wanted) in all() {
+    for (juju, wanted) in blocked().into_iter().chain(waiting()) {
         let status = juju.status(0);
-        assert_eq!(status, wanted);
+        assert_eq!(status, wanted.replace('@', APP));
         let (kind, message) = status.split_once(": ").unwrap();
         assert!(message.len() < 260 && !message.contains('\n') && !message.ends_with('.'));
         let commands = message.split("run: ").skip(1).flat_map(|rest| rest.split(", or: "));

@@ -1,9 +1,11 @@
 //! What an operator reads: one sentence, with the command that helps.
 
 use controller::{Controller, Remote, Runner};
+use ops::Event;
 use serde_json::json;
 
 use super::deployed;
+use super::sentences::refusing;
 
 const APP: &str = "microcloud-cluster-manager-k8s";
 
@@ -45,44 +47,55 @@ fn addresses_that_cannot_be_routed_are_refused_with_a_reason_where_there_is_a_ro
 
 #[test]
 fn a_refused_request_is_told_and_fewer_names_are_tried_first() {
-    use relations::Databag;
-    use relations::tls_certificates::{
-        CertificateAnswers, CertificateRequests, Refusal, RefusedRequest,
-    };
     let mut juju = Controller::new(Runner::InProcess);
     juju.deploy(&super::options());
     juju.integrate("database", super::postgresql());
-    let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    let names = seen.clone();
-    juju.integrate(
-        "certificates",
-        Remote::new("lego", move |app, _| {
-            let requests = CertificateRequests::decode(app).unwrap().unwrap_or_default().0;
-            let refused = requests.into_iter().map(|request| {
-                let request = request.certificate_signing_request;
-                names.borrow_mut().push(charm::pki::request_names(&request).unwrap());
-                let error = Refusal {
-                    code: 102,
-                    name: "domain_not_allowed".to_owned(),
-                    message: "canary".to_owned(),
-                    reason: None,
-                    provider: None,
-                    endpoint: None,
-                };
-                RefusedRequest { certificate_signing_request: request, error }
-            });
-            let answers = CertificateAnswers {
-                request_errors: refused.collect(),
-                ..CertificateAnswers::default()
-            };
-            controller::RemoteData { app: answers.encode(), ..Default::default() }
-        }),
-    );
+    let (remote, seen) = refusing(102, "domain_not_allowed");
+    juju.integrate("certificates", remote);
     let status = juju.status(0);
     assert!(status.starts_with("blocked: certificates: the provider refused the request with 102"));
     assert!(!status.contains("canary"));
     let last = seen.borrow().last().cloned().unwrap();
     assert_eq!(last, ["manager.example.com".to_owned()].into());
+}
+
+#[test]
+fn a_refused_request_is_made_again_by_the_clock_if_the_provider_was_away_and_after_options_change()
+{
+    for (code, name, by_the_clock) in [(201, "server_not_available", 1), (999, "other", 0)] {
+        let mut juju = Controller::new(Runner::InProcess);
+        juju.deploy(&super::options());
+        juju.integrate("database", super::postgresql());
+        let (remote, asked) = refusing(code, name);
+        juju.integrate("certificates", remote);
+        let mut before = asked.borrow().len();
+        let mut more = |juju: &mut Controller, event: Event| {
+            juju.dispatch(0, event);
+            let now = asked.borrow().len();
+            std::mem::replace(&mut before, now).abs_diff(now)
+        };
+        assert_eq!(more(&mut juju, Event::UpgradeCharm), 0, "{name}");
+        assert_eq!(more(&mut juju, Event::UpdateStatus), by_the_clock, "{name}");
+        assert_eq!(more(&mut juju, Event::ConfigChanged), 1, "{name}");
+        // What helps in the end is an answer.
+        juju.replace_remote("certificates", controller::Authority::default().charm());
+        assert_eq!(juju.status(0), "active: ");
+    }
+}
+
+#[test]
+fn a_provider_that_says_that_it_makes_no_certificates_for_addresses_is_not_asked_for_one() {
+    let mut juju = Controller::new(Runner::InProcess);
+    juju.deploy(&[]);
+    juju.config("cluster-connector-domain", json!("10.0.0.1"));
+    let can = [("capabilities", r#"{"supports_ip_sans": false}"#)];
+    juju.integrate("certificates", Remote::app_saying("lego", &can));
+    juju.config("management-api-domain", json!("manager.example.com"));
+    let bag = &juju.relation("certificates").unwrap().app["certificate_signing_requests"];
+    let requests: serde_json::Value = serde_json::from_str(bag).unwrap();
+    let request = requests[0]["certificate_signing_request"].as_str().unwrap();
+    let names = charm::pki::request_names(request).unwrap();
+    assert!(names.contains("manager.example.com") && !names.contains("10.0.0.1"), "{names:?}");
 }
 
 #[test]

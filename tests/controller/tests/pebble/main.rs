@@ -8,6 +8,7 @@
 
 mod container;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -34,6 +35,15 @@ struct Deployment {
 
 impl Deployment {
     fn new() -> Self {
+        Self::with(Container::start, true)
+    }
+
+    /// The same in the image. What is in the container's folder is at the root there.
+    fn in_image() -> Self {
+        Self::with(Container::start_image, false)
+    }
+
+    fn with(start: fn(&Path) -> Container, rooted: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let database = runtime.block_on(TestDatabase::create());
         let mut juju = Controller::new(Runner::process(env!("CARGO_BIN_EXE_hook-tool")));
@@ -46,8 +56,9 @@ impl Deployment {
                 ("oidc-client-id", json!("mcm")),
             ],
             |folder| {
-                let started = Container::start(folder);
-                let where_it_is = (started.root(), started.address());
+                let started = start(folder);
+                let root = if rooted { started.root() } else { String::new() };
+                let where_it_is = (root, started.address());
                 container = Some(started);
                 where_it_is
             },
@@ -217,4 +228,30 @@ fn a_check_fails_with_the_database_and_recovers_with_it() {
     all.runtime.block_on(all.database.open());
     all.until("active: ");
     assert_eq!(all.since("cluster-connector"), since, "nothing was restarted for it");
+}
+
+#[test]
+fn charm_05_in_the_image_the_services_have_no_rights_and_write_to_their_own_folders_only() {
+    let mut all = Deployment::in_image();
+    let before = all.container.tree();
+    assert!(before.contains_key(Path::new("usr/bin/microcloud-cluster-manager")));
+    let database = all.postgresql("one", "first password", 1);
+    all.juju.integrate("database", database);
+    all.juju.integrate("certificates", Authority::default().charm());
+    all.until("active: ");
+    let token = all.enrol("lyon-edge");
+    assert_eq!(token["fingerprint"], all.container.presented(9000).as_str());
+    let programs = all.container.programs();
+    assert_eq!(programs.len(), 2, "{programs:?}");
+    for program in programs.iter().filter(|_| container::is_root()) {
+        let line = |name: &str| -> Vec<&str> {
+            let line = program.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().collect()
+        };
+        let user = container::DAEMON.to_string();
+        assert_eq!((line("Uid:"), line("Gid:")), (vec![user.as_str(); 4], vec![user.as_str(); 4]));
+        assert_eq!(line("CapEff:"), ["0000000000000000"]);
+    }
+    // So a root file system that nobody can write to is no obstacle.
+    assert_eq!(all.container.tree(), before);
 }
