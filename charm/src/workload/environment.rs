@@ -6,22 +6,26 @@ use std::net::IpAddr;
 use relations::grafana_metadata::GrafanaMetadata;
 use relations::postgresql_client::Tls;
 
-use super::{Facts, MAX_RECEIVERS};
+use super::{AUTHORITIES_FILE, Facts, MAX_RECEIVERS};
+use crate::cos;
 use crate::observe::Offer;
+
+/// Most servers of a database that the services take.
+const MAX_DATABASE_HOSTS: usize = 8;
 
 impl Facts<'_> {
     pub(super) fn environment(&self, port: u16, status_port: u16) -> BTreeMap<String, String> {
         let (config, database) = (self.config, &self.database);
         let mut vars = Vars::default();
-        let host = database.hosts.first();
+        let hosts: Vec<String> =
+            database.hosts.iter().take(MAX_DATABASE_HOSTS).map(ToString::to_string).collect();
         vars.set("SERVER_HOST", &self.inputs.surroundings.listen);
         vars.set("SERVER_PORT", &port.to_string());
         vars.set("STATUS_PORT", &status_port.to_string());
         vars.set("DATA_DIR", &self.path("data"));
         vars.set("MASTER_KEY_FILE", &self.path("master.key"));
         vars.set("LOG_LEVEL", config.log_level.as_str());
-        vars.set("DB_HOST", host.map(|host| host.host.as_str()).unwrap_or_default());
-        vars.set("DB_PORT", &host.map(|host| host.port.to_string()).unwrap_or_default());
+        vars.set("DB_HOST", &hosts.join(","));
         vars.set("DB_USER", &database.username);
         vars.set("DB_PASSWORD_FILE", &self.path("db/password"));
         vars.set("DB_NAME", &database.database);
@@ -58,6 +62,14 @@ impl Facts<'_> {
         let urls = super::remote_write_urls(self.inputs);
         let urls: Vec<&str> = urls.iter().take(MAX_RECEIVERS).map(String::as_str).collect();
         vars.set("PROMETHEUS_BASE_URL", &urls.join(" "));
+        if !urls.is_empty() {
+            let labels = cos::application_labels(self.inputs);
+            let labels = labels.map(|(name, value)| format!("{name}={value}"));
+            vars.set("REMOTE_WRITE_LABELS", &labels.join(","));
+            if !self.authorities.is_empty() {
+                vars.set("REMOTE_WRITE_CA_FILE", &self.path(AUTHORITIES_FILE));
+            }
+        }
         vars.0
     }
 

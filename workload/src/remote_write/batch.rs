@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher, RandomState};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::encoder::{Encoder, OwnLabels, Part};
 use super::exposition::{Exposition, Item, LineError};
-use super::{MemberMetrics, Options, labels};
+use super::labels::{self, OwnNames};
+use super::{MemberMetrics, Options};
 
 /// What a heartbeat's texts became.
 #[derive(Debug, Default)]
@@ -43,7 +45,8 @@ pub struct LeftOut {
 
 /// Makes batches. It remembers the time of each cluster's newest one, and keeps its buffers.
 pub struct Batcher {
-    options: Options,
+    options: Arc<Options>,
+    own_names: OwnNames,
     encoder: Encoder,
     keys: RandomState,
     /// Hashes of the heartbeat's series, and those of the current text among them.
@@ -57,7 +60,8 @@ impl Batcher {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
-            options: options.clone(),
+            options: Arc::new(options.clone()),
+            own_names: OwnNames::new(&options.labels),
             encoder: Encoder::new(options.part_bytes),
             keys: RandomState::new(),
             seen: HashSet::default(),
@@ -82,10 +86,11 @@ impl Batcher {
             batch.not_newer = true;
             return batch;
         }
+        let options = Arc::clone(&self.options);
         for text in texts {
             self.encoder.mark();
             self.seen_in_text.clear();
-            let own = OwnLabels::new(cluster, &text.member);
+            let own = OwnLabels::new(cluster, &text.member, &options.labels);
             let before = (batch.samples, batch.left_out);
             if let Err(error) = self.encode_text(&own, at, &text.metrics, &mut batch) {
                 self.encoder.roll_back();
@@ -106,11 +111,12 @@ impl Batcher {
 
     fn encode_text(
         &mut self,
-        own: &OwnLabels,
+        own: &OwnLabels<'_>,
         at: i64,
         text: &str,
         batch: &mut Batch,
     ) -> Result<(), LineError> {
+        let own_names = self.own_names.clone();
         let mut exposition = Exposition::new(text, self.options.limits.sample);
         while let Some(item) = exposition.next_item()? {
             batch.samples += 1;
@@ -123,7 +129,7 @@ impl Batcher {
                     left_out.too_many += 1;
                 }
                 Item::Sample { name, labels, value } => {
-                    labels::normalise(labels);
+                    labels::normalise(labels, &own_names);
                     let series = self.encoder.prepare(own, name, labels, &self.keys);
                     if self.seen.insert(series) {
                         self.seen_in_text.push(series);
