@@ -5,10 +5,16 @@ use std::net::IpAddr;
 
 use relations::grafana_metadata::GrafanaMetadata;
 use relations::postgresql_client::Tls;
+use relations::tracing::TracingAnswer;
 
 use super::{AUTHORITIES_FILE, Facts, MAX_RECEIVERS};
 use crate::cos;
 use crate::observe::Offer;
+
+/// Share of the requests of clusters that are traced: there are many, and all of them alike.
+const CONNECTOR_TRACES: &str = "0.01";
+/// Share of the requests of people that are traced.
+const MANAGEMENT_TRACES: &str = "0.1";
 
 /// Most servers of a database that the services take.
 const MAX_DATABASE_HOSTS: usize = 8;
@@ -54,11 +60,27 @@ impl Facts<'_> {
         vars.0
     }
 
+    /// Traces of a service: `share` of its requests.
+    fn traces(&self, vars: &mut Vars, share: &str) {
+        let answer = self.inputs.workload_tracing.as_ref().and_then(Offer::good);
+        let Some(url) = answer.and_then(TracingAnswer::traces_url) else { return };
+        vars.set("TRACING_URL", &url);
+        vars.set("TRACING_SAMPLE_RATIO", share);
+        let unit = ("juju_unit", self.inputs.unit.as_str());
+        let labels = cos::application_labels(self.inputs).into_iter().chain([unit]);
+        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+        vars.set("TRACING_LABELS", &labels.join(","));
+        if !self.authorities.is_empty() {
+            vars.set("TRACING_CA_FILE", &self.path(AUTHORITIES_FILE));
+        }
+    }
+
     /// The unit's own address, which is where other units reach the tunnels that it holds.
     pub(super) fn connector_environment(&self) -> BTreeMap<String, String> {
         let mut vars = Vars::default();
         let address = self.inputs.address.as_deref().filter(|a| a.parse::<IpAddr>().is_ok());
         vars.set("TUNNEL_ADDRESS", address.unwrap_or_default());
+        self.traces(&mut vars, CONNECTOR_TRACES);
         let urls = super::remote_write_urls(self.inputs);
         let urls: Vec<&str> = urls.iter().take(MAX_RECEIVERS).map(String::as_str).collect();
         vars.set("PROMETHEUS_BASE_URL", &urls.join(" "));
@@ -76,6 +98,7 @@ impl Facts<'_> {
     pub(super) fn management_environment(&self) -> BTreeMap<String, String> {
         let (config, provider) = (self.config, &self.provider);
         let mut vars = Vars::default();
+        self.traces(&mut vars, MANAGEMENT_TRACES);
         vars.set("MANAGEMENT_API_URL", &self.management_url);
         vars.set("MANAGEMENT_API_TLS_PATH", &self.path("management"));
         vars.set("OIDC_ISSUER", &provider.issuer);

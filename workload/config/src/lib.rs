@@ -12,6 +12,7 @@ mod oidc;
 mod rate_limit;
 mod reader;
 mod remote_write;
+mod tracing;
 mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,6 +28,7 @@ pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use remote_write::RemoteWrite;
 pub use secrecy::{ExposeSecret, SecretString};
+pub use tracing::Tracing;
 pub use tunnel::Tunnel;
 pub use url::Url;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub grafana_base_url: String,
     /// Where the metrics of clusters go.
     pub remote_write: RemoteWrite,
+    /// Where traces go.
+    pub tracing: Tracing,
     /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
     /// and 64 MiB for the Management API.
     pub bodies_max_bytes: Option<usize>,
@@ -174,6 +178,7 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             remote_write: RemoteWrite::read(&mut read),
+            tracing: Tracing::read(&mut read),
             bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
             takeover: Takeover::read(&mut read),

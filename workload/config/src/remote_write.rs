@@ -32,7 +32,7 @@ impl RemoteWrite {
     pub(crate) fn read(read: &mut Reader<'_>) -> Self {
         Self {
             receivers: receivers(read),
-            labels: labels(read),
+            labels: labels(read, "REMOTE_WRITE_LABELS"),
             ca_file: read.text("REMOTE_WRITE_CA_FILE").map(PathBuf::from),
         }
     }
@@ -64,8 +64,8 @@ fn receivers(read: &mut Reader<'_>) -> Vec<Url> {
 }
 
 /// `name=value` with commas between them.
-fn labels(read: &mut Reader<'_>) -> BTreeMap<String, String> {
-    let text = read.text("REMOTE_WRITE_LABELS").unwrap_or_default();
+pub(crate) fn labels(read: &mut Reader<'_>, setting: &str) -> BTreeMap<String, String> {
+    let text = read.text(setting).unwrap_or_default();
     let mut labels = BTreeMap::new();
     let mut good = true;
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -76,7 +76,7 @@ fn labels(read: &mut Reader<'_>) -> BTreeMap<String, String> {
     }
     if !good || labels.len() > MAX_LABELS {
         read.refuse(
-            "REMOTE_WRITE_LABELS",
+            setting,
             "at most 16 labels, written name=value and separated by commas, each name once and none of cluster, job and member",
         );
     }
