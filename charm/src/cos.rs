@@ -43,6 +43,18 @@ pub fn topology(inputs: &Inputs) -> Topology {
     }
 }
 
+/// The labels that say which deployment something comes from, the same on all units. A cluster's heartbeats reach one unit now and
+/// another one then, so that the unit's name would make new series each time: it is left out.
+#[must_use]
+pub fn application_labels(inputs: &Inputs) -> [(&'static str, &str); 4] {
+    [
+        ("juju_application", &inputs.app),
+        ("juju_charm", CHARM),
+        ("juju_model", &inputs.model_name),
+        ("juju_model_uuid", &inputs.model_uuid),
+    ]
+}
+
 /// The metrics of both services, of every unit.
 #[must_use]
 pub fn jobs() -> Vec<ScrapeJob> {
@@ -67,12 +79,7 @@ pub fn alert_rules(inputs: &Inputs) -> AlertRules {
         group.name = group_name(model, uuid, app, &group.name);
         for rule in &mut group.rules {
             rule.expr = rule.expr.replace(PLACEHOLDER, &matchers);
-            for (name, value) in [
-                ("juju_model", model.as_str()),
-                ("juju_model_uuid", uuid),
-                ("juju_application", app),
-                ("juju_charm", CHARM),
-            ] {
+            for (name, value) in application_labels(inputs) {
                 rule.labels.insert(name.to_owned(), value.to_owned());
             }
         }

@@ -202,8 +202,8 @@ impl Writes {
             let metadata = cos::topology(inputs);
             self.app(&loki.own, &LokiRequest { metadata, alert_rules: AlertRules::default() });
         }
-        for own in &inputs.tracing {
-            self.app(own, &TracingRequest::otlp_http());
+        for tracing in inputs.charm_tracing.iter().chain(&inputs.workload_tracing) {
+            self.app(&tracing.own, &TracingRequest::otlp_http());
         }
     }
 }

@@ -35,6 +35,7 @@ mod route;
 pub mod shared;
 pub mod status;
 pub mod surroundings;
+mod trace;
 pub mod workload;
 
 use ops::{Charm, CharmError, Model};
@@ -42,6 +43,7 @@ use ops::{Charm, CharmError, Model};
 use observe::Inputs;
 use pki::{Mint, RealMint};
 use surroundings::Surroundings;
+use trace::Trace;
 
 /// Name of the charm.
 pub const CHARM: &str = "microcloud-cluster-manager-k8s";
@@ -73,17 +75,33 @@ impl Manager {
     }
 
     /// From what is known to where everything should be.
-    fn settle(&self, model: &Model<'_>, mut inputs: Inputs) -> Result<(), CharmError> {
-        let custody = custody::next(&inputs, self.mint.as_ref())?;
-        apply::keep(model, &mut inputs, custody)?;
-        Ok(apply::apply(model, &inputs, &decide::decide(&inputs))?)
+    fn settle(&self, model: &Model<'_>, inputs: Inputs) -> Result<(), CharmError> {
+        self.settle_traced(model, inputs, &mut Trace::default())
+    }
+
+    fn settle_traced(
+        &self,
+        model: &Model<'_>,
+        mut inputs: Inputs,
+        trace: &mut Trace,
+    ) -> Result<(), CharmError> {
+        trace.step("custody", || {
+            let custody = custody::next(&inputs, self.mint.as_ref())?;
+            apply::keep(model, &mut inputs, custody)
+        })?;
+        let desired = trace.step("decide", || decide::decide(&inputs));
+        Ok(trace.step("apply", || apply::apply(model, &inputs, &desired))?)
     }
 }
 
 impl Charm for Manager {
     fn reconcile(&self, model: &Model<'_>) -> Result<(), CharmError> {
-        let inputs = self.observe(model)?;
-        self.settle(model, inputs)
+        let mut trace = Trace::default();
+        let inputs = trace.step("observe", || self.observe(model))?;
+        trace.aim(&inputs);
+        let settled = self.settle_traced(model, inputs, &mut trace);
+        trace.send(model, self.surroundings.now, settled.is_err());
+        settled
     }
 
     fn action(&self, model: &Model<'_>, name: &str) -> Result<(), CharmError> {

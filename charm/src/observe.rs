@@ -77,7 +77,8 @@ pub fn observe(model: &Model<'_>, surroundings: &Surroundings) -> Result<Inputs,
         grafana: read.offer(&endpoints::GRAFANA_METADATA)?,
         metrics,
         loki: read.loki()?,
-        tracing: read.tracing()?,
+        charm_tracing: read.offer(&endpoints::CHARM_TRACING)?,
+        workload_tracing: read.offer(&endpoints::WORKLOAD_TRACING)?,
         login: Login {
             relation: read.registration()?,
             credentials: match credentials {
@@ -216,12 +217,6 @@ impl Reader<'_> {
             let decode = |(name, bag): &(ops::UnitName, Bag)| (name.clone(), Databag::decode(bag));
             all.push(Loki { units: units.iter().map(decode).collect(), own });
         }
-        Ok(all)
-    }
-
-    fn tracing(&self) -> Result<Vec<Own>, ToolError> {
-        let mut all = self.all(&endpoints::CHARM_TRACING)?;
-        all.extend(self.all(&endpoints::WORKLOAD_TRACING)?);
         Ok(all)
     }
 

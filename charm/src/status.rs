@@ -204,6 +204,8 @@ fn malformed(inputs: &Inputs) -> Vec<&RelationId> {
     all.extend(inputs.route.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.ingress.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.grafana.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
+    let tracing = inputs.charm_tracing.iter().chain(&inputs.workload_tracing);
+    all.extend(tracing.filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.receivers.iter().filter(|r| r.malformed).map(|r| &r.own.id));
     let bad_unit = |loki: &&crate::observe::Loki| loki.units.iter().any(|(_, unit)| unit.is_err());
     all.extend(inputs.loki.iter().filter(bad_unit).map(|loki| &loki.own.id));

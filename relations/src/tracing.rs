@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bag::{Bag, BagError, Databag, Reader, bag};
 use crate::json;
+use crate::prometheus_remote_write::is_http;
 
 const INTERFACE: &str = "tracing";
 
@@ -67,11 +68,12 @@ pub struct Protocol {
 }
 
 impl TracingAnswer {
-    /// Where to post OTLP traces over HTTP; `None` if no such receiver is open.
+    /// Where to post OTLP traces over HTTP; `None` if no such receiver is open, or its address is none.
     #[must_use]
     pub fn traces_url(&self) -> Option<String> {
         let receiver = self.receivers.iter().find(|r| r.protocol.name == OTLP_HTTP)?;
-        Some(format!("{}/v1/traces", receiver.url.trim_end_matches('/')))
+        let url = format!("{}/v1/traces", receiver.url.trim_end_matches('/'));
+        is_http(&url).then_some(url)
     }
 }
 

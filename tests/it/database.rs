@@ -1,8 +1,9 @@
 //! The schema and the connection to the database.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use end_to_end_tests::{Deployment, Service, program};
+use end_to_end_tests::{DatabaseServer, Deployment, Service, program};
 
 #[tokio::test]
 async fn rel_09_processes_that_start_together_migrate_once() {
@@ -142,4 +143,64 @@ async fn db_04_every_connection_limits_its_statements() {
         .unwrap()
         .success()
         .unwrap();
+}
+
+/// From now on, for open connections as well.
+async fn read_only(server: &DatabaseServer, on: bool) {
+    let db = server.database.connect().await;
+    let sql = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
+    db.batch_execute(&sql).await.unwrap();
+    db.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let sql = "SELECT count(*) FROM pg_settings WHERE name = 'default_transaction_read_only' AND setting = ";
+    let sql = format!("{sql}'{}'", if on { "on" } else { "off" });
+    server.database.until_count(&sql, 1).await;
+}
+
+#[tokio::test]
+async fn db_01_of_several_servers_the_one_that_can_be_written_to_is_used_and_the_next_when_it_changes()
+ {
+    let (first, second) = (DatabaseServer::start().await, DatabaseServer::start().await);
+    // The same database and the same password on both, as on two nodes of one PostgreSQL cluster.
+    let name = first.database.name().to_owned();
+    let on_second = second.database.connect().await;
+    on_second.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    for db in [&first.database.connect().await, &on_second] {
+        db.batch_execute("ALTER ROLE postgres PASSWORD 'the same'").await.unwrap();
+    }
+    let port = |server: &DatabaseServer| {
+        let settings = server.database.settings();
+        settings.into_iter().find(|(name, _)| *name == "DB_PORT").unwrap().1
+    };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hosts = format!("{closed},127.0.0.1:{},127.0.0.1:{}", port(&first), port(&second));
+    let mut deployment = Deployment::on(first.database.clone());
+    deployment.extra = vec![
+        ("DB_HOST", hosts),
+        ("DB_DISABLE_TLS", "true".into()),
+        ("DB_PASSWORD", "the same".into()),
+    ];
+    let clusters = async |server: &DatabaseServer| {
+        server.database.named(&name).count("SELECT count(*) FROM remote_clusters").await
+    };
+    // Both have the schema before either is read-only.
+    assert!(deployment.run(&["migrate"]).status.success());
+    read_only(&first, true).await;
+    assert!(deployment.run(&["migrate"]).status.success());
+
+    let connector = deployment.start(Service::ClusterConnector).await;
+    deployment.enrol("lyon").await;
+    assert_eq!((clusters(&first).await, clusters(&second).await), (0, 1));
+
+    read_only(&second, true).await;
+    read_only(&first, false).await;
+    // Open connections lead to a server that cannot be written to any more: they are given up, not used again and again.
+    let token = deployment.token("rome");
+    let member = deployment.member(&token);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while member.join(&token).await.is_err() {
+        assert!(Instant::now() < deadline, "it stays with the server: {}", connector.process.log());
+        connector.probe("/ready").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((clusters(&first).await, clusters(&second).await), (1, 1));
 }

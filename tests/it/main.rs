@@ -48,6 +48,7 @@ mod server_names;
 mod sessions;
 mod supply_chain;
 mod takeover;
+mod traces;
 mod tunnel_access;
 mod tunnel_answer;
 mod tunnel_hop;

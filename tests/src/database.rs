@@ -31,6 +31,12 @@ impl TestDatabase {
         &self.name
     }
 
+    /// The database of another name on the same server, which may not be there yet.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self { server: self.server.clone(), name: name.to_owned() }
+    }
+
     /// The settings that lead the program here.
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {

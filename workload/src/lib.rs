@@ -22,6 +22,7 @@ pub mod seal;
 pub mod status_listener;
 pub mod store;
 pub mod tls;
+pub mod traces;
 pub mod tunnel;
 pub mod ui_assets;
 

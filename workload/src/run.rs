@@ -11,7 +11,7 @@ use salvo::Service;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Config, DatabaseHost, PublicUrl};
+use workload_config::{Config, DatabaseHost, DatabaseServer, PublicUrl};
 
 use crate::domain::audit::{self, Sampler};
 use crate::domain::fleet::Fleet;
@@ -280,14 +280,22 @@ fn reachable_address(config: &Config, bound: SocketAddr) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }
-    let own = match &config.database.host {
-        // Connecting a UDP socket sends nothing: the system only chooses the route.
+    // Connecting a UDP socket sends nothing: the system only chooses the route.
+    let towards = |server: &DatabaseServer| match &server.host {
         DatabaseHost::Tcp(host) => UdpSocket::bind((bound.ip(), 0)).and_then(|socket| {
-            socket.connect((host.as_str(), config.database.port))?;
+            socket.connect((host.as_str(), server.port))?;
             socket.local_addr()
         }),
         DatabaseHost::Socket(_) => Ok((Ipv4Addr::LOCALHOST, 0).into()),
     };
+    // Any of the servers will do; the names of some may not be known at the moment.
+    let mut own = Err(std::io::Error::other("there is no database server"));
+    for server in &config.database.servers {
+        own = towards(server);
+        if own.is_ok() {
+            break;
+        }
+    }
     let own = own.map_or_else(
         |error| {
             tracing::warn!(%error, "this unit does not know its own address: set TUNNEL_ADDRESS, or requests through its tunnels fail");
@@ -331,11 +339,19 @@ impl Unit {
         if receivers.is_empty() {
             return Ok(None);
         }
-        let options = remote_write::Options::default();
-        let forward = RemoteWrite::new(receivers, &tls::client_config(None)?, &options)
-            .map_err(|_| TlsError::Runtime)?;
+        let labels = config.remote_write.labels.clone();
+        let options = remote_write::Options { labels, ..remote_write::Options::default() };
+        let ca_file = config.remote_write.ca_file.clone();
+        let tls = tls::client_config(ca_file.as_deref())?;
+        let forward = RemoteWrite::new(receivers, &tls, &options).map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
         forward.run(&self.life.stop, &self.life.tasks);
+        if let Some(ca_file) = ca_file {
+            let (trusting, stop) = (forward.clone(), self.life.stop.clone());
+            let trust = move |tls| trusting.trust(&tls);
+            let follow = tls::follow_authorities(ca_file, "receivers of metrics", stop, trust);
+            self.life.tasks.spawn(follow);
+        }
         Ok(Some(forward))
     }
 

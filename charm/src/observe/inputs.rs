@@ -10,6 +10,7 @@ use relations::loki_push_api::LokiUnit;
 use relations::oauth::OauthAnswer;
 use relations::postgresql_client::{DatabaseAnswer, TlsSecret, UserSecret};
 use relations::tls_certificates::CertificateAnswers;
+use relations::tracing::TracingAnswer;
 use relations::traefik_route::RouteAnswer;
 use secrecy::SecretString;
 
@@ -61,8 +62,10 @@ pub struct Inputs {
     pub refused: Vec<RelationId>,
     /// The relations `logging`.
     pub loki: Vec<Loki>,
-    /// The relations `charm-tracing` and `workload-tracing`.
-    pub tracing: Vec<Own>,
+    /// The relation `charm-tracing`.
+    pub charm_tracing: Option<Offer<TracingAnswer>>,
+    /// The relation `workload-tracing`.
+    pub workload_tracing: Option<Offer<TracingAnswer>>,
     /// Where the identity provider comes from.
     pub login: Login,
     /// The peer relation.

@@ -5,23 +5,33 @@ use std::net::IpAddr;
 
 use relations::grafana_metadata::GrafanaMetadata;
 use relations::postgresql_client::Tls;
+use relations::tracing::TracingAnswer;
 
-use super::{Facts, MAX_RECEIVERS};
+use super::{AUTHORITIES_FILE, Facts, MAX_RECEIVERS};
+use crate::cos;
 use crate::observe::Offer;
+
+/// Share of the requests of clusters that are traced: there are many, and all of them alike.
+const CONNECTOR_TRACES: &str = "0.01";
+/// Share of the requests of people that are traced.
+const MANAGEMENT_TRACES: &str = "0.1";
+
+/// Most servers of a database that the services take.
+const MAX_DATABASE_HOSTS: usize = 8;
 
 impl Facts<'_> {
     pub(super) fn environment(&self, port: u16, status_port: u16) -> BTreeMap<String, String> {
         let (config, database) = (self.config, &self.database);
         let mut vars = Vars::default();
-        let host = database.hosts.first();
+        let hosts: Vec<String> =
+            database.hosts.iter().take(MAX_DATABASE_HOSTS).map(ToString::to_string).collect();
         vars.set("SERVER_HOST", &self.inputs.surroundings.listen);
         vars.set("SERVER_PORT", &port.to_string());
         vars.set("STATUS_PORT", &status_port.to_string());
         vars.set("DATA_DIR", &self.path("data"));
         vars.set("MASTER_KEY_FILE", &self.path("master.key"));
         vars.set("LOG_LEVEL", config.log_level.as_str());
-        vars.set("DB_HOST", host.map(|host| host.host.as_str()).unwrap_or_default());
-        vars.set("DB_PORT", &host.map(|host| host.port.to_string()).unwrap_or_default());
+        vars.set("DB_HOST", &hosts.join(","));
         vars.set("DB_USER", &database.username);
         vars.set("DB_PASSWORD_FILE", &self.path("db/password"));
         vars.set("DB_NAME", &database.database);
@@ -50,20 +60,45 @@ impl Facts<'_> {
         vars.0
     }
 
+    /// Traces of a service: `share` of its requests.
+    fn traces(&self, vars: &mut Vars, share: &str) {
+        let answer = self.inputs.workload_tracing.as_ref().and_then(Offer::good);
+        let Some(url) = answer.and_then(TracingAnswer::traces_url) else { return };
+        vars.set("TRACING_URL", &url);
+        vars.set("TRACING_SAMPLE_RATIO", share);
+        let unit = ("juju_unit", self.inputs.unit.as_str());
+        let labels = cos::application_labels(self.inputs).into_iter().chain([unit]);
+        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+        vars.set("TRACING_LABELS", &labels.join(","));
+        if !self.authorities.is_empty() {
+            vars.set("TRACING_CA_FILE", &self.path(AUTHORITIES_FILE));
+        }
+    }
+
     /// The unit's own address, which is where other units reach the tunnels that it holds.
     pub(super) fn connector_environment(&self) -> BTreeMap<String, String> {
         let mut vars = Vars::default();
         let address = self.inputs.address.as_deref().filter(|a| a.parse::<IpAddr>().is_ok());
         vars.set("TUNNEL_ADDRESS", address.unwrap_or_default());
+        self.traces(&mut vars, CONNECTOR_TRACES);
         let urls = super::remote_write_urls(self.inputs);
         let urls: Vec<&str> = urls.iter().take(MAX_RECEIVERS).map(String::as_str).collect();
         vars.set("PROMETHEUS_BASE_URL", &urls.join(" "));
+        if !urls.is_empty() {
+            let labels = cos::application_labels(self.inputs);
+            let labels = labels.map(|(name, value)| format!("{name}={value}"));
+            vars.set("REMOTE_WRITE_LABELS", &labels.join(","));
+            if !self.authorities.is_empty() {
+                vars.set("REMOTE_WRITE_CA_FILE", &self.path(AUTHORITIES_FILE));
+            }
+        }
         vars.0
     }
 
     pub(super) fn management_environment(&self) -> BTreeMap<String, String> {
         let (config, provider) = (self.config, &self.provider);
         let mut vars = Vars::default();
+        self.traces(&mut vars, MANAGEMENT_TRACES);
         vars.set("MANAGEMENT_API_URL", &self.management_url);
         vars.set("MANAGEMENT_API_TLS_PATH", &self.path("management"));
         vars.set("OIDC_ISSUER", &provider.issuer);

@@ -52,9 +52,14 @@ pub fn replan_time(inputs: &Inputs) -> Duration {
     2 * wanted.max(present.unwrap_or_default()).max(STOP) + Duration::from_secs(20)
 }
 
+/// What is trusted besides the machine's authorities where metrics of clusters go. The services follow its content by themselves, so
+/// that it is in no hash.
+const AUTHORITIES_FILE: &str = "authorities.pem";
+
 /// Every file that the charm may write, below its folder.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "master.key",
+    AUTHORITIES_FILE,
     "db/password",
     "db/ca.pem",
     "oidc/client-secret",
@@ -200,6 +205,7 @@ impl<'a> Facts<'a> {
             }
         };
         add("master.key", self.master_key);
+        add(AUTHORITIES_FILE, &self.authorities);
         add("db/password", self.database.password.expose_secret());
         add("db/ca.pem", self.database_authorities().unwrap_or_default());
         let client_secret = self.provider.client_secret.as_ref();

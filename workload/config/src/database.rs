@@ -6,13 +6,18 @@ use secrecy::SecretString;
 
 use crate::Reader;
 
+/// Each is tried in turn within the time that a caller waits for a connection.
+const MAX_SERVERS: usize = 8;
+
+/// What a right `DB_HOST` looks like.
+const HOSTS: &str =
+    "a host, a host and a port joined by a colon, or up to 8 of them separated by commas";
+
 /// Where PostgreSQL is and how to log in.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// `DB_HOST`: a name, an address, or the directory of a Unix socket.
-    pub host: DatabaseHost,
-    /// The port inside `DB_HOST`, else `DB_PORT`, else 5432.
-    pub port: u16,
+    /// `DB_HOST`: where the servers are, at least one; the first that can be written to is used.
+    pub servers: Vec<DatabaseServer>,
     /// `DB_USER`.
     pub user: String,
     /// `DB_PASSWORD` or `DB_PASSWORD_FILE`.
@@ -25,6 +30,15 @@ pub struct Database {
     pub max_idle: usize,
     /// How the connection is protected.
     pub tls: DatabaseTls,
+}
+
+/// One server: a host, and the port beside it in `DB_HOST`, else `DB_PORT`, else 5432.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseServer {
+    /// Where it is.
+    pub host: DatabaseHost,
+    /// The port.
+    pub port: u16,
 }
 
 /// A network host or a local socket.
@@ -50,14 +64,10 @@ pub enum DatabaseTls {
 
 impl Database {
     pub(crate) fn read(read: &mut Reader<'_>) -> Self {
-        let host = read.text("DB_HOST").unwrap_or_else(|| "db-svc".into());
+        let hosts = read.text("DB_HOST").unwrap_or_else(|| "db-svc".into());
         let port = read.parsed("DB_PORT", 5432, "a port, 1 to 65535");
-        let (host, port) = if host.starts_with('/') {
-            (DatabaseHost::Socket(host.into()), port)
-        } else {
-            let (host, port) = split_port(&host, port, read);
-            (DatabaseHost::Tcp(host), port)
-        };
+        let servers = servers(&hosts, port, read);
+        let on_socket = servers.iter().any(|server| matches!(server.host, DatabaseHost::Socket(_)));
         let disabled = read.boolean("DB_DISABLE_TLS", false);
         let ca_file = read.text("DB_CA_FILE").map(PathBuf::from);
         let max_open = read.parsed("DB_MAX_OPEN", 10, "a whole number, at least 1");
@@ -65,13 +75,12 @@ impl Database {
             read.refuse("DB_MAX_OPEN", "a whole number, at least 1");
         }
         Self {
-            tls: if disabled || matches!(host, DatabaseHost::Socket(_)) {
+            tls: if disabled || on_socket {
                 DatabaseTls::Disabled
             } else {
                 DatabaseTls::VerifyFull { ca_file }
             },
-            host,
-            port,
+            servers,
             user: read.text("DB_USER").unwrap_or_else(|| "admin".into()),
             password: read.secret("DB_PASSWORD").unwrap_or_default(),
             name: read.text("DB_NAME").unwrap_or_else(|| "cm".into()),
@@ -84,12 +93,38 @@ impl Database {
     #[must_use]
     pub fn masked_url(&self) -> String {
         let mode = if self.tls == DatabaseTls::Disabled { "disable" } else { "verify-full" };
-        let host = match &self.host {
-            DatabaseHost::Tcp(host) => host.clone(),
-            DatabaseHost::Socket(path) => path.display().to_string().replace('/', "%2F"),
-        };
-        format!("postgresql://{}:***@{host}:{}/{}?sslmode={mode}", self.user, self.port, self.name)
+        let servers = self.servers.iter().map(|DatabaseServer { host, port }| match host {
+            DatabaseHost::Tcp(host) if host.contains(':') => format!("[{host}]:{port}"),
+            DatabaseHost::Tcp(host) => format!("{host}:{port}"),
+            DatabaseHost::Socket(path) => {
+                format!("{}:{port}", path.display().to_string().replace('/', "%2F"))
+            }
+        });
+        let servers = servers.collect::<Vec<_>>().join(",");
+        format!("postgresql://{}:***@{servers}/{}?sslmode={mode}", self.user, self.name)
     }
+}
+
+/// The directory of one socket, or hosts with commas between them.
+fn servers(text: &str, port: u16, read: &mut Reader<'_>) -> Vec<DatabaseServer> {
+    if text.starts_with('/') {
+        return vec![DatabaseServer { host: DatabaseHost::Socket(text.into()), port }];
+    }
+    let mut servers = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let (host, port) = split_port(part, port, read);
+        if host.is_empty() || host.starts_with('/') {
+            read.refuse("DB_HOST", HOSTS);
+        }
+        let server = DatabaseServer { host: DatabaseHost::Tcp(host), port };
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    if servers.len() > MAX_SERVERS {
+        read.refuse("DB_HOST", HOSTS);
+    }
+    servers
 }
 
 /// Splits `host:port` and `[address]:port`; a bare IPv6 address has no port.
@@ -103,7 +138,7 @@ fn split_port(host: &str, default: u16, read: &mut Reader<'_>) -> (String, u16) 
     };
     let port = port.map_or(default, |text| {
         text.parse().unwrap_or_else(|_| {
-            read.refuse("DB_HOST", "a host, or a host and a port joined by a colon");
+            read.refuse("DB_HOST", HOSTS);
             default
         })
     });

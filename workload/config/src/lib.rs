@@ -12,13 +12,14 @@ mod oidc;
 mod rate_limit;
 mod reader;
 mod remote_write;
+mod tracing;
 mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use database::{Database, DatabaseHost, DatabaseTls};
+pub use database::{Database, DatabaseHost, DatabaseServer, DatabaseTls};
 pub use history::History;
 pub use management::{Management, PublicUrl};
 pub use network::{InvalidNetwork, Network};
@@ -27,6 +28,7 @@ pub use rate_limit::{AnonymousLimit, Balancer, InvalidRate, Rate, RateLimit};
 pub use reader::{InvalidSetting, InvalidSettings, Reader};
 pub use remote_write::RemoteWrite;
 pub use secrecy::{ExposeSecret, SecretString};
+pub use tracing::Tracing;
 pub use tunnel::Tunnel;
 pub use url::Url;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub grafana_base_url: String,
     /// Where the metrics of clusters go.
     pub remote_write: RemoteWrite,
+    /// Where traces go.
+    pub tracing: Tracing,
     /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
     /// and 64 MiB for the Management API.
     pub bodies_max_bytes: Option<usize>,
@@ -174,6 +178,7 @@ impl Config {
                 .into(),
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             remote_write: RemoteWrite::read(&mut read),
+            tracing: Tracing::read(&mut read),
             bodies_max_bytes: bodies_max_bytes(&mut read),
             history: History::read(&mut read),
             takeover: Takeover::read(&mut read),
@@ -323,11 +328,36 @@ mod tests {
     #[test]
     fn the_port_inside_db_host_wins_and_tls_is_on_unless_switched_off() {
         let config = parse(&[("DB_HOST", "db.example:6432"), ("DB_PORT", "5433")]).unwrap();
-        assert_eq!(config.database.port, 6432);
-        assert_eq!(config.database.host, DatabaseHost::Tcp("db.example".into()));
+        let server =
+            |host: &str, port| DatabaseServer { host: DatabaseHost::Tcp(host.into()), port };
+        assert_eq!(config.database.servers, [server("db.example", 6432)]);
         assert!(matches!(config.database.tls, DatabaseTls::VerifyFull { ca_file: None }));
         let socket = parse(&[("DB_HOST", "/run/postgresql")]).unwrap();
         assert!(matches!(socket.database.tls, DatabaseTls::Disabled));
+    }
+
+    #[test]
+    fn db_01_several_database_hosts_are_read_in_their_order_each_once() {
+        let hosts = "db-0.example:6432, db-1.example,[2001:db8::1]:6433,db-0.example:6432";
+        let database = parse(&[("DB_HOST", hosts), ("DB_PORT", "5433")]).unwrap().database;
+        let server =
+            |host: &str, port| DatabaseServer { host: DatabaseHost::Tcp(host.into()), port };
+        let expected = [
+            server("db-0.example", 6432),
+            server("db-1.example", 5433),
+            server("2001:db8::1", 6433),
+        ];
+        assert_eq!(database.servers, expected);
+        assert_eq!(
+            database.masked_url(),
+            "postgresql://admin:***@db-0.example:6432,db-1.example:5433,[2001:db8::1]:6433/cm?sslmode=verify-full"
+        );
+        for bad in ["a,", "a:x", "a,/run/postgresql", "a,b,c,d,e,f,g,h,i"] {
+            assert!(
+                parse(&[("DB_HOST", bad)]).unwrap_err().to_string().contains("DB_HOST"),
+                "{bad}"
+            );
+        }
     }
 
     #[test]

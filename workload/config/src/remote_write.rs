@@ -1,8 +1,18 @@
 //! Where the metrics of clusters go.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use url::Url;
 
 use crate::Reader;
+
+/// Labels that the manager gives by itself.
+const OWN_LABELS: [&str; 3] = ["cluster", "job", "member"];
+
+/// Most labels that may be added, and bytes of a value: every sample carries them.
+const MAX_LABELS: usize = 16;
+const MAX_VALUE_BYTES: usize = 256;
 
 /// More receivers than any deployment has; each has workers and a queue of its own.
 const MAX_RECEIVERS: usize = 16;
@@ -12,11 +22,19 @@ const MAX_RECEIVERS: usize = 16;
 pub struct RemoteWrite {
     /// `PROMETHEUS_BASE_URL`: complete addresses, each once; without any nothing is forwarded.
     pub receivers: Vec<Url>,
+    /// `REMOTE_WRITE_LABELS`: what every sample carries besides its own labels, names and values.
+    pub labels: BTreeMap<String, String>,
+    /// `REMOTE_WRITE_CA_FILE`: PEM file with authorities to trust besides the machine's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl RemoteWrite {
     pub(crate) fn read(read: &mut Reader<'_>) -> Self {
-        Self { receivers: receivers(read) }
+        Self {
+            receivers: receivers(read),
+            labels: labels(read, "REMOTE_WRITE_LABELS"),
+            ca_file: read.text("REMOTE_WRITE_CA_FILE").map(PathBuf::from),
+        }
     }
 }
 
@@ -45,12 +63,46 @@ fn receivers(read: &mut Reader<'_>) -> Vec<Url> {
     receivers
 }
 
+/// `name=value` with commas between them.
+pub(crate) fn labels(read: &mut Reader<'_>, setting: &str) -> BTreeMap<String, String> {
+    let text = read.text(setting).unwrap_or_default();
+    let mut labels = BTreeMap::new();
+    let mut good = true;
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or_default();
+        let (name, value) = (name.trim(), value.trim());
+        good &= is_label(name) && !value.is_empty() && value.len() <= MAX_VALUE_BYTES;
+        good &= labels.insert(name.to_owned(), value.to_owned()).is_none();
+    }
+    if !good || labels.len() > MAX_LABELS {
+        read.refuse(
+            setting,
+            "at most 16 labels, written name=value and separated by commas, each name once and none of cluster, job and member",
+        );
+    }
+    labels
+}
+
+/// A name that a label may have and that the manager does not give by itself.
+fn is_label(name: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let reserved = name.starts_with("__") || OWN_LABELS.contains(&name);
+    name.bytes().all(letters)
+        && !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !reserved
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<RemoteWrite, String> {
-        let get = |name: &str| (name == "PROMETHEUS_BASE_URL").then(|| text.to_owned());
+        read_setting("PROMETHEUS_BASE_URL", text)
+    }
+
+    fn read_setting(name: &str, text: &str) -> Result<RemoteWrite, String> {
+        let get = |asked: &str| (asked == name).then(|| text.to_owned());
         let mut reader = Reader::new(&get);
         let settings = RemoteWrite::read(&mut reader);
         reader.finish(settings).map_err(|error| error.to_string())
@@ -81,5 +133,26 @@ mod tests {
         let many: Vec<_> = (0..=MAX_RECEIVERS).map(|n| format!("http://r{n}/")).collect();
         assert!(read(&many.join(" ")).is_err());
         assert!(read(&many[1..].join(" ")).is_ok());
+    }
+
+    #[test]
+    fn met_02_labels_are_read_and_the_managers_own_cannot_be_given() {
+        let read = |text: &str| read_setting("REMOTE_WRITE_LABELS", text);
+        let settings = read("juju_model=cm-prod, b=x=y,").unwrap();
+        let labels: Vec<_> =
+            settings.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(labels, [("b", "x=y"), ("juju_model", "cm-prod")]);
+        assert!(read("").unwrap().labels.is_empty());
+        for bad in
+            ["a", "a=", "=secret", "job=secret", "__a=secret", "1a=secret", "a-b=secret", "a=1,a=2"]
+        {
+            let error = read(bad).unwrap_err();
+            assert!(
+                error.contains("REMOTE_WRITE_LABELS") && !error.contains("secret"),
+                "{bad}: {error}"
+            );
+        }
+        let many: Vec<_> = (0..=MAX_LABELS).map(|n| format!("l{n}=x")).collect();
+        assert!(read(&many.join(",")).is_err() && read(&many[1..].join(",")).is_ok());
     }
 }

@@ -17,7 +17,9 @@ use clap::{Parser, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 use workload_config::Config;
 
 use self::clusters::ClustersCommand;
@@ -29,6 +31,7 @@ use crate::error_chain::Chain;
 use crate::model::{Actor, JoinTokenText, Origin};
 use crate::run::{self, StartError};
 use crate::store::Pool;
+use crate::traces::Traces;
 
 /// `EX_CONFIG` of sysexits.h: a setting is wrong; starting again does not help.
 pub const EXIT_CONFIG: u8 = 78;
@@ -156,14 +159,27 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error, EXIT_CONFIG),
     };
-    let default_level = match cli.command {
-        Command::ManagementApi | Command::ClusterConnector => "info",
-        _ => "warn",
+    let (service, default_level) = match cli.command {
+        Command::ManagementApi => (Some("management-api"), "info"),
+        Command::ClusterConnector => (Some("cluster-connector"), "info"),
+        _ => (None, "warn"),
     };
-    if let Err(error) = start_log(config.log_level.as_deref().unwrap_or(default_level)) {
+    // Commands are over before anybody would look at their traces.
+    let traces = service
+        .map_or(Ok(None), |service| Traces::start(&config.tracing, service, &config.version));
+    let traces = match traces {
+        Ok(traces) => traces,
+        Err(error) => return refuse(&error, EXIT_CONFIG),
+    };
+    let level = config.log_level.as_deref().unwrap_or(default_level);
+    if let Err(error) = start_log(level, traces.as_ref()) {
         return refuse(&*error, EXIT_CONFIG);
     }
-    match Box::pin(execute(cli.command, config)).await {
+    let executed = Box::pin(execute(cli.command, config)).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    match executed {
         Ok(ending) => ending.into(),
         Err(Failure::Start(error @ StartError::Setting(_))) => refuse(&error, EXIT_CONFIG),
         Err(failure) => refuse(&failure, 1),
@@ -258,19 +274,23 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
     })
 }
 
-/// JSON lines on standard error; plain text where a person looks on.
-fn start_log(level: &str) -> Result<(), Box<dyn Error>> {
+/// JSON lines on standard error; plain text where a person looks on. Traces have a filter of their own.
+fn start_log(level: &str, traces: Option<&Traces>) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(level)
         .map_err(|_| "LOG_LEVEL must be error, warn, info, debug, trace or a filter")?;
     // A line that cannot be written, as on a full disk, is lost: to say so on the same disk would be a panic.
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.compact().init();
-    } else {
-        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+    let lines = fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
+    let json = fmt::layer().log_internal_errors(false).with_writer(std::io::stderr).json();
+    let json = json.flatten_event(true).with_current_span(true).with_span_list(false);
+    match (traces, std::io::stderr().is_terminal()) {
+        (None, true) => registry().with(lines.compact()).with(filter).init(),
+        (None, false) => registry().with(json).with(filter).init(),
+        (Some(traces), true) => {
+            registry().with(lines.compact().with_filter(filter)).with(traces.layer()).init();
+        }
+        (Some(traces), false) => {
+            registry().with(json.with_filter(filter)).with(traces.layer()).init();
+        }
     }
     Ok(())
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use salvo::http::{ResBody, StatusCode};
 use salvo::{Depot, Request, Response, Router, Service, affix_state, handler};
+use tracing::Instrument;
 
 use crate::edge::{self, ApiError, BodyRoom, Limits, Reply, read_body};
 use crate::metrics::Metrics;
+use crate::traces;
 use crate::tunnel::{Keeper, hop};
 
 /// Limits of this listener.
@@ -51,7 +53,10 @@ async fn pass_on(req: &mut Request, depot: &mut Depot, res: &mut Response) -> Re
         "a request goes to a cluster"
     );
     let still_valid = async |lease| keeper.still_valid(lease).await;
-    match keeper.tunnels().request(cluster_id, request, still_valid).await {
+    let span = tracing::info_span!("tunnel.request");
+    traces::go_on(&span, req.headers());
+    let asked = keeper.tunnels().request(cluster_id, request, still_valid).instrument(span);
+    match asked.await {
         Ok(answer) => {
             res.status_code(StatusCode::OK);
             res.headers_mut().extend(hop::answer_headers(&answer));

@@ -4,10 +4,11 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use salvo::http::Method;
 use salvo::http::header::HeaderValue;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::metrics::Metrics;
 use crate::model::{Actor, Origin};
+use crate::traces;
 
 /// Gives each request an id, which the answer carries as `X-Request-Id` and every log line of the request as a field, and
 /// logs and counts the request once, also when the client hung up before its answer. Queries are never logged.
@@ -55,9 +56,12 @@ impl Handler for RequestLog {
         };
         depot.insert_typed(RequestId(id.clone()));
         let span = tracing::info_span!("request", request.id = id);
+        traces::asked(&span, method_label(&entry.method), &entry.route);
         async {
             ctrl.call_next(req, depot, res).await;
-            entry.status = Some(res.status_code.map_or(200, |status| status.as_u16()));
+            let status = res.status_code.map_or(200, |status| status.as_u16());
+            traces::answered(&Span::current(), status);
+            entry.status = Some(status);
             drop(entry);
         }
         .instrument(span)

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher, RandomState};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::budget::Budgets;
 use super::encoder::{Encoder, OwnLabels, Part};
 use super::exposition::{Exposition, Item, LineError};
-use super::{MemberMetrics, Options, labels};
+use super::labels::{self, OwnNames};
+use super::{MemberMetrics, Options};
 
 /// What a heartbeat's texts became.
 #[derive(Debug, Default)]
@@ -46,7 +48,8 @@ pub struct LeftOut {
 
 /// Makes batches. It remembers the time of each cluster's newest one, and keeps its buffers.
 pub struct Batcher {
-    options: Options,
+    options: Arc<Options>,
+    own_names: OwnNames,
     encoder: Encoder,
     keys: RandomState,
     /// Hashes of the heartbeat's series, and those of the current text among them.
@@ -61,7 +64,8 @@ impl Batcher {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
-            options: options.clone(),
+            options: Arc::new(options.clone()),
+            own_names: OwnNames::new(&options.labels),
             encoder: Encoder::new(options.part_bytes),
             keys: RandomState::new(),
             seen: HashSet::default(),
@@ -87,10 +91,11 @@ impl Batcher {
             batch.not_newer = true;
             return batch;
         }
+        let options = Arc::clone(&self.options);
         for text in texts {
             self.encoder.mark();
             self.seen_in_text.clear();
-            let own = OwnLabels::new(cluster, &text.member);
+            let own = OwnLabels::new(cluster, &text.member, &options.labels);
             let before = (batch.samples, batch.left_out);
             let cluster = (cluster, &own);
             if let Err(error) = self.encode_text(cluster, at, &text.metrics, &mut batch) {
@@ -112,11 +117,12 @@ impl Batcher {
 
     fn encode_text(
         &mut self,
-        (cluster, own): (&str, &OwnLabels),
+        (cluster, own): (&str, &OwnLabels<'_>),
         at: i64,
         text: &str,
         batch: &mut Batch,
     ) -> Result<(), LineError> {
+        let own_names = self.own_names.clone();
         let mut exposition = Exposition::new(text, self.options.limits.sample);
         let mut budget = self.budgets.of(cluster, at);
         let prefixes = &self.options.prefixes;
@@ -132,7 +138,7 @@ impl Batcher {
                     left_out.too_many += 1;
                 }
                 Item::Sample { name, labels, value } => {
-                    labels::normalise(labels);
+                    labels::normalise(labels, &own_names);
                     let series = self.encoder.prepare(own, name, labels, &self.keys);
                     if !self.seen.insert(series) {
                         left_out.duplicate += 1;

@@ -5,6 +5,7 @@
 //! `Sample { double value = 1; int64 timestamp = 2 }`. They are written by hand, straight into one buffer: building
 //! message objects first would cost more than reading the text.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
@@ -35,22 +36,24 @@ pub struct Part {
 
 /// The labels that all series of one member have, encoded.
 #[derive(Debug)]
-pub(super) struct OwnLabels([(&'static str, Vec<u8>); 3]);
+pub(super) struct OwnLabels<'a>(Vec<(&'a str, Vec<u8>)>);
 
-impl OwnLabels {
-    pub(super) fn new(cluster: &str, member: &str) -> Self {
-        let encoded = |name, value: &str| {
-            let mut label = Vec::new();
-            if !value.is_empty() {
+impl<'a> OwnLabels<'a> {
+    /// `further` are labels that all members of all clusters have.
+    pub(super) fn new(cluster: &str, member: &str, further: &'a BTreeMap<String, String>) -> Self {
+        let job = labels::job(cluster);
+        let own = [("cluster", cluster), ("job", &job), ("member", member)];
+        let further = further.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = own.into_iter().chain(further).filter(|(_, value)| !value.is_empty());
+        let mut encoded: Vec<_> = all
+            .map(|(name, value)| {
+                let mut label = Vec::new();
                 put_label(&mut label, name, value);
-            }
-            (name, label)
-        };
-        Self([
-            encoded("cluster", cluster),
-            encoded("job", &labels::job(cluster)),
-            encoded("member", member),
-        ])
+                (name, label)
+            })
+            .collect();
+        encoded.sort_unstable();
+        Self(encoded)
     }
 }
 
@@ -93,27 +96,33 @@ impl Encoder {
     /// Prepares a series and returns the hash of its labels. `labels` must be normalised.
     pub(super) fn prepare(
         &mut self,
-        own: &OwnLabels,
+        own: &OwnLabels<'_>,
         name: &str,
         labels: &[Label<'_>],
         keys: &RandomState,
     ) -> u64 {
         self.series.clear();
         let mut own = own.0.iter().peekable();
-        let mut metric_name = Some(name); // "__name__" stands before the manager's labels
+        let mut metric_name = Some(name);
         for label in labels {
-            if metric_name.is_some() && "__name__" < label.name {
-                put_metric_name(&mut self.series, &mut metric_name);
-            }
-            while let Some((_, encoded)) = own.next_if(|(name, _)| *name < label.name) {
+            while let Some((name, encoded)) = own.next_if(|(name, _)| *name < label.name) {
+                if "__name__" < *name {
+                    put_metric_name(&mut self.series, &mut metric_name);
+                }
                 self.series.extend_from_slice(encoded);
+            }
+            if "__name__" < label.name {
+                put_metric_name(&mut self.series, &mut metric_name);
             }
             put_label(&mut self.series, label.name, &label.value);
         }
-        put_metric_name(&mut self.series, &mut metric_name);
-        for (_, encoded) in own {
+        for (name, encoded) in own {
+            if "__name__" < *name {
+                put_metric_name(&mut self.series, &mut metric_name);
+            }
             self.series.extend_from_slice(encoded);
         }
+        put_metric_name(&mut self.series, &mut metric_name);
         keys.hash_one(self.series.as_slice())
     }
 

@@ -7,7 +7,8 @@
 //! - [`RemoteWrite::enqueue`] never waits, never fails and never reads a text.
 //! - Memory is bounded, for each receiver: by bytes and age while metrics wait as text, by one heartbeat per worker while they
 //!   are delivered.
-//! - A series' name and the labels `job`, `cluster` and `member` are the manager's to give, never a cluster's.
+//! - A series' name and the labels `job`, `cluster`, `member` and [`Options::labels`] are the manager's to give,
+//!   never a cluster's.
 //! - The times of a cluster's samples only rise. A cluster's metrics go through one worker of each
 //!   receiver, in order.
 //! - Everything that is dropped is counted, by receiver and reason, in [`Stats`].
@@ -29,6 +30,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -89,6 +91,9 @@ impl Default for Limits {
 pub struct Options {
     /// Beginnings of the names of metrics that are forwarded.
     pub prefixes: Vec<String>,
+    /// Labels of every sample, besides those that say where it comes from: where it went through. They must not have the names
+    /// `cluster`, `job` and `member`, nor begin with `__`.
+    pub labels: BTreeMap<String, String>,
     /// The most that is taken from one heartbeat.
     pub limits: Limits,
     /// Bytes of heartbeats that wait; the oldest go when there are more.
@@ -111,6 +116,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefixes: vec!["lxd_".into()],
+            labels: BTreeMap::new(),
             limits: Limits::default(),
             queue_bytes: 64 << 20,
             max_age: Duration::from_mins(5),
@@ -173,6 +179,15 @@ impl RemoteWrite {
             });
         }
         Ok(Self(Arc::new(Inner { limits: options.limits, ways })))
+    }
+
+    /// Uses other authorities for all receivers, from their next requests on.
+    ///
+    /// # Errors
+    ///
+    /// What `reqwest` says when `tls` cannot be used.
+    pub fn trust(&self, tls: &rustls::ClientConfig) -> Result<(), reqwest::Error> {
+        self.0.ways.iter().try_for_each(|way| way.receiver.replace(tls.clone()))
     }
 
     /// Takes over the metrics of a heartbeat that `cluster` sent and that arrived at `received_at`.

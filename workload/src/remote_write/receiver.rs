@@ -1,11 +1,14 @@
 //! One request to the receiver, and what its answer means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
+use rustls::ClientConfig;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -38,27 +41,37 @@ pub(super) trait Receiver: Send + Sync + 'static {
 /// A server that speaks Prometheus remote write 1.0.
 #[derive(Debug)]
 pub(super) struct HttpReceiver {
-    client: Client,
+    client: ArcSwap<Client>,
     url: Url,
 }
 
 impl HttpReceiver {
     /// `url` is the complete address, path included.
-    pub(super) fn new(url: Url, tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .user_agent("microcloud-cluster-manager")
-            .build()?;
-        Ok(Self { client, url })
+    pub(super) fn new(url: Url, tls: ClientConfig) -> Result<Self, reqwest::Error> {
+        Ok(Self { client: ArcSwap::from_pointee(client(tls)?), url })
     }
+
+    /// Uses other authorities from the next request on. Open connections are left behind.
+    pub(super) fn replace(&self, tls: ClientConfig) -> Result<(), reqwest::Error> {
+        self.client.store(Arc::new(client(tls)?));
+        Ok(())
+    }
+}
+
+fn client(tls: ClientConfig) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .user_agent("microcloud-cluster-manager")
+        .build()
 }
 
 impl Receiver for HttpReceiver {
     async fn send(&self, body: Bytes) -> Answer {
         let request = self
             .client
+            .load_full()
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/x-protobuf")
             .header(CONTENT_ENCODING, "snappy")

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use workload_config::{Database, DatabaseHost, DatabaseTls, ExposeSecret};
 
@@ -21,6 +22,15 @@ const SESSION_OPTIONS: &str = "-c search_path=cluster_manager -c timezone=utc -c
 
 /// How long a caller waits for a connection, and how long opening one may take.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one server may take to accept: all together leave some of [`ACQUIRE_TIMEOUT`] for the login at the last one.
+fn connect_timeout(servers: usize) -> Duration {
+    match u32::try_from(servers) {
+        Ok(0 | 1) => ACQUIRE_TIMEOUT,
+        Ok(servers) => ACQUIRE_TIMEOUT * 3 / 4 / servers,
+        Err(_) => ACQUIRE_TIMEOUT / 4,
+    }
+}
 
 /// What the name of every service's connections begins with, as the database shows it; the service's name follows.
 pub(super) const SERVICE_PREFIX: &str = "microcloud-cluster-manager/";
@@ -54,17 +64,20 @@ impl Pool {
 
     fn named(database: &Database, name: &str) -> Result<Self, TlsError> {
         let mut config = tokio_postgres::Config::new();
-        match &database.host {
-            DatabaseHost::Tcp(host) => config.host(host),
-            DatabaseHost::Socket(directory) => config.host_path(directory),
-        };
+        for server in &database.servers {
+            match &server.host {
+                DatabaseHost::Tcp(host) => config.host(host),
+                DatabaseHost::Socket(directory) => config.host_path(directory),
+            };
+            config.port(server.port);
+        }
         config
-            .port(database.port)
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .user(&database.user)
             .password(database.password.expose_secret())
             .dbname(&database.name)
             .application_name(name)
-            .connect_timeout(ACQUIRE_TIMEOUT)
+            .connect_timeout(connect_timeout(database.servers.len()))
             .keepalives_idle(Duration::from_secs(15))
             .tcp_user_timeout(Duration::from_mins(1))
             .options(SESSION_OPTIONS);
@@ -135,17 +148,26 @@ impl Pool {
         }
     }
 
-    /// Asks the database a trivial question, within two seconds in all.
+    /// Asks the database whether it can be written to, within two seconds in all. If it no longer can, because another server took
+    /// its place, connections to it are given up: new ones find that other server.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is no answer.
+    /// [`StoreError`] when there is no answer, or a no.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let ask = async {
             let db = self.get().await?;
-            db.simple_query("SELECT true")
-                .await
-                .map_err(StoreError::query("asking for a sign of life"))?;
+            let failed = StoreError::query("asking for a sign of life");
+            let answer = db.simple_query("SHOW transaction_read_only").await.map_err(failed)?;
+            let read_only = answer.iter().any(|message| match message {
+                SimpleQueryMessage::Row(row) => row.try_get(0).is_ok_and(|is| is == Some("on")),
+                _ => false,
+            });
+            if read_only {
+                drop(deadpool_postgres::Object::take(db));
+                self.inner.retain(|_, _| false);
+                return Err(StoreError::Connect("the database server is read-only".into()));
+            }
             Ok(())
         };
         tokio::time::timeout(ACQUIRE_TIMEOUT, ask)

@@ -1,10 +1,16 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_util::sync::CancellationToken;
 
 use super::{TlsError, provider};
+use crate::error_chain::Chain;
+
+/// Time between two looks at a file with authorities.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Settings for connections to others: the machine's trust store and the authorities in `ca_file`; host names are checked.
 ///
@@ -28,4 +34,36 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
         .map_err(TlsError::Library)?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+/// Until `stop`: whenever the file with authorities changes, hands settings that trust the new ones to `take`. A file that cannot be
+/// used changes nothing; the log says what is wrong, and `purpose` what the authorities are for.
+pub async fn follow_authorities<E: std::error::Error + 'static>(
+    ca_file: PathBuf,
+    purpose: &'static str,
+    stop: CancellationToken,
+    take: impl Fn(ClientConfig) -> Result<(), E>,
+) {
+    let read = async || tokio::fs::read(&ca_file).await.unwrap_or_default();
+    // What is there now was read before this task began, perhaps in another state.
+    let mut seen = None;
+    loop {
+        let now = read().await;
+        if seen.as_ref() != Some(&now) {
+            let taken = client_config(Some(&ca_file)).map_err(|error| Chain(&error).to_string());
+            let taken = taken.and_then(|tls| take(tls).map_err(|error| Chain(&error).to_string()));
+            match taken {
+                Ok(()) if seen.is_none() => {}
+                Ok(()) => tracing::info!("the authorities for {purpose} were replaced"),
+                Err(error) => tracing::error!(
+                    error,
+                    "the new authorities for {purpose} cannot be used, the old ones stay: {error}"
+                ),
+            }
+            seen = Some(now);
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(FOLLOW_INTERVAL)).await.is_none() {
+            return;
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod server;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use client::client_config;
+pub use client::{client_config, follow_authorities};
 pub use identities::Identities;
 pub use identity::ServerIdentity;
 pub use inter_unit::InterUnit;

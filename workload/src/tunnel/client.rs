@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::hop::{self, OnBehalfOf};
 use super::{Answer, Request, RequestError};
-use crate::Chain;
+use crate::{Chain, traces};
 
 /// Longest time for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -55,7 +55,8 @@ impl HopClient {
         request: Request,
         by: &OnBehalfOf,
     ) -> Result<Answer<Body>, RequestError> {
-        let headers = hop::request_headers(&request, by).ok_or(RequestError::Nonsense)?;
+        let mut headers = hop::request_headers(&request, by).ok_or(RequestError::Nonsense)?;
+        traces::pass_on(&mut headers);
         let url = format!("https://{unit}/tunnel/{cluster_id}");
         let sent = self.0.post(url).headers(headers).body(request.body).send();
         let answer = match timeout(ANSWER_TIME, sent).await {

@@ -16,6 +16,7 @@ mod secrets;
 mod sentences;
 mod status;
 mod stories;
+mod tracing;
 
 use controller::{Authority, Controller, Remote, Runner};
 use serde_json::{Value, json};

@@ -271,6 +271,15 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
         environment(&plan, "cluster-connector", "PROMETHEUS_BASE_URL"),
         "http://mimir.cos/api/v1/push http://prometheus-0.cos:9090/api/v1/write"
     );
+    let labels = environment(&plan, "cluster-connector", "REMOTE_WRITE_LABELS");
+    let uuid = labels.rsplit_once("juju_model_uuid=").unwrap().1;
+    assert_eq!(
+        labels,
+        format!(
+            "juju_application=microcloud-cluster-manager-k8s,\
+             juju_charm=microcloud-cluster-manager-k8s,juju_model=prod,juju_model_uuid={uuid}"
+        )
+    );
     assert_eq!(environment(&plan, "management-api", "GRAFANA_BASE_URL"), "http://grafana.cos");
     assert_eq!(plan["log-targets"]["loki/0"]["services"], json!(["all"]));
     let metrics = juju.relation("metrics-endpoint").unwrap();
@@ -288,4 +297,30 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     let plan = juju.container(0).plan();
     assert_eq!(plan["log-targets"]["loki/0"]["services"], json!([]));
     assert_eq!(environment(&plan, "cluster-connector", "PROMETHEUS_BASE_URL"), "");
+}
+
+#[test]
+fn receivers_behind_a_private_authority_are_trusted_and_a_new_one_restarts_nothing() {
+    let mut juju = deployed(process());
+    let write = r#"{"url": "https://prometheus.cos/api/v1/write"}"#;
+    juju.integrate("send-remote-write", Remote::unit_saying("prometheus", "remote_write", write));
+    let plan = juju.container(0).plan();
+    assert_eq!(environment(&plan, "cluster-connector", "REMOTE_WRITE_CA_FILE"), "");
+    assert_eq!(file(&juju, 0, "authorities.pem"), None);
+    let ca = |certificates: &[&str]| {
+        let list = json!(certificates).to_string();
+        Remote::app_saying("ca", &[("certificates", &list), ("version", "1")])
+    };
+    let first = include_str!("authority.pem");
+    juju.integrate("send-ca-cert", ca(&[first]));
+    let plan = juju.container(0).plan();
+    assert_eq!(
+        environment(&plan, "cluster-connector", "REMOTE_WRITE_CA_FILE"),
+        "/var/lib/microcloud-cluster-manager/authorities.pem"
+    );
+    assert_eq!(file(&juju, 0, "authorities.pem").unwrap().trim(), first.trim());
+    let starts = juju.container(0).starts()["cluster-connector"];
+    juju.replace_remote("send-ca-cert", ca(&[first, &Authority::default().pem()]));
+    assert_eq!(file(&juju, 0, "authorities.pem").unwrap().matches("BEGIN CERTIFICATE").count(), 2);
+    assert_eq!(juju.container(0).starts()["cluster-connector"], starts, "it follows the file");
 }

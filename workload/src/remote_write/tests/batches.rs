@@ -52,6 +52,38 @@ fn assert_rules(batch: &Batch, cluster: &str) {
 }
 
 #[test]
+fn met_02_labels_of_the_deployment_win_over_those_of_clusters() {
+    let labels = [("juju_model", "prod"), ("B", "b"), ("exported_job", "mine")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let options = Options { labels, ..Options::default() };
+    let of = |metrics: &str| {
+        let batch = batch(&options, &[text("n1", metrics)]);
+        assert_rules(&batch, "oslo-north");
+        series(&batch).iter().map(TimeSeries::text).collect::<Vec<_>>()
+    };
+    let (own, end) =
+        (r#"cluster="oslo-north""#, r#"job="oslo_north",juju_model="prod",member="n1""#);
+    for (metrics, expected) in [
+        ("lxd_a 1", format!(r#"lxd_a{{B="b",{own},exported_job="mine",{end}}}"#)),
+        (
+            r#"lxd_a{juju_model="forged",A="1",C="2",zone="x"} 1"#,
+            format!(
+                r#"lxd_a{{A="1",B="b",C="2",{own},exported_job="mine",exported_juju_model="forged",{end},zone="x"}}"#
+            ),
+        ),
+        (r#"lxd_a{job="forged"} 1"#, format!(r#"lxd_a{{B="b",{own},exported_job="mine",{end}}}"#)),
+        (
+            r#"lxd_a{exported_job="forged"} 1"#,
+            format!(
+                r#"lxd_a{{B="b",{own},exported_exported_job="forged",exported_job="mine",{end}}}"#
+            ),
+        ),
+    ] {
+        assert_eq!(of(metrics), [expected]);
+    }
+}
+
+#[test]
 fn met_02_labels_of_the_manager_are_its_own() {
     let own = r#"cluster="oslo-north""#;
     for (metrics, expected) in [
@@ -247,11 +279,17 @@ proptest! {
         ),
         cluster in "[a-z][a-z0-9-]{0,10}",
         part_bytes in 1_usize..2000,
+        labels in prop::collection::btree_map("[A-Zd-f]|_z|exported_(job|d|member)", "[ab]{1,2}", 0..4),
     ) {
         let texts: Vec<_> = texts.iter().map(|(member, metrics)| text(member, metrics)).collect();
-        let options = Options { part_bytes, ..Options::default() };
+        let options = Options { part_bytes, labels: labels.clone(), ..Options::default() };
         let batch = Batcher::new(&options).encode(&cluster, moment(1), moment(2), &texts);
         assert_rules(&batch, &cluster);
+        for series in series(&batch) {
+            for (name, value) in &labels {
+                prop_assert_eq!(series.label(name), Some(value.as_str()));
+            }
+        }
     }
 
     #[test]

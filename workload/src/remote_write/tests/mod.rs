@@ -7,6 +7,7 @@ mod outage;
 mod parsing;
 mod prometheus;
 mod reference;
+mod secured;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex};
