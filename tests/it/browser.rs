@@ -1,4 +1,4 @@
-//! What only a real browser can show (security properties WEB-02, WEB-04, WEB-07, TUN-05, TUN-06): pages in `tests/browser/hostile` are
+//! What only a real browser can show (security properties WEB-02, WEB-04, WEB-07, TUN-05, TUN-06, OIDC-14): pages in `tests/browser/hostile` are
 //! opened in Chromium, in a deployment whose clusters, people and operators write nothing but attacks.
 
 use std::path::Path;
@@ -115,6 +115,19 @@ async fn tun_06_an_answer_of_a_hostile_cluster_is_never_a_page_a_frame_or_a_scri
     journey(&at.deployment, "tunnel").await;
     assert_eq!(at.admin.get("/1.0").await.status, 200);
     seen.abort();
+}
+
+#[tokio::test]
+async fn oidc_14_what_the_provider_says_in_an_error_is_never_a_page_or_a_script() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    let manager = deployment.start(Service::ManagementApi).await;
+    journey(&deployment, "refusal").await;
+    // The log has what helps to find the reason, shortened, on one line.
+    let log = manager.process.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("ended a login")).collect();
+    assert!(told.len() == 2 && told.iter().all(|line| line.len() < 1500), "{told:?}");
+    assert!(!log.contains("x".repeat(201).as_str()));
 }
 
 #[tokio::test]

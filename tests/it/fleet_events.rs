@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use end_to_end_tests::{EventStream, Service};
+use end_to_end_tests::{Balancer, EventStream, Service};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -113,6 +113,52 @@ async fn events_come_once_a_second_at_most_and_end_with_the_service() {
     while let Some(block) = events.next().await {
         assert!(block.starts_with(':'), "{block}");
     }
+}
+
+#[tokio::test]
+async fn events_pass_a_proxy_that_speaks_http_and_an_idle_stream_stays_open() {
+    let fleet = fleet(&["lyon"]).await;
+    let second = fleet.deployment.start(Service::ManagementApi).await;
+    let own = fleet.deployment.connector_address().ip();
+    let listen = std::net::TcpListener::bind((own, 0)).unwrap().local_addr().unwrap();
+    // A comment comes every 15 seconds: this proxy has hardly more patience.
+    let units = [second];
+    let _proxy = Balancer::speaking_http(&fleet.deployment, listen, &units, 20).await;
+    let mut admin = fleet.admin.at(listen);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while admin.get("/1.0/fleet/summary").await.status != 200 {
+        assert!(Instant::now() < deadline, "the proxy finds no unit");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut events = admin.events(EVENTS, None).await;
+    let begin = events.next_block().await.unwrap();
+    assert_eq!(begin, "retry: 2000\n: connected", "the beginning is not held back");
+    // Nothing happens for longer than the proxy waits; what comes then comes on the same answer.
+    let mut comments = 0;
+    while comments < 2 {
+        let block = events.next_block().await.expect("the proxy has closed an idle stream");
+        comments += i32::from(block == ":");
+    }
+    let change = json!({"description": "later"});
+    let path = "/1.0/remote-cluster/lyon";
+    assert_eq!(admin.send(Method::PATCH, path, Some(&change)).await.status, 200);
+    let (last, heard) = next(&mut events).await;
+    assert_eq!(heard, json!({"clusters": ["lyon"], "tokens": false}));
+
+    // The unit ends. Who comes back with the last id, to whichever unit, hears what is known or loads everything.
+    let [mut second] = units;
+    second.process.signal("TERM");
+    assert_eq!(second.process.wait().await.code(), Some(0));
+    while let Some(block) = events.next_block().await {
+        assert!(!block.contains("event:"), "{block}");
+    }
+    let _second = fleet.deployment.restart(&second).await;
+    while admin.get("/1.0/fleet/summary").await.status != 200 {
+        assert!(Instant::now() < deadline + Duration::from_mins(1), "the proxy finds no unit");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut again = admin.events(EVENTS, Some(last)).await;
+    assert_eq!(next(&mut again).await.1, json!({"clusters": null, "tokens": true}));
 }
 
 #[tokio::test]

@@ -234,6 +234,30 @@ async fn oidc_08_a_provider_that_stalls_is_given_up_and_not_asked_again_at_once(
 }
 
 #[tokio::test]
+async fn oidc_08_a_provider_that_answers_byte_by_byte_is_given_up_wherever_it_does_so() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let unit = deployment.start(Service::ManagementApi).await;
+    for path in ["/keys", "/token"] {
+        provider.behave(move |call| (call.path == path).then_some(Reply::Drip));
+        let unit = deployment.start(Service::ManagementApi).await;
+        let mut person = deployment.operator().at(unit.api);
+        let login = async {
+            let begun =
+                person.raw(Method::GET, "/oidc/login", HeaderMap::new(), String::new()).await;
+            if begun.status == 302 { provider.log_in(&mut person).await } else { begun }
+        };
+        let answer = tokio::time::timeout(Duration::from_mins(1), login).await;
+        let answer = answer.expect("an answer, however slow the provider is");
+        assert_eq!(answer.status, 503, "{path}: {}", answer.body);
+        assert!(person.cookie("__Host-mcm-session").is_none(), "{path}");
+    }
+    provider.behave(|_| None);
+    assert_eq!(provider.log_in(&mut deployment.operator()).await.status, 303);
+    assert_eq!(unit.probe("/ready").await, Some(200));
+}
+
+#[tokio::test]
 async fn oidc_07_a_rotation_of_keys_fails_no_login_and_unknown_keys_are_looked_for_once() {
     let mut deployment = Deployment::new().await;
     let provider = MockProvider::start(&mut deployment).await;

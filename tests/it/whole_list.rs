@@ -1,6 +1,7 @@
 //! The list of all clusters in one answer, as scripts have always known it.
 
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 use end_to_end_tests::{Deployment, Operator, Service};
 use reqwest::Method;
@@ -41,12 +42,14 @@ async fn a_compressed_list_is_the_plain_one_whatever_has_changed_between_two_ans
         "DELETE FROM remote_clusters WHERE name < 'site-290'",
         "DELETE FROM remote_clusters",
     ];
-    for (n, change) in changes.into_iter().enumerate() {
+    for (n, change) in (0_i64..).zip(changes) {
         db.batch_execute(change).await.unwrap();
         // New ones go in between and to the front.
-        db.execute(FILL, &[&(n as i64), &(n as i64)]).await.unwrap();
+        db.execute(FILL, &[&n, &n]).await.unwrap();
         let newest = format!("\"name\":\"site-{n:03}\"");
+        let deadline = Instant::now() + Duration::from_mins(1);
         let (plain, packed) = loop {
+            assert!(Instant::now() < deadline, "{newest} is not in the list");
             let (plain, packed) =
                 (ask(&mut admin, "identity").await, ask(&mut admin, "br, gzip").await);
             if plain.header("etag") == packed.header("etag") && plain.body.contains(&newest) {
@@ -61,7 +64,8 @@ async fn a_compressed_list_is_the_plain_one_whatever_has_changed_between_two_ans
         let mut text = String::new();
         flate2::read::GzDecoder::new(&packed.bytes[..]).read_to_string(&mut text).unwrap();
         assert_eq!(text, plain.body, "{change}");
-        assert!(packed.length * 2 < plain.length, "{} of {}", packed.length, plain.length);
+        let part = if plain.length > 100_000 { 2 } else { 1 };
+        assert!(packed.length * part < plain.length, "{} of {}", packed.length, plain.length);
     }
     assert_eq!(tags.len(), changes.len(), "each list has a tag of its own");
 }

@@ -50,12 +50,44 @@ impl Balancer {
         Self::run(deployment, listen, "    default_backend units\n", &servers).await
     }
 
+    /// A proxy that ends TLS itself with the Management API's certificate and speaks HTTP to both sides, as many companies have it: it
+    /// passes requests on to those `units` that are ready and closes what says nothing for `silence_s` seconds.
+    pub async fn speaking_http(
+        deployment: &Deployment,
+        listen: SocketAddr,
+        units: &[Unit],
+        silence_s: u32,
+    ) -> Self {
+        let folder = deployment.file("tls/management");
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let pair = deployment.file("haproxy.pem");
+        std::fs::write(&pair, read("tls.crt") + &read("tls.key")).unwrap();
+        let servers: Vec<String> = units
+            .iter()
+            .map(|Unit { api, probes, .. }| {
+                let port = probes.port();
+                format!("    server {api} {api} ssl verify none check no-check-ssl port {port} inter 100ms fall 1 rise 1\n")
+            })
+            .collect();
+        let servers = format!("    option httpchk GET /ready\n{}", servers.concat());
+        let text = format!(
+            "defaults\n    mode http\n    timeout connect 10s\n    timeout client {silence_s}s\n    timeout server {silence_s}s\n\
+             frontend clients\n    bind {listen} ssl crt {}\n    default_backend units\nbackend units\n{servers}",
+            pair.display()
+        );
+        Self::with_configuration(deployment, listen, &text).await
+    }
+
     async fn run(deployment: &Deployment, listen: SocketAddr, accept: &str, servers: &str) -> Self {
-        let file = deployment.file("haproxy.cfg");
         let text = format!(
             "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 60s\n    timeout server 60s\n\
              frontend clients\n    bind {listen}\n{accept}backend units\n{servers}"
         );
+        Self::with_configuration(deployment, listen, &text).await
+    }
+
+    async fn with_configuration(deployment: &Deployment, listen: SocketAddr, text: &str) -> Self {
+        let file = deployment.file("haproxy.cfg");
         std::fs::write(&file, text).unwrap();
         let program = Path::new("/usr/sbin/haproxy");
         assert!(program.exists(), "HAProxy is not installed: run the tests with ./dev test");

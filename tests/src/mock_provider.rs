@@ -52,6 +52,8 @@ pub enum Reply {
     Json(u16, Value),
     /// A status, further header lines and a body.
     Raw(u16, String, String),
+    /// A body that never ends, a few bytes a second.
+    Drip,
     /// Nothing: the connection is closed.
     Close,
     /// Nothing, and the connection stays open until [`MockProvider::release`].
@@ -304,6 +306,15 @@ async fn serve(
         }
         Reply::Raw(status, headers, body) => (status, headers, body),
         Reply::Close => return Ok(()),
+        Reply::Drip => {
+            let head = "HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+            stream.write_all(head.as_bytes()).await?;
+            loop {
+                stream.write_all(b" ").await?;
+                stream.flush().await?;
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            }
+        }
         Reply::Stall => {
             drop(shared.released.subscribe().changed().await);
             return Ok(());

@@ -83,13 +83,20 @@ impl EventStream {
     /// The next block that is more than a comment; `None` when the answer has ended.
     pub async fn next(&mut self) -> Option<String> {
         loop {
+            let block = self.next_block().await?;
+            if block.contains("event:") {
+                return Some(block);
+            }
+        }
+    }
+
+    /// The next block, a comment included; `None` when the answer has ended.
+    pub async fn next_block(&mut self) -> Option<String> {
+        loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
                 self.text = rest;
-                if block.contains("event:") {
-                    return Some(block);
-                }
-                continue;
+                return Some(block);
             }
             let chunk = self.answer.chunk();
             let chunk = tokio::time::timeout(std::time::Duration::from_mins(1), chunk).await;
@@ -158,6 +165,20 @@ impl Operator {
             .collect();
         let request = self.client.get(format!("{origin}{path}")).header(COOKIE, cookies.join("; "));
         request.header("sec-fetch-site", "same-origin").send().await.is_err()
+    }
+
+    /// The status of a request whose answer may not come, as when the unit dies meanwhile.
+    pub async fn try_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: String,
+    ) -> Option<u16> {
+        let url = format!("{}{path}", origin_of(&self.origin));
+        let request = self.client.request(method, url).headers(headers).body(body);
+        let answer = request.header(COOKIE, self.cookie_header()).send().await.ok()?;
+        Some(answer.status().as_u16())
     }
 
     /// A request with exactly these headers, besides `Host` and the cookies.

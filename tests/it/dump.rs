@@ -1,0 +1,131 @@
+//! A dump of the database, as a backup is one, is of no use to who steals it (security property STORE-01 with JOIN-02 and SESS-01).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use cluster_simulator::JoinToken;
+use end_to_end_tests::{CLIENT_SECRET, Deployment, MockProvider, Service, TestDatabase};
+use reqwest::Method;
+use reqwest::header::{COOKIE, HeaderMap};
+use serde_json::json;
+
+/// What `pg_dump` of the server's own version writes.
+fn pg_dump(database: &TestDatabase, options: &[&str]) -> Vec<u8> {
+    let settings: std::collections::BTreeMap<_, _> = database.settings().into_iter().collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").unwrap();
+    let newest: PathBuf = versions
+        .map(|version| version.unwrap().path())
+        .max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()))
+        .unwrap();
+    let mut command = Command::new(newest.join("bin/pg_dump"));
+    command.args(["-h", &settings["DB_HOST"], "-p", &settings["DB_PORT"]]);
+    command.args(["-U", &settings["DB_USER"], &settings["DB_NAME"]]).args(options);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// How a secret may be written: as it is, in hexadecimal, in base64 at each of three alignments, in an address, in JSON.
+fn forms(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let mut forms = vec![
+        secret.to_owned(),
+        hex::encode(bytes),
+        hex::encode_upper(bytes),
+        url::form_urlencoded::byte_serialize(bytes).collect(),
+        json!(secret).to_string().trim_matches('"').to_owned(),
+    ];
+    for skipped in 0..3 {
+        let whole = &bytes[skipped..bytes.len() - (bytes.len() - skipped) % 3];
+        forms.extend([STANDARD.encode(whole), URL_SAFE_NO_PAD.encode(whole)]);
+    }
+    forms
+}
+
+#[tokio::test]
+async fn store_01_a_real_dump_holds_nothing_that_anybody_could_use() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    // Access tokens are stored, too, where they are forwarded.
+    deployment.extra.push(("TUNNEL_FORWARD_ACCESS_TOKEN", "true".into()));
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let id_tokens: Arc<Mutex<Vec<String>>> = Arc::default();
+    let signed = Arc::clone(&id_tokens);
+    provider.sign_with(move |keys, claims| {
+        let token = keys.sign(claims);
+        signed.lock().unwrap().push(token.clone());
+        token
+    });
+    let (mut ada, mut other) = (deployment.operator(), deployment.operator());
+    for person in [&mut ada, &mut other] {
+        assert_eq!(provider.log_in(person).await.status, 303);
+    }
+    let db = deployment.database.connect().await;
+    db.batch_execute("UPDATE sessions SET verified_at = now() - interval '20 min'").await.unwrap();
+    assert_eq!(ada.get("/1.0/remote-cluster").await.status, 200, "verified once more");
+    drop(deployment.enrol("lyon").await);
+    let pending = deployment.token("oslo");
+    let rotation =
+        ada.send(Method::POST, "/1.0/remote-cluster/lyon/rotation-token", Some(&json!({}))).await;
+    let rotation = JoinToken::decode(rotation.metadata()["token"].as_str().unwrap()).unwrap();
+
+    let mut secrets = vec![CLIENT_SECRET.to_owned(), "opaque".to_owned()];
+    for person in [&ada, &other] {
+        secrets.push(person.cookie("__Host-mcm-session").unwrap().to_owned());
+    }
+    for token in [&pending, &rotation] {
+        secrets.push(token.text().to_owned());
+        secrets.push(token.body().secret.clone());
+        secrets.push(String::from_utf8(STANDARD.decode(token.text()).unwrap()).unwrap());
+    }
+    secrets.extend(id_tokens.lock().unwrap().iter().cloned());
+    // The provider numbers its refresh tokens by its calls.
+    secrets.extend((0..=provider.calls(|_| true).len()).map(|n| format!("refresh-{n}")));
+    let keys = key_files(&deployment.file("data"));
+    assert!(!keys.is_empty(), "the master key is a file");
+    secrets.extend(keys);
+    let dumps =
+        [&["--format=plain"][..], &["--format=plain", "--inserts"], &["--format=custom", "-Z0"]];
+    for options in dumps {
+        let dump = pg_dump(&deployment.database, options);
+        let has = |text: &str| dump.windows(text.len()).any(|window| window == text.as_bytes());
+        for table in ["sessions", "join_tokens", "audit_events", "lyon", "ada@example.com"] {
+            assert!(has(table), "{options:?}: {table}");
+        }
+        for secret in &secrets {
+            for form in forms(secret) {
+                assert!(!has(&form), "{options:?} holds {secret} as {form}");
+            }
+        }
+    }
+
+    // What is stored instead opens nothing.
+    let stored = "SELECT encode(id_hash, 'hex'), encode(id_hash, 'base64') FROM sessions";
+    for row in db.query(stored, &[]).await.unwrap() {
+        for column in 0..2 {
+            let hash: String = row.try_get(column).unwrap();
+            let url_safe = hash.replace('+', "-").replace('/', "_").replace('=', "");
+            for value in [hash, url_safe] {
+                let mut thief = deployment.operator();
+                let cookie = format!("__Host-mcm-session={value}").parse().unwrap();
+                let headers = HeaderMap::from_iter([(COOKIE, cookie)]);
+                let answer = thief.raw(Method::GET, "/1.0", headers, String::new()).await;
+                assert_eq!(answer.status, 401, "{value}: {}", answer.body);
+            }
+        }
+    }
+}
+
+/// The text and the bytes of every file in a folder, as text.
+fn key_files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        found.extend(String::from_utf8(bytes).map(|text| text.trim().to_owned()));
+    }
+    found
+}
