@@ -81,14 +81,15 @@ const manyClusters = (count) =>
     description: `Rack ${at % 17}`,
     state: at % 41 === 0 ? "offline" : "online",
     seen: Math.floor(Date.now() / 1000) - (at % 60),
-    members: [3, 0],
-    instances: [20, 18, 0],
+    members: [3, 0, 0, 0, 0],
+    instances: [20, 18, 0, 2, 0],
     memory: [at % 100, 100],
     storage: [at % 90, 100],
     pool: ["local", at % 90],
     load: "1.20",
     tunnel: at % 2 === 0,
     warnings: at % 90 > 80 ? ["pool"] : [],
+    thresholds: [80, 80],
     joined: 1_700_000_000 + at,
   }));
 

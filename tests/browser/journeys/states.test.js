@@ -100,14 +100,15 @@ const hostile = (name) => ({
   description: `${INJECTED} ${TURNED}`,
   state: "online",
   seen: Math.floor(Date.now() / 1000),
-  members: [1, 1],
-  instances: [1, 0, 1],
+  members: [1, 1, 1, 0, 0],
+  instances: [1, 0, 1, 0, 0],
   memory: [90, 100],
   storage: [90, 100],
   pool: [INJECTED, 90],
   load: "9.99",
   tunnel: true,
   warnings: ["pool", INJECTED],
+  thresholds: [80, 80],
   joined: 1_700_000_000,
 });
 

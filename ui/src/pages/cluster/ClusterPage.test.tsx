@@ -91,6 +91,7 @@ describe("the page of a cluster", () => {
     await user.click(within(chart).getByText("Table of values"));
     const rows = within(await within(chart).findByRole("table", { name: "Memory" })).getAllByRole("row");
     expect(rows).toHaveLength(5);
+    expect(screen.getByText(/^One point for every 1 min$/)).toBeInTheDocument();
     expect(rows[1]).toHaveTextContent("1.0 GiB2.0 GiB4.0 GiB");
     expect(rows[2]).toHaveTextContent("no heartbeat");
     expect(within(screen.getByRole("figure", { name: "Storage pools" })).getByText("61.5 %")).toBeInTheDocument();
@@ -100,6 +101,17 @@ describe("the page of a cluster", () => {
     await waitFor(() => expect(asked.length).toBeGreaterThan(1));
     const times = new URLSearchParams(asked.at(-1)?.split("?")[1]);
     expect(Date.parse(times.get("to") ?? "") - Date.parse(times.get("from") ?? "")).toBe(7 * 86_400_000);
+  });
+
+  it("says since when there are values, where most of the time has none", async () => {
+    const server = serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    server.match((key) =>
+      key.startsWith("GET /1.0/fleet/history/")
+        ? { metadata: { from: step(0), to: step(59), step_seconds: 60, points: [point(50), point(51)] } }
+        : undefined,
+    );
+    open(`${PAGE}/history`);
+    expect(await screen.findByText(/^One point for every 1 min, no values before .+/)).toBeInTheDocument();
   });
 
   it("leaves out what a viewer may not do", async () => {

@@ -50,7 +50,7 @@ export function OverviewTab() {
         </CapacityFact>
         <Fact
           label="CPU load"
-          note={figures === null ? "" : `${cores(cluster.cpu_total_count)}; averages over 1, 5 and 15 minutes`}
+          note={figures === null ? "" : `Averages over 1, 5 and 15 minutes, ${ofCores(cluster.cpu_total_count)}`}
         >
           {loadText(figures) ?? "–"}
         </Fact>
@@ -88,8 +88,9 @@ export function OverviewTab() {
 
 const SHOWN_WARNINGS = 4;
 
-function cores(n: number): string {
-  return n > 0 ? count(n, "core") : "number of cores not known";
+/** Clusters that tell their number of cores have divided the load by it. */
+function ofCores(n: number): string {
+  return n > 0 ? `for each of ${count(n, "core")}` : "sum of all members";
 }
 
 function About() {
