@@ -164,6 +164,37 @@ describe("configuring a cluster", () => {
     expect(description).toHaveAttribute("aria-invalid", "true");
   });
 
+  it.each([
+    ["Disk threshold percentage", "90", "disk_threshold must be 1 to 100"],
+    ["Memory threshold percentage", "90", "memory_threshold must be 1 to 100"],
+    ["Address of the LXD UI", "https://lxd.example", "ui_url leads back here"],
+  ])("shows what the server says of %s there", async (label, text, error) => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo }, [`PATCH ${OSLO}`]: { status: 400, error } });
+    const { user } = open(PANEL);
+    const field = await screen.findByLabelText(label);
+    await user.clear(field);
+    await user.type(field, `${text}{Enter}`);
+    await waitFor(() => expect(field).toHaveAttribute("aria-invalid", "true"));
+    expect(field).toHaveAccessibleDescription(new RegExp(error.slice(5)));
+    expect(field).toHaveDisplayValue(text);
+  });
+
+  it.each([
+    ["Disk threshold percentage", "{Control>}a{/Control}{Backspace}", "Enter a percentage."],
+    ["Disk threshold percentage", "1", "The threshold must be a whole number from 1 to 100."],
+    ["Memory threshold percentage", ".5", "The threshold must be a whole number from 1 to 100."],
+    ["Description", "x".repeat(512), "512 are allowed"],
+  ])("checks %s while it is typed", async (label, keys, problem) => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PANEL);
+    const field = await screen.findByLabelText(label);
+    await user.click(field);
+    if (keys.length > 100) await user.paste(keys);
+    else await user.keyboard(keys);
+    await waitFor(() => expect(field).toHaveAccessibleDescription(new RegExp(problem)));
+    expect(screen.getByRole("button", { name: "Save changes" })).toHaveAttribute("aria-disabled", "true");
+  });
+
   it("refuses an address that no browser should open", async () => {
     serve({ [`GET ${OSLO}`]: { metadata: oslo } });
     const { user } = open(PANEL);

@@ -359,8 +359,13 @@ mod tests {
                     count("Error", 1),
                     count("Starting", 1),
                 ];
-                cluster.cpu_load[0] = ["0.50", "3.25", "", "NaN"][n as usize % 4].into();
-                cluster.cpu_total_count = [16, 0, 8, 8][n as usize % 4];
+                let (load, cores) = match n % 4 {
+                    0 => ("0.50", 16),
+                    1 => ("3.25", 0),
+                    2 => ("", 8),
+                    _ => ("NaN", 8),
+                };
+                (cluster.cpu_load[0], cluster.cpu_total_count) = (load.into(), cores);
                 if n >= 6 {
                     cluster.pulse.last_heartbeat_at = Some(NOW - Duration::hours(10 - n));
                 }
