@@ -157,6 +157,8 @@ test("[row-density] a screen shows at least 12 clusters with the summary and 16 
         .length;
     });
   const withSummary = await visible();
+  const band = await page.getByRole("region", { name: "Fleet summary" }).boundingBox();
+  assert.ok(band.height <= 180, `the summary is ${band.height} px high`);
   assert.ok(withSummary >= 12, `${withSummary} rows with the summary`);
   await page.getByRole("button", { name: "Hide summary" }).click();
   const without = await visible();

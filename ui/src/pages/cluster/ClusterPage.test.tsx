@@ -51,15 +51,22 @@ describe("the page of a cluster", () => {
     expect(server.calls.filter((call) => call.endsWith("/nowhere"))).toHaveLength(1);
   });
 
-  it("[copy-buttons] copies name, address and fingerprint", async () => {
-    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+  it("[copy-buttons] copies name, addresses and fingerprint", async () => {
+    const entry = (value: string) => ({ value, title: "", description: "" });
+    const configuration = {
+      cluster_connector_domain: entry("connector.example.net"),
+      cluster_connector_port: entry("443"),
+    };
+    serve({ [`GET ${OSLO}`]: { metadata: oslo }, "GET /1.0/configuration": { metadata: configuration } });
     const { user } = open(PAGE);
     await user.click(await screen.findByRole("button", { name: "Copy certificate fingerprint" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("ab".repeat(32));
     await user.click(screen.getByRole("button", { name: "Copy name" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("oslo/core 1");
-    await user.click(screen.getByRole("button", { name: "Copy lxd ui" }));
+    await user.click(screen.getByRole("button", { name: "Copy LXD UI" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("https://10.40.7.11:8443");
+    await user.click(screen.getByRole("button", { name: "Copy connector address" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("connector.example.net:443");
   });
 
   it("has a tab with an address for everything", async () => {
