@@ -24,6 +24,7 @@ mod endurance;
 mod faults;
 mod fleet_events;
 mod fleet_rotation;
+mod fleet_size;
 mod fleet_view;
 mod health;
 mod heartbeat;

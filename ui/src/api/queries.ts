@@ -20,12 +20,12 @@ export const configurationQuery = queryOptions({
   staleTime: Infinity,
 });
 
-const DETAILS = ["name", "disk_threshold", "memory_threshold", "member_statuses", "instance_statuses"] as const;
+const DETAILS = ["name", "member_statuses", "instance_statuses"] as const;
 
-/** What the compact rows lack and some searches and changes of many clusters need. */
+/** What the compact rows lack and some searches need. */
 export type ClusterDetails = Pick<Cluster, (typeof DETAILS)[number]>;
 
-/** Thresholds and statuses of all clusters, asked for only where they are needed. */
+/** Every status of all clusters, asked for only where somebody searches for one that the rows do not count. */
 export const detailsQuery = queryOptions({
   queryKey: ["details"],
   queryFn: async () => {

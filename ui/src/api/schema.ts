@@ -120,8 +120,10 @@ export interface components {
         CompactRow: {
             /** @description What operators wrote about it. */
             description: string;
-            /** @description Instances: all, running ones, and those in an error state. */
+            /** @description Instances: all, running ones, those in an error state, stopped and frozen ones. */
             instances: [
+                number,
+                number,
                 number,
                 number,
                 number
@@ -133,8 +135,11 @@ export interface components {
             joined: number;
             /** @description Load average over one minute, as text; empty when unknown. */
             load: string;
-            /** @description Cluster members: all, and those not online. */
+            /** @description Cluster members: all, those not online, and of these the offline, the evacuated and the blocked ones. */
             members: [
+                number,
+                number,
+                number,
                 number,
                 number
             ];
@@ -158,10 +163,33 @@ export interface components {
                 number,
                 number
             ];
+            /** @description From which percentage on storage pools and memory are too full; 0: never. */
+            thresholds: [
+                number,
+                number
+            ];
             /** @description Whether requests can be sent through the cluster's tunnel. */
             tunnel: boolean;
-            /** @description Kinds of its warnings. */
+            /** @description Kinds of its warnings, one entry per warning; of very many the first 32. */
             warnings: string[];
+        };
+        /** @description Load averages over one minute. */
+        Cpu: {
+            /**
+             * Format: int64
+             * @description Cores of these clusters.
+             */
+            cores: number;
+            /**
+             * Format: double
+             * @description Sum of all members of all clusters.
+             */
+            load: number;
+            /**
+             * Format: double
+             * @description The part of it in clusters that tell how many cores they have.
+             */
+            load_of_cores: number;
         };
         /** @description The metadata `{}`. */
         EmptyObject: Record<string, never>;
@@ -378,6 +406,11 @@ export interface components {
             error: number;
             /**
              * Format: int64
+             * @description Frozen.
+             */
+            frozen: number;
+            /**
+             * Format: int64
              * @description In any other state.
              */
             other: number;
@@ -449,9 +482,24 @@ export interface components {
         Members: {
             /**
              * Format: int64
+             * @description Blocked.
+             */
+            blocked: number;
+            /**
+             * Format: int64
+             * @description Evacuated.
+             */
+            evacuated: number;
+            /**
+             * Format: int64
              * @description Those in another state than online.
              */
             not_online: number;
+            /**
+             * Format: int64
+             * @description Offline.
+             */
+            offline: number;
             /**
              * Format: int64
              * @description All.
@@ -631,6 +679,8 @@ export interface components {
             at: string;
             /** @description Clusters by state. */
             clusters: components["schemas"]["States"];
+            /** @description Load of the processors. */
+            cpu: components["schemas"]["Cpu"];
             /** @description Instances of all clusters. */
             instances: components["schemas"]["Instances"];
             /** @description Members of all clusters. */

@@ -4,6 +4,7 @@ import { Link, useLocation } from "react-router";
 import type { Me } from "@/api/types";
 import {
   AuditIcon,
+  BugIcon,
   ClustersIcon,
   CollapseIcon,
   LogOutIcon,
@@ -22,6 +23,9 @@ import { ThemeSwitch } from "./ThemeSwitch";
 
 /** Path, label, icon, and whether it is the current section. */
 type Entry = [string, string, ReactNode, boolean];
+
+/** Where people say what does not work. */
+const BUGS = "https://github.com/canonical/microcloud-cluster-manager/issues/new";
 
 const COLLAPSED_KEY = "navigation-collapsed";
 
@@ -131,6 +135,10 @@ export function Navigation({ me, restricted }: Props) {
             <UserIcon />
             <span>{me === undefined ? " " : <Visible text={me.name} />}</span>
           </p>
+          <a className="nav__entry" href={BUGS} target="_blank" rel="noopener noreferrer" title="Report a bug">
+            <BugIcon />
+            <span>Report a bug</span>
+          </a>
           <hr className="nav__rule" />
           <LogOutButton className="nav__entry" icon={<LogOutIcon />} />
           <button

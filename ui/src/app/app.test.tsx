@@ -47,6 +47,9 @@ describe("the frame", () => {
     expect(await screen.findByText("Version 1.2.3")).toBeInTheDocument();
     expect(screen.getByRole("link", { name: "Settings" })).toHaveAttribute("aria-current", "page");
     expect(screen.getByRole("link", { name: "Clusters" })).not.toHaveAttribute("aria-current");
+    const bugs = screen.getByRole("link", { name: "Report a bug" });
+    expect(bugs).toHaveAttribute("target", "_blank");
+    expect(bugs).toHaveAttribute("rel", "noopener noreferrer");
     await waitFor(() => expect(document.title).toBe("Settings | MicroCloud Cluster Manager"));
   });
 

@@ -9,7 +9,10 @@ import { useNowText } from "./useNow";
 export function errorText(error: unknown): string {
   if (error instanceof ApiError) {
     const id = error.requestId === "" ? "" : `(Request id ${error.requestId}.)`;
-    return [sentence(error.message), advice(error), id].filter((part) => part !== "").join(" ");
+    // The server's one word for it says less than the dialog that appears with it.
+    const ended = error.status === 401 && /^unauthorized$/i.test(error.message);
+    const message = ended ? "The session has ended: log in again." : sentence(error.message);
+    return [message, advice(error), ended ? "" : id].filter((part) => part !== "").join(" ");
   }
   return error instanceof Error ? sentence(error.message) : "Something went wrong.";
 }

@@ -7,25 +7,21 @@ const CRITICAL_PERCENT = 95;
 interface Props {
   /** 0 to 100. */
   percent: number;
-  /** Percent from which it counts as too full; 0 for none or not known. */
+  /** Percent from which it counts as too full; 0 for none. */
   threshold: number;
-  /** Whether the server says that it is too full, where the threshold is not at hand. */
-  over?: boolean;
   /** The text that says it all; the bar only repeats it. */
   children: ReactNode;
   title?: string;
 }
 
 /** Text over a bar with a tick at the threshold: amber from there on, red from 95 %. */
-export function UsageBar({ percent, threshold, over: toldOver, children, title }: Props) {
-  const over = toldOver ?? (threshold > 0 && percent > threshold);
+export function UsageBar({ percent, threshold, children, title }: Props) {
+  const over = threshold > 0 && percent > threshold;
   const className = classNames("usage", { "is-over": over, "is-critical": over && percent >= CRITICAL_PERCENT });
   return (
     <span className={className} title={title}>
       <span className="usage__text">
-        {over && (
-          <Icon name="warning">{threshold > 0 ? `Over the threshold of ${threshold} %` : "Over its threshold"}</Icon>
-        )}
+        {over && <Icon name="warning">{`Over the threshold of ${threshold} %`}</Icon>}
         {children}
       </span>
       <span className="usage__track" aria-hidden="true">

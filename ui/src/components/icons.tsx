@@ -18,6 +18,13 @@ function IconOf({ children }: { children: ReactNode }) {
   );
 }
 
+export const BugIcon = () => (
+  <IconOf>
+    <path d="M5 7.5a3 3 0 0 1 6 0V10a3 3 0 0 1-6 0zM8 7v6M5.8 5A2.2 2.2 0 0 1 8 2.8 2.2 2.2 0 0 1 10.2 5" />
+    <path d="M2 5.5 5 7m6 0 3-1.5M1.5 9.5H5m6 0h3.5M2.5 14 5.4 12m5.2 0 2.9 2" />
+  </IconOf>
+);
+
 export const ClustersIcon = () => (
   <IconOf>
     <circle cx="8" cy="3.5" r="2" />

@@ -9,6 +9,8 @@ describe("an error in words", () => {
   it.each([
     [0, "The server cannot be reached.", "The server cannot be reached. Check the network, then try again."],
     [400, "name is wrong", "Name is wrong."],
+    [401, "Unauthorized", "The session has ended: log in again."],
+    [401, "the cluster refused the token", "The cluster refused the token."],
     [409, "cluster exists", "Cluster exists. Reload the page to see what is there now."],
     [
       413,

@@ -14,8 +14,13 @@ export const EXPORTED: readonly ExportColumn<FleetRow>[] = [
   ["joined_at", (row) => time(row.joinedAt)],
   ["members", (row) => row.figures?.members ?? null],
   ["members_not_online", (row) => row.figures?.membersNotOnline ?? null],
+  ["members_offline", (row) => row.figures?.memberStatuses.offline ?? null],
+  ["members_evacuated", (row) => row.figures?.memberStatuses.evacuated ?? null],
+  ["members_blocked", (row) => row.figures?.memberStatuses.blocked ?? null],
   ["instances", (row) => row.figures?.instances ?? null],
   ["instances_running", (row) => row.figures?.running ?? null],
+  ["instances_stopped", (row) => row.figures?.instanceStatuses.stopped ?? null],
+  ["instances_frozen", (row) => row.figures?.instanceStatuses.frozen ?? null],
   ["instances_in_error", (row) => row.figures?.inError ?? null],
   ["cpu_load_1", (row) => row.figures?.load ?? null],
   ["memory_used", (row) => row.figures?.memory?.used ?? null],
@@ -25,7 +30,10 @@ export const EXPORTED: readonly ExportColumn<FleetRow>[] = [
   ["fullest_pool", (row) => row.figures?.pool?.name ?? null],
   ["fullest_pool_percent", (row) => row.figures?.pool?.percent ?? null],
   ["tunnel", (row) => row.tunnel],
-  ["warnings", (row) => row.warnings.join(" ")],
+  ["disk_threshold", (row) => row.thresholds.disk],
+  ["memory_threshold", (row) => row.thresholds.memory],
+  ["warning_count", (row) => row.warnings.length],
+  ["warnings", (row) => [...new Set(row.warnings)].join(" ")],
 ];
 
 /** RFC 4180 in UTF-8: quoted where needed, lines ended by CRLF. Spreadsheets are kept from taking a text for a formula. */

@@ -1,12 +1,12 @@
 import type { ClusterDetails } from "@/api/queries";
-import type { FleetRow } from "./fleetRow";
+import { INSTANCE_STATUSES, MEMBER_STATUSES, type FleetRow } from "./fleetRow";
 import { compare, parseAge, parseNumber, type Term } from "./grammar";
 import { fold } from "./search";
 
 export interface Context {
   /** Milliseconds by the server's clock. */
   now: number;
-  /** By name; only asked for statuses that the compact rows do not tell apart. */
+  /** By name; only asked for statuses that the compact rows do not count. */
   details: ReadonlyMap<string, ClusterDetails> | undefined;
 }
 
@@ -59,14 +59,19 @@ function toTest({ field, operator, value }: Term, { now, details }: Context): Te
       return (row) => row.warnings.includes(text);
     case "member":
       if (operator !== ":" || bound !== null) return measured((row) => row.figures?.members);
-      if (text === "online") return (row) => row.figures !== null && row.figures.members > row.figures.membersNotOnline;
-      return withStatus(details, "member_statuses", text);
+      return isListed(MEMBER_STATUSES, text)
+        ? (row) => (row.figures?.memberStatuses[text] ?? 0) > 0
+        : withStatus(details, "member_statuses", text);
     case "instance":
       if (operator !== ":" || bound !== null) return measured((row) => row.figures?.instances);
-      if (text === "running") return (row) => (row.figures?.running ?? 0) > 0;
-      if (text === "error") return (row) => (row.figures?.inError ?? 0) > 0;
-      return withStatus(details, "instance_statuses", text);
+      return isListed(INSTANCE_STATUSES, text)
+        ? (row) => (row.figures?.instanceStatuses[text] ?? 0) > 0
+        : withStatus(details, "instance_statuses", text);
   }
+}
+
+function isListed<S extends string>(statuses: readonly S[], text: string): text is S {
+  return statuses.some((status) => status === text);
 }
 
 function withStatus(details: Context["details"], key: "member_statuses" | "instance_statuses", status: string): Test {

@@ -10,15 +10,27 @@ const seconds = (ms: number) => ms / 1000;
 
 const rows = [
   fleetCluster({ name: "Tokyo-1", description: "New York rack", tunnel: false, memory: [81, 100] }),
-  fleetCluster({ name: "lab-2", description: "Málaga", state: "offline", seen: seconds(NOW - 3 * 86_400_000) }),
-  fleetCluster({ name: "edge-3", warnings: ["pool", "memory"], members: [3, 0], instances: [4, 0, 1], load: "9.5" }),
+  fleetCluster({
+    name: "lab-2",
+    description: "Málaga",
+    state: "offline",
+    members: [3, 1, 0, 0, 1],
+    seen: seconds(NOW - 3 * 86_400_000),
+  }),
+  fleetCluster({
+    name: "edge-3",
+    instances: [4, 0, 1, 0, 2],
+    warnings: ["pool", "memory"],
+    members: [3, 0, 0, 0, 0],
+    load: "9.5",
+  }),
   fleetCluster({ name: "new-4", state: "waiting", seen: null, joined: seconds(NOW - 60_000) }),
 ].map(toFleetRow);
 
 const details = new Map([
-  ["lab-2", cluster({ member_statuses: [{ status: "BLOCKED", count: 1 }] })],
-  ["edge-3", cluster({ instance_statuses: [{ status: "Frozen", count: 2 }] })],
-  ["new-4", cluster({ member_statuses: [], instance_statuses: [{ status: "Frozen", count: 0 }] })],
+  ["lab-2", cluster({ member_statuses: [{ status: "UPGRADING", count: 1 }] })],
+  ["edge-3", cluster({ instance_statuses: [{ status: "Starting", count: 2 }] })],
+  ["new-4", cluster({ member_statuses: [], instance_statuses: [{ status: "Starting", count: 0 }] })],
 ]);
 
 const found = (query: string) =>
@@ -54,9 +66,13 @@ describe("[search-grammar]", () => {
     ["warning:yes", ["edge-3"]],
     ["warning:no status:waiting", ["new-4"]],
     ["member:blocked", ["lab-2"]],
+    ["member:evacuated", ["Tokyo-1"]],
+    ["member:upgrading", ["lab-2"]],
     ["member:online", ["Tokyo-1", "lab-2", "edge-3"]],
     ["member=3", ["Tokyo-1", "lab-2", "edge-3"]],
     ["instance:frozen", ["edge-3"]],
+    ["instance:stopped", ["Tokyo-1", "lab-2"]],
+    ["instance:starting", ["edge-3"]],
     ["instance:error", ["edge-3"]],
     ["instance:running", ["Tokyo-1", "lab-2"]],
     ["instance<5", ["edge-3"]],
@@ -90,9 +106,9 @@ describe("[search-grammar]", () => {
   });
 
   it("says which searches need the detailed list", () => {
-    expect(needsDetails(parseQuery("member:online instance:running mem>5 member>3").terms)).toBe(false);
-    expect(needsDetails(parseQuery("member:blocked").terms)).toBe(true);
-    expect(needsDetails(parseQuery("-instance:stopped").terms)).toBe(true);
+    expect(needsDetails(parseQuery("member:evacuated instance:Frozen mem>5 member>3").terms)).toBe(false);
+    expect(needsDetails(parseQuery("member:upgrading").terms)).toBe(true);
+    expect(needsDetails(parseQuery("-instance:starting").terms)).toBe(true);
   });
 
   // Deterministic numbers: a failure can be repeated.

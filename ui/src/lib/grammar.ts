@@ -1,4 +1,5 @@
 // The language of the search box: words, "phrases" and terms such as `mem>80`, `-name:lab`, `status:offline`.
+import { INSTANCE_STATUSES, MEMBER_STATUSES } from "./fleetRow";
 import { fold } from "./search";
 
 export const FIELDS = [
@@ -187,12 +188,13 @@ export function compare(value: number, operator: Operator, bound: number): boole
   }
 }
 
-/** Whether the terms ask for statuses that only the detailed list tells apart. */
+/** Whether the terms ask for statuses that the compact rows do not count. */
 export function needsDetails(terms: readonly Term[]): boolean {
   return terms.some(
     ({ field, operator, value }) =>
       operator === ":" &&
-      ((field === "member" && parseNumber(value) === null && fold(value) !== "online") ||
-        (field === "instance" && parseNumber(value) === null && !["running", "error"].includes(fold(value)))),
+      parseNumber(value) === null &&
+      ((field === "member" && !MEMBER_STATUSES.some((status) => status === fold(value))) ||
+        (field === "instance" && !INSTANCE_STATUSES.some((status) => status === fold(value)))),
   );
 }

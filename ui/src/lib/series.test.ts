@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sparklinePath, toSeries } from "./series";
+import { laterStart, sparklinePath, toSeries } from "./series";
 
 const at = (minute: number) => new Date(minute * 60_000).toISOString();
 
@@ -21,6 +21,29 @@ describe("toSeries", () => {
 
   it("leaves out points without a readable time", () => {
     expect(toSeries([{ at: "soon" }], 60, [() => 1])).toEqual({ times: [], lines: [[]] });
+  });
+});
+
+describe("laterStart", () => {
+  const history = (...minutes: number[]) => ({
+    from: at(0),
+    to: at(120),
+    step_seconds: 60,
+    points: minutes.map((minute) => ({ at: at(minute) })),
+  });
+
+  it("draws all of the span where at least half of it has values", () => {
+    expect(laterStart(history(0, 1, 2))).toBeNull();
+    expect(laterStart(history(59, 119))).toBeNull();
+  });
+
+  it("begins shortly before the first value where that came late, and never with a handful of intervals", () => {
+    expect(laterStart(history(60, 61))).toEqual({ begin: 59 * 60, first: 60 * 60 });
+    expect(laterStart(history(118))).toEqual({ begin: 108 * 60, first: 118 * 60 });
+  });
+
+  it("leaves an empty history as it is", () => {
+    expect(laterStart(history())).toBeNull();
   });
 });
 

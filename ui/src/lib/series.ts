@@ -31,6 +31,30 @@ export function toSeries<P extends { at: string }>(
   return { times, lines };
 }
 
+/** So many intervals are drawn at least. */
+const LEAST_INTERVALS = 12;
+
+/**
+ * Where charts begin, in seconds, when most of the span that was asked for is older than the first value: drawing all of it
+ * would show a sliver at the right edge. Null where the whole span is drawn.
+ */
+export function laterStart({
+  from,
+  to,
+  step_seconds: step,
+  points,
+}: {
+  from: string;
+  to: string;
+  step_seconds: number;
+  points: { at: string }[];
+}): { begin: number; first: number } | null {
+  const [start, end] = [Date.parse(from) / 1000, Date.parse(to) / 1000];
+  const first = Date.parse(points[0]?.at ?? "") / 1000;
+  if (Number.isNaN(first) || first - start < (end - start) / 2) return null;
+  return { begin: Math.max(start, Math.min(first - step, end - LEAST_INTERVALS * step)), first };
+}
+
 /** An SVG path through the values, from left to right over the whole width; gaps interrupt it. */
 export function sparklinePath(values: readonly (number | null)[], width: number, height: number): string {
   const known = values.filter((value) => value !== null);

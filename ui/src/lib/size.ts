@@ -22,6 +22,11 @@ export function plainNumberText(value: number): string {
   return new Intl.NumberFormat("en", { maximumFractionDigits: value < 10 ? 2 : 1 }).format(value);
 }
 
+/** An average of what can be counted, as people count it. */
+export function wholeText(value: number): string {
+  return new Intl.NumberFormat("en").format(Math.round(value));
+}
+
 export function percentText(value: number): string {
   return `${plainNumberText(value)} %`;
 }

@@ -1,6 +1,15 @@
 import uPlot from "uplot";
 import { axisTimeText } from "@/lib/dates";
+import { sizeText, wholeText } from "@/lib/size";
 import "uplot/dist/uPlot.min.css";
+
+const powers = (base: number, count: number) => Array.from({ length: count }, (_, n) => base ** n);
+
+/** Steps of the axis whose texts are round: 16 GiB and 32 GiB, 1 and 2 clusters. Other values take what fits. */
+const STEPS = new Map<(value: number) => string, number[]>([
+  [sizeText, powers(2, 63)],
+  [wholeText, powers(10, 12).flatMap((power) => [power, 2 * power, 5 * power])],
+]);
 
 export interface PlotLine {
   label: string;
@@ -25,6 +34,7 @@ interface Options {
 /** Draws lines over time into an element. Gives what takes them away again. */
 export function drawPlot(into: HTMLElement, options: Options): { resize: () => void; destroy: () => void } {
   const { times, values, lines, format, from, to, height, most } = options;
+  const steps = STEPS.get(format);
   const style = getComputedStyle(into);
   const colour = (name: string) => style.getPropertyValue(name).trim() || "#666";
   const text = colour("--muted");
@@ -60,6 +70,7 @@ export function drawPlot(into: HTMLElement, options: Options): { resize: () => v
           size: 72,
           space: 34,
           values: (_plot, splits) => splits.map((value) => format(value)),
+          ...(steps === undefined ? {} : { incrs: steps }),
         },
       ],
       series: [

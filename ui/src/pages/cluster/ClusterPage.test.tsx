@@ -51,15 +51,22 @@ describe("the page of a cluster", () => {
     expect(server.calls.filter((call) => call.endsWith("/nowhere"))).toHaveLength(1);
   });
 
-  it("[copy-buttons] copies name, address and fingerprint", async () => {
-    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+  it("[copy-buttons] copies name, addresses and fingerprint", async () => {
+    const entry = (value: string) => ({ value, title: "", description: "" });
+    const configuration = {
+      cluster_connector_domain: entry("connector.example.net"),
+      cluster_connector_port: entry("443"),
+    };
+    serve({ [`GET ${OSLO}`]: { metadata: oslo }, "GET /1.0/configuration": { metadata: configuration } });
     const { user } = open(PAGE);
     await user.click(await screen.findByRole("button", { name: "Copy certificate fingerprint" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("ab".repeat(32));
     await user.click(screen.getByRole("button", { name: "Copy name" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("oslo/core 1");
-    await user.click(screen.getByRole("button", { name: "Copy lxd ui" }));
+    await user.click(screen.getByRole("button", { name: "Copy LXD UI" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("https://10.40.7.11:8443");
+    await user.click(screen.getByRole("button", { name: "Copy connector address" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("connector.example.net:443");
   });
 
   it("has a tab with an address for everything", async () => {
@@ -91,6 +98,7 @@ describe("the page of a cluster", () => {
     await user.click(within(chart).getByText("Table of values"));
     const rows = within(await within(chart).findByRole("table", { name: "Memory" })).getAllByRole("row");
     expect(rows).toHaveLength(5);
+    expect(screen.getByText(/^One point for every 1 min$/)).toBeInTheDocument();
     expect(rows[1]).toHaveTextContent("1.0 GiB2.0 GiB4.0 GiB");
     expect(rows[2]).toHaveTextContent("no heartbeat");
     expect(within(screen.getByRole("figure", { name: "Storage pools" })).getByText("61.5 %")).toBeInTheDocument();
@@ -100,6 +108,17 @@ describe("the page of a cluster", () => {
     await waitFor(() => expect(asked.length).toBeGreaterThan(1));
     const times = new URLSearchParams(asked.at(-1)?.split("?")[1]);
     expect(Date.parse(times.get("to") ?? "") - Date.parse(times.get("from") ?? "")).toBe(7 * 86_400_000);
+  });
+
+  it("says since when there are values, where most of the time has none", async () => {
+    const server = serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    server.match((key) =>
+      key.startsWith("GET /1.0/fleet/history/")
+        ? { metadata: { from: step(0), to: step(59), step_seconds: 60, points: [point(50), point(51)] } }
+        : undefined,
+    );
+    open(`${PAGE}/history`);
+    expect(await screen.findByText(/^One point for every 1 min, no values before .+/)).toBeInTheDocument();
   });
 
   it("leaves out what a viewer may not do", async () => {
@@ -150,6 +169,37 @@ describe("configuring a cluster", () => {
     expect(await screen.findByText("The description is too long.")).toBeInTheDocument();
     expect(description).toHaveValue("Edge rack, Lyon more");
     expect(description).toHaveAttribute("aria-invalid", "true");
+  });
+
+  it.each([
+    ["Disk threshold percentage", "90", "disk_threshold must be 1 to 100"],
+    ["Memory threshold percentage", "90", "memory_threshold must be 1 to 100"],
+    ["Address of the LXD UI", "https://lxd.example", "ui_url leads back here"],
+  ])("shows what the server says of %s there", async (label, text, error) => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo }, [`PATCH ${OSLO}`]: { status: 400, error } });
+    const { user } = open(PANEL);
+    const field = await screen.findByLabelText(label);
+    await user.clear(field);
+    await user.type(field, `${text}{Enter}`);
+    await waitFor(() => expect(field).toHaveAttribute("aria-invalid", "true"));
+    expect(field).toHaveAccessibleDescription(new RegExp(error.slice(5)));
+    expect(field).toHaveDisplayValue(text);
+  });
+
+  it.each([
+    ["Disk threshold percentage", "{Control>}a{/Control}{Backspace}", "Enter a percentage."],
+    ["Disk threshold percentage", "1", "The threshold must be a whole number from 1 to 100."],
+    ["Memory threshold percentage", ".5", "The threshold must be a whole number from 1 to 100."],
+    ["Description", "x".repeat(512), "512 are allowed"],
+  ])("checks %s while it is typed", async (label, keys, problem) => {
+    serve({ [`GET ${OSLO}`]: { metadata: oslo } });
+    const { user } = open(PANEL);
+    const field = await screen.findByLabelText(label);
+    await user.click(field);
+    if (keys.length > 100) await user.paste(keys);
+    else await user.keyboard(keys);
+    await waitFor(() => expect(field).toHaveAccessibleDescription(new RegExp(problem)));
+    expect(screen.getByRole("button", { name: "Save changes" })).toHaveAttribute("aria-disabled", "true");
   });
 
   it("refuses an address that no browser should open", async () => {

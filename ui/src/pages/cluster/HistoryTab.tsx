@@ -8,9 +8,10 @@ import { RangeSwitch } from "@/components/RangeSwitch";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRefreshing } from "@/components/useRefreshing";
 import { durationText } from "@/lib/age";
+import { dateTimeText } from "@/lib/dates";
 import { parseRange, type Range } from "@/lib/ranges";
-import { toSeries } from "@/lib/series";
-import { percentText, plainNumberText, sizeText } from "@/lib/size";
+import { laterStart, toSeries } from "@/lib/series";
+import { percentText, plainNumberText, sizeText, wholeText } from "@/lib/size";
 import { useClusterContext } from "./context";
 
 const DEFAULT: Range = "24h";
@@ -22,6 +23,7 @@ export function HistoryTab() {
   const [params, setParams] = useSearchParams();
   const range = parseRange(params.get("range"), DEFAULT);
   const { query, nextAttemptAt } = useRefreshing(clusterHistoryQuery(cluster.name, range));
+  const late = query.data === undefined ? null : laterStart(query.data);
   const setRange = (next: Range) =>
     setParams((before) => {
       const after = new URLSearchParams(before);
@@ -34,12 +36,13 @@ export function HistoryTab() {
       <div className="toolbar">
         <p className="toolbar__count" role="status">
           {query.data !== undefined && `One point for every ${durationText(query.data.step_seconds)}`}
+          {late !== null && `, no values before ${dateTimeText(late.first * 1000)}`}
         </p>
         <RangeSwitch label="Time that the charts show" range={range} onChange={setRange} />
       </div>
       <QueryNotice what="The history" query={query} nextAttemptAt={nextAttemptAt} />
       {query.data !== undefined ? (
-        <Charts history={query.data} />
+        <Charts history={query.data} begin={late?.begin} />
       ) : (
         !query.isError && (
           <div role="status" aria-label="Loading the history">
@@ -64,9 +67,9 @@ const INSTANCES = [{ label: "instances", colour: "--chart-1" }];
 const MEMBERS = [{ label: "members", colour: "--chart-1" }];
 const HEARTBEATS = [{ label: "heartbeats", colour: "--chart-1" }];
 
-function Charts({ history }: { history: ClusterHistory }) {
+function Charts({ history, begin }: { history: ClusterHistory; begin: number | undefined }) {
   const { points, step_seconds: step } = history;
-  const [from, to] = [Date.parse(history.from) / 1000, Date.parse(history.to) / 1000];
+  const [from, to] = [begin ?? Date.parse(history.from) / 1000, Date.parse(history.to) / 1000];
   const series = useMemo(() => {
     const make = (...values: ((point: ClusterPoint) => number | null)[]) => toSeries(points, step, values);
     const pools = [...new Set(points.flatMap((point) => Object.keys(point.storage)))].sort();
@@ -102,8 +105,8 @@ function Charts({ history }: { history: ClusterHistory }) {
         {...common}
       />
       <LineChart title="CPU load" lines={LOAD} series={series.load} format={plainNumberText} {...common} />
-      <LineChart title="Instances" lines={INSTANCES} series={series.instances} format={plainNumberText} {...common} />
-      <LineChart title="Members" lines={MEMBERS} series={series.members} format={plainNumberText} {...common} />
+      <LineChart title="Instances" lines={INSTANCES} series={series.instances} format={wholeText} {...common} />
+      <LineChart title="Members" lines={MEMBERS} series={series.members} format={wholeText} {...common} />
       <LineChart
         title={`Heartbeats in ${durationText(step)}`}
         lines={HEARTBEATS}

@@ -1,9 +1,11 @@
+import { useQuery } from "@tanstack/react-query";
 import classNames from "classnames";
 import { useState, type ReactNode } from "react";
 import { Link } from "react-router";
 import Button from "@kit/Button";
 import Modal from "@kit/Modal";
-import type { Cluster } from "@/api/types";
+import { configurationQuery } from "@/api/queries";
+import type { Cluster, Configuration } from "@/api/types";
 import { CopyButton } from "@/components/CopyButton";
 import { useReturnFocus } from "@/components/focus";
 import { EditIcon } from "@/components/icons";
@@ -50,7 +52,7 @@ export function OverviewTab() {
         </CapacityFact>
         <Fact
           label="CPU load"
-          note={figures === null ? "" : `${cores(cluster.cpu_total_count)}; averages over 1, 5 and 15 minutes`}
+          note={figures === null ? "" : `Averages over 1, 5 and 15 minutes, ${ofCores(cluster.cpu_total_count)}`}
         >
           {loadText(figures) ?? "–"}
         </Fact>
@@ -88,13 +90,23 @@ export function OverviewTab() {
 
 const SHOWN_WARNINGS = 4;
 
-function cores(n: number): string {
-  return n > 0 ? count(n, "core") : "number of cores not known";
+/** Clusters that tell their number of cores have divided the load by it. */
+function ofCores(n: number): string {
+  return n > 0 ? `for each of ${count(n, "core")}` : "sum of all members";
+}
+
+/** Where the cluster sends its heartbeats to; the frame has asked for the configuration. */
+function connectorAddress(configuration: Configuration | undefined): string | null {
+  const [domain, port] = ["cluster_connector_domain", "cluster_connector_port"].map(
+    (key) => configuration?.[key]?.value ?? "",
+  );
+  return domain === "" || port === "" ? null : `${domain}:${port}`;
 }
 
 function About() {
   const { cluster, mayChange, configure } = useClusterContext();
   const edit = () => configure("description");
+  const connector = connectorAddress(useQuery({ ...configurationQuery, enabled: false }).data);
   return (
     <section className="block">
       <h2 className="p-heading--5">About</h2>
@@ -131,6 +143,7 @@ function About() {
         <dd>{cluster.tunnel_registered ? "Tunnel registered" : "Tunnel not available"}</dd>
         <Copied label="Name" text={cluster.name} />
         {cluster.ui_url !== "" && <Copied label="LXD UI" text={cluster.ui_url} />}
+        {connector !== null && <Copied label="Connector address" text={connector} />}
         <Copied label="Certificate fingerprint" text={cluster.certificate_fingerprint} code />
       </dl>
     </section>
@@ -143,7 +156,12 @@ function Copied({ label, text, code = false }: { label: string; text: string; co
       <dt>{label}</dt>
       <dd className="about__copy">
         {code ? <code className="breakable">{text}</code> : <span className="breakable">{visible(text)}</span>}
-        <CopyButton text={text} label={`Copy ${label.toLowerCase()}`} appearance="base" iconOnly />
+        <CopyButton
+          text={text}
+          label={`Copy ${/^[A-Z]{2}/.test(label) ? label : label.toLowerCase()}`}
+          appearance="base"
+          iconOnly
+        />
       </dd>
     </>
   );

@@ -66,7 +66,8 @@ function columns(threshold: number): Column<StoragePool>[] {
       compare: (a, b) => share(a) - share(b),
       cell: (pool) => (
         <UsageBar percent={share(pool)} threshold={threshold}>
-          {percentOf(pool.usage, pool.total)} %
+          {percentOf(pool.usage, pool.total)} %{" "}
+          <span className="cell-of pool-table__size">of {sizeText(pool.total)}</span>
         </UsageBar>
       ),
     },

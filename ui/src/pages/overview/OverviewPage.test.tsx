@@ -13,8 +13,9 @@ const rows = [
 const summary: FleetSummary = {
   clusters: { total: 3, online: 2, stale: 0, offline: 1, waiting: 0, never: 0, with_warnings: 2 },
   warnings: { pool: 1, memory: 1, heartbeat: 1, ceph: 0 },
-  members: { total: 9, not_online: 3 },
-  instances: { total: 27, running: 21, stopped: 4, error: 1, other: 1 },
+  members: { total: 9, not_online: 4, offline: 2, evacuated: 1, blocked: 0 },
+  instances: { total: 27, running: 21, stopped: 3, frozen: 1, error: 1, other: 1 },
+  cpu: { load: 17.61, load_of_cores: 12, cores: 48 },
   memory: { used: 3 * 1024 ** 3, total: 4 * 1024 ** 3 },
   storage: { used: 1, total: 2 },
   top: {
@@ -69,7 +70,10 @@ describe("the overview", () => {
       decodeURIComponent(counts.getByRole("link", { name }).getAttribute("href") ?? "");
     expect(hrefOf("Clusters: 3")).toBe("/ui/clusters");
     expect(hrefOf("1 offline")).toBe("/ui/clusters?query=status:offline");
-    expect(hrefOf("3 not online")).toBe("/ui/clusters?query=warning:members");
+    expect(hrefOf("1 evacuated")).toBe("/ui/clusters?query=member:evacuated");
+    expect(hrefOf("0 blocked")).toBe("/ui/clusters?query=member:blocked");
+    expect(hrefOf("1 others")).toBe("/ui/clusters?query=warning:members");
+    expect(hrefOf("1 frozen")).toBe("/ui/clusters?query=instance:frozen");
     expect(hrefOf("1 in error state")).toBe("/ui/clusters?query=instance:error");
     expect(hrefOf(/Pool over threshold/)).toBe("/ui/clusters?query=warning:pool");
     expect(hrefOf("0 expired")).toBe("/ui/clusters/tokens?sort=expiry");
@@ -91,6 +95,18 @@ describe("the overview", () => {
     expect(cells.map((cell) => cell.tabIndex)).toEqual([-1, 0, -1]);
     await user.keyboard("{End}{ArrowLeft}{Enter}");
     expect(window.location.pathname).toBe("/ui/cluster/full");
+  });
+
+  it("adds up the load, as a share only of the cores that are known", async () => {
+    const server = serveOverview();
+    const { unmount } = open("/ui/overview");
+    const capacity = async () =>
+      (await screen.findByRole("heading", { name: "Capacity" })).parentElement?.textContent ?? "";
+    expect(await capacity()).toContain("17.6 in total over one minute; 25 % of the 48 cores that clusters report");
+    unmount();
+    server.set("GET /1.0/fleet/summary", { metadata: { ...summary, cpu: { load: 12, load_of_cores: 12, cores: 48 } } });
+    open("/ui/overview");
+    expect(await capacity()).toContain("25 % 12.0 of 48 cores");
   });
 
   it("[top5] names what needs an eye first", async () => {

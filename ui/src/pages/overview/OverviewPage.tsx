@@ -19,9 +19,10 @@ import { PageSkeleton, SkeletonLines } from "@/components/Skeleton";
 import { useAddress } from "@/components/useAddress";
 import { useRefreshing } from "@/components/useRefreshing";
 import { useRights } from "@/components/useRights";
+import { dateTimeText } from "@/lib/dates";
 import { parseRange, type Range } from "@/lib/ranges";
-import { toSeries } from "@/lib/series";
-import { plainNumberText, sizeText } from "@/lib/size";
+import { laterStart, toSeries } from "@/lib/series";
+import { sizeText, wholeText } from "@/lib/size";
 import { tokenState } from "@/lib/tokenState";
 import { Capacity, Counts, TopLists } from "./facts";
 import { RecentEvents } from "./RecentEvents";
@@ -92,7 +93,7 @@ export function OverviewPage() {
             <h2 className="p-heading--5">Health</h2>
             {rows.length > 0 ? <HealthMap rows={rows} /> : <SkeletonLines lines={3} />}
           </section>
-          <Capacity summary={query.data} rows={rows} />
+          <Capacity summary={query.data} />
           <TopLists summary={query.data} rows={rows} />
           <History />
           {mayAdminister && <RecentEvents />}
@@ -119,10 +120,16 @@ function History() {
   const asked = parseRange(params.get("range"), DEFAULT);
   const range = OFFERED.includes(asked) ? asked : DEFAULT;
   const { query } = useRefreshing(fleetHistoryQuery(range));
+  const late = query.data === undefined ? null : laterStart(query.data);
   return (
     <section className="block overview__history">
       <div className="toolbar">
-        <h2 className="p-heading--5 toolbar__title">History</h2>
+        <h2 className="p-heading--5 toolbar__title">
+          History{" "}
+          {late !== null && (
+            <small className="overview__since">no values before {dateTimeText(late.first * 1000)}</small>
+          )}
+        </h2>
         <RangeSwitch
           label="Time that the charts show"
           range={range}
@@ -131,7 +138,7 @@ function History() {
         />
       </div>
       {query.data !== undefined ? (
-        <Charts history={query.data} />
+        <Charts history={query.data} begin={late?.begin} />
       ) : query.isError ? (
         <QueryNotice what="The history" query={query} />
       ) : (
@@ -141,7 +148,7 @@ function History() {
   );
 }
 
-function Charts({ history }: { history: FleetHistory }) {
+function Charts({ history, begin }: { history: FleetHistory; begin: number | undefined }) {
   const { points, step_seconds: step } = history;
   const series = useMemo(() => {
     const make = (...values: ((point: FleetPoint) => number)[]) => toSeries(points, step, values);
@@ -158,12 +165,12 @@ function Charts({ history }: { history: FleetHistory }) {
       ),
     };
   }, [points, step]);
-  const common = { from: Date.parse(history.from) / 1000, to: Date.parse(history.to) / 1000, height: 150 };
+  const common = { from: begin ?? Date.parse(history.from) / 1000, to: Date.parse(history.to) / 1000, height: 150 };
   return (
     <div className="overview__charts">
-      <LineChart title="Instances" lines={INSTANCES} series={series.instances} format={plainNumberText} {...common} />
+      <LineChart title="Instances" lines={INSTANCES} series={series.instances} format={wholeText} {...common} />
       <LineChart title="Memory" lines={MEMORY} series={series.memory} format={sizeText} {...common} />
-      <LineChart title="Clusters" lines={CLUSTERS} series={series.clusters} format={plainNumberText} {...common} />
+      <LineChart title="Clusters" lines={CLUSTERS} series={series.clusters} format={wholeText} {...common} />
     </div>
   );
 }

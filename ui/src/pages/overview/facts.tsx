@@ -26,6 +26,7 @@ interface CountsProps {
 /** How many there are of everything; each number leads to the list of what it counts. */
 export function Counts({ summary, tokens }: CountsProps) {
   const { clusters, members, instances, warnings } = summary;
+  const otherMembers = members.not_online - members.offline - members.evacuated - members.blocked;
   const kinds = Object.entries(warnings).filter(([, n]) => n > 0);
   return (
     <section className="counts" aria-label="Counts">
@@ -40,9 +41,20 @@ export function Counts({ summary, tokens }: CountsProps) {
         <Line to={listOf("member:online")} n={members.total - members.not_online}>
           online
         </Line>
-        <Line to={listOf("warning:members")} n={members.not_online}>
-          not online
+        <Line to={listOf("member:offline")} n={members.offline}>
+          offline
         </Line>
+        <Line to={listOf("member:evacuated")} n={members.evacuated}>
+          evacuated
+        </Line>
+        <Line to={listOf("member:blocked")} n={members.blocked}>
+          blocked
+        </Line>
+        {otherMembers > 0 && (
+          <Line to={listOf("warning:members")} n={otherMembers}>
+            others
+          </Line>
+        )}
       </Count>
       <Count title="Instances" value={instances.total} to="/clusters?sort=-instances">
         <Line to={listOf("instance:running")} n={instances.running}>
@@ -50,6 +62,9 @@ export function Counts({ summary, tokens }: CountsProps) {
         </Line>
         <Line to={listOf("instance:stopped")} n={instances.stopped}>
           stopped
+        </Line>
+        <Line to={listOf("instance:frozen")} n={instances.frozen}>
+          frozen
         </Line>
         <Line to={listOf("instance:error")} n={instances.error}>
           in error state
@@ -101,8 +116,8 @@ function Line({ to, n, children }: { to?: string; n: number; children: ReactNode
 }
 
 /** Memory, storage and load of everything together. */
-export function Capacity({ summary, rows }: { summary: FleetSummary; rows: readonly FleetRow[] }) {
-  const load = useMemo(() => rows.reduce((sum, { figures }) => sum + (figures?.load ?? 0), 0), [rows]);
+export function Capacity({ summary }: { summary: FleetSummary }) {
+  const { cpu } = summary;
   const memory = usage(summary.memory.used, summary.memory.total);
   const storage = usage(summary.storage.used, summary.storage.total);
   return (
@@ -126,7 +141,17 @@ export function Capacity({ summary, rows }: { summary: FleetSummary; rows: reado
         <div>
           <dt>CPU load</dt>
           <dd>
-            <b>{load.toFixed(1)}</b> over one minute, sum of all clusters
+            {cpu.cores > 0 && cpu.load_of_cores === cpu.load ? (
+              <UsageBar percent={(cpu.load / cpu.cores) * 100} threshold={0}>
+                <b>{Math.ceil((cpu.load / cpu.cores) * 100)} %</b> {cpu.load.toFixed(1)} of {number(cpu.cores)} cores
+              </UsageBar>
+            ) : (
+              <>
+                <b>{cpu.load.toFixed(1)}</b> in total over one minute
+                {cpu.cores > 0 &&
+                  `; ${Math.ceil((cpu.load_of_cores / cpu.cores) * 100)} % of the ${number(cpu.cores)} cores that clusters report`}
+              </>
+            )}
           </dd>
         </div>
       </dl>

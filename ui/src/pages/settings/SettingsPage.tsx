@@ -7,6 +7,14 @@ import { LoginCheck } from "./LoginCheck";
 import { Preferences } from "./Preferences";
 import { Sessions } from "./Sessions";
 
+/** Settings of which the server says only whether they are there. */
+const SECRETS = ["oidc_client_secret"];
+
+function valueText(key: string, value: string): string {
+  if (SECRETS.includes(key)) return value === "" ? "not set" : "set";
+  return value === "" ? "-" : value;
+}
+
 /** The server's configuration, to read. Secrets are not sent by the server. */
 export function SettingsPage() {
   const query = useQuery(configurationQuery);
@@ -40,7 +48,7 @@ export function SettingsPage() {
               <tr key={key}>
                 <th scope="row">{title}</th>
                 <td>
-                  <span className="settings-table__value">{value === "" ? "-" : value}</span>
+                  <span className="settings-table__value">{valueText(key, value)}</span>
                   <span className="settings-table__description">{description}</span>
                 </td>
               </tr>

@@ -50,8 +50,8 @@ impl Entry {
             since.insert(key, began.unwrap_or_else(|| beginning(warning, &cluster, now)));
         }
         let mut kinds: Vec<_> = warnings.iter().map(Warning::kind).collect();
-        kinds.dedup();
         let row = CompactRow::new(&cluster, freshness, &kinds);
+        kinds.dedup();
         let json = serde_json::to_string(&row).unwrap_or_else(|_| "{}".to_owned()).into();
         Self { cluster, freshness, kinds, warnings: warnings.len(), since, row, json }
     }

@@ -31,7 +31,8 @@ pub use query::Query;
 pub use row::{CompactRow, FullestPool};
 pub use snapshot::Snapshot;
 pub use summary::{
-    FullPool, Instances, Members, States, Summary, Top, TopMemory, TopSilent, TopWarnings, Usage,
+    Cpu, FullPool, Instances, Members, States, Summary, Top, TopMemory, TopSilent, TopWarnings,
+    Usage,
 };
 
 use self::events::Events;

@@ -10,6 +10,9 @@ use utoipa::{PartialSchema, schema};
 use crate::domain::freshness::Freshness;
 use crate::model::{RemoteCluster, StatusCount};
 
+/// Most warnings that a row tells.
+const MAX_WARNINGS: usize = 32;
+
 /// A cluster in few figures.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CompactRow {
@@ -22,12 +25,12 @@ pub struct CompactRow {
     /// Last heartbeat in seconds since 1970.
     #[schema(required)]
     pub seen: Option<i64>,
-    /// Cluster members: all, and those not online.
-    #[schema(min_items = 2, max_items = 2)]
-    pub members: [i64; 2],
-    /// Instances: all, running ones, and those in an error state.
-    #[schema(min_items = 3, max_items = 3)]
-    pub instances: [i64; 3],
+    /// Cluster members: all, those not online, and of these the offline, the evacuated and the blocked ones.
+    #[schema(min_items = 5, max_items = 5)]
+    pub members: [i64; 5],
+    /// Instances: all, running ones, those in an error state, stopped and frozen ones.
+    #[schema(min_items = 5, max_items = 5)]
+    pub instances: [i64; 5],
     /// Memory in bytes: used and all.
     #[schema(min_items = 2, max_items = 2)]
     pub memory: [i64; 2],
@@ -41,8 +44,12 @@ pub struct CompactRow {
     pub load: String,
     /// Whether requests can be sent through the cluster's tunnel.
     pub tunnel: bool,
-    /// Kinds of its warnings.
+    /// Kinds of its warnings, one entry per warning; of very many the first 32.
+    #[schema(max_items = 32)]
     pub warnings: Vec<&'static str>,
+    /// From which percentage on storage pools and memory are too full; 0: never.
+    #[schema(min_items = 2, max_items = 2)]
+    pub thresholds: [i16; 2],
     /// When it enrolled, in seconds since 1970.
     pub joined: i64,
 }
@@ -70,7 +77,7 @@ impl utoipa::ToSchema for FullestPool {}
 
 impl CompactRow {
     /// The keys in their order.
-    pub const KEYS: [&str; 13] = [
+    pub const KEYS: [&str; 14] = [
         "name",
         "description",
         "state",
@@ -83,6 +90,7 @@ impl CompactRow {
         "load",
         "tunnel",
         "warnings",
+        "thresholds",
         "joined",
     ];
 
@@ -91,29 +99,35 @@ impl CompactRow {
         state: Freshness,
         warnings: &[&'static str],
     ) -> Self {
-        let count = |list: &[StatusCount], states: &[&str]| {
-            let matching = list.iter().filter(|entry| states.contains(&entry.status.as_str()));
-            matching.fold(0_i64, |sum, entry| sum.saturating_add(entry.count))
-        };
-        let online = count(&cluster.member_statuses, &["Online"]);
+        let members = |state| count(&cluster.member_statuses, &[state]);
+        let instances = |state| count(&cluster.instance_statuses, &[state]);
         Self {
             name: cluster.name.clone(),
             description: cluster.description.clone(),
             state,
             seen: cluster.pulse.last_heartbeat_at.map(time::OffsetDateTime::unix_timestamp),
-            members: [cluster.member_count, cluster.member_count.saturating_sub(online)],
+            members: [
+                cluster.member_count,
+                cluster.member_count.saturating_sub(members("Online")),
+                members("Offline"),
+                members("Evacuated"),
+                members("Blocked"),
+            ],
             instances: [
                 cluster.instance_count,
                 // LXD calls an instance `Ready` that runs and says that it is ready.
                 count(&cluster.instance_statuses, &["Running", "Ready"]),
-                count(&cluster.instance_statuses, &["Error"]),
+                instances("Error"),
+                instances("Stopped"),
+                instances("Frozen"),
             ],
             memory: [cluster.memory_usage, cluster.memory_total_amount],
             storage: storage(cluster),
             pool: fullest_pool(cluster),
             load: cluster.cpu_load[0].clone(),
             tunnel: cluster.tunnel_registered,
-            warnings: warnings.to_vec(),
+            warnings: warnings.iter().take(MAX_WARNINGS).copied().collect(),
+            thresholds: [cluster.disk_threshold, cluster.memory_threshold],
             joined: cluster.pulse.joined_at.unix_timestamp(),
         }
     }
@@ -131,6 +145,11 @@ impl CompactRow {
         let [used, total] = self.storage;
         percent(used.into(), total.into())
     }
+}
+
+fn count(list: &[StatusCount], states: &[&str]) -> i64 {
+    let matching = list.iter().filter(|entry| states.contains(&entry.status.as_str()));
+    matching.fold(0, |sum, entry| sum.saturating_add(entry.count))
 }
 
 fn storage(cluster: &RemoteCluster) -> [u64; 2] {
@@ -176,11 +195,26 @@ mod tests {
             pool("remote", "", 5000, 4100),
             pool("empty", "", 0, 0),
         ];
-        let row = CompactRow::new(&cluster, Freshness::Online, &["memory", "pool"]);
+        let entry = |status: &str, count| StatusCount { status: status.into(), count };
+        (cluster.member_count, cluster.instance_count) = (5, 9);
+        cluster.member_statuses = vec![
+            entry("Online", 2),
+            entry("Offline", 1),
+            entry("Evacuated", 1),
+            entry("Upgrading", 1),
+        ];
+        cluster.instance_statuses = vec![
+            entry("Running", 4),
+            entry("Ready", 1),
+            entry("Error", 1),
+            entry("Stopped", 2),
+            entry("Frozen", 1),
+        ];
+        let row = CompactRow::new(&cluster, Freshness::Online, &["pool", "pool", "memory"]);
         let json = serde_json::to_string(&row).unwrap();
         assert_eq!(
             json,
-            r#"{"name":"lyon-edge","description":"","state":"online","seen":1795348780,"members":[0,0],"instances":[0,0,0],"memory":[900,1000],"storage":[4941,7000],"pool":["local",84],"load":"","tunnel":false,"warnings":["memory","pool"],"joined":1795345200}"#
+            r#"{"name":"lyon-edge","description":"","state":"online","seen":1795348780,"members":[5,3,1,1,0],"instances":[9,5,1,2,1],"memory":[900,1000],"storage":[4941,7000],"pool":["local",84],"load":"","tunnel":false,"warnings":["pool","pool","memory"],"thresholds":[80,80],"joined":1795345200}"#
         );
         let keys: Vec<_> = json
             .split('"')
@@ -188,8 +222,8 @@ mod tests {
             .step_by(2)
             .filter(|key| CompactRow::KEYS.contains(key))
             .collect();
-        assert_eq!(keys.iter().filter(|key| **key != "pool" && **key != "memory").count(), 11);
-        assert!(json.len() <= 250, "{}", json.len());
+        assert_eq!(keys.iter().filter(|key| **key != "pool" && **key != "memory").count(), 12);
+        assert!(json.len() <= 280, "{}", json.len());
         assert_eq!((row.memory_percent(), row.storage_percent()), (90, 71));
     }
 
@@ -201,9 +235,10 @@ mod tests {
         cluster.member_count = i64::MAX;
         let entry = |status: &str| StatusCount { status: status.into(), count: i64::MAX };
         cluster.instance_statuses = vec![entry("Running"), entry("Ready"), entry("Error")];
-        let row = CompactRow::new(&cluster, Freshness::Online, &[]);
+        let row = CompactRow::new(&cluster, Freshness::Online, &["ceph"; 40]);
         assert_eq!(row.storage, [u64::MAX, u64::MAX]);
         assert_eq!(row.pool, Some(FullestPool("a".into(), u64::MAX)));
-        assert_eq!((row.instances, row.members[1]), ([0, i64::MAX, i64::MAX], i64::MAX));
+        assert_eq!(row.warnings.len(), MAX_WARNINGS);
+        assert_eq!((row.instances, row.members[1]), ([0, i64::MAX, i64::MAX, 0, 0], i64::MAX));
     }
 }

@@ -16,6 +16,9 @@ use crate::model::FleetSample;
 /// How many clusters each list of the worst names.
 const TOP: usize = 5;
 
+/// What a load average can be: clusters send text.
+const PLAUSIBLE_LOAD: std::ops::RangeInclusive<f64> = 0.0..=1e9;
+
 /// The fleet in few numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Summary {
@@ -27,6 +30,8 @@ pub struct Summary {
     pub members: Members,
     /// Instances of all clusters.
     pub instances: Instances,
+    /// Load of the processors.
+    pub cpu: Cpu,
     /// Memory in bytes.
     pub memory: Usage,
     /// Storage in bytes.
@@ -64,6 +69,12 @@ pub struct Members {
     pub total: i64,
     /// Those in another state than online.
     pub not_online: i64,
+    /// Offline.
+    pub offline: i64,
+    /// Evacuated.
+    pub evacuated: i64,
+    /// Blocked.
+    pub blocked: i64,
 }
 
 /// Instances of all clusters by state.
@@ -75,10 +86,23 @@ pub struct Instances {
     pub running: i64,
     /// Stopped.
     pub stopped: i64,
+    /// Frozen.
+    pub frozen: i64,
     /// In an error state.
     pub error: i64,
     /// In any other state.
     pub other: i64,
+}
+
+/// Load averages over one minute.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Cpu {
+    /// Sum of all members of all clusters.
+    pub load: f64,
+    /// The part of it in clusters that tell how many cores they have.
+    pub load_of_cores: f64,
+    /// Cores of these clusters.
+    pub cores: i64,
 }
 
 /// Bytes.
@@ -149,6 +173,7 @@ impl Summary {
             warnings: KINDS.map(|kind| (kind, 0)).into(),
             members: Members::default(),
             instances: Instances::default(),
+            cpu: Cpu::default(),
             memory: Usage::default(),
             storage: Usage::default(),
             top: Top::of(entries),
@@ -156,6 +181,9 @@ impl Summary {
         };
         for entry in entries {
             summary.add(entry);
+        }
+        for load in [&mut summary.cpu.load, &mut summary.cpu.load_of_cores] {
+            *load = (*load * 100.0).round() / 100.0;
         }
         summary
     }
@@ -175,19 +203,9 @@ impl Summary {
         for kind in &entry.kinds {
             *self.warnings.entry(kind).or_default() += 1;
         }
-        let add = |sum: &mut i64, count: i64| *sum = sum.saturating_add(count);
-        add(&mut self.members.total, row.members[0]);
-        add(&mut self.members.not_online, row.members[1]);
-        add(&mut self.instances.total, cluster.instance_count);
-        for status in &cluster.instance_statuses {
-            let sum = match status.status.as_str() {
-                "Running" | "Ready" => &mut self.instances.running,
-                "Stopped" => &mut self.instances.stopped,
-                "Error" => &mut self.instances.error,
-                _ => &mut self.instances.other,
-            };
-            add(sum, status.count);
-        }
+        self.members.add(row.members);
+        self.instances.add(row.instances);
+        self.cpu.add(&row.load, cluster.cpu_total_count);
         self.memory.add(row.memory.map(i64::unsigned_abs));
         self.storage.add(row.storage);
     }
@@ -204,6 +222,49 @@ impl Summary {
             instances: self.instances.total as f64,
             memory_used: self.memory.used as f64,
             memory_total: self.memory.total as f64,
+        }
+    }
+}
+
+fn add(sum: &mut i64, count: i64) {
+    *sum = sum.saturating_add(count);
+}
+
+impl Members {
+    fn add(&mut self, [total, not_online, offline, evacuated, blocked]: [i64; 5]) {
+        add(&mut self.total, total);
+        add(&mut self.not_online, not_online);
+        add(&mut self.offline, offline);
+        add(&mut self.evacuated, evacuated);
+        add(&mut self.blocked, blocked);
+    }
+}
+
+impl Instances {
+    fn add(&mut self, [total, running, error, stopped, frozen]: [i64; 5]) {
+        let known = [running, error, stopped, frozen];
+        add(&mut self.total, total);
+        add(&mut self.running, running);
+        add(&mut self.error, error);
+        add(&mut self.stopped, stopped);
+        add(&mut self.frozen, frozen);
+        add(&mut self.other, known.into_iter().fold(total, i64::saturating_sub).max(0));
+    }
+}
+
+impl Cpu {
+    /// A cluster that tells its number of cores has divided its load by it; one that does not tells the sum of its members.
+    #[expect(clippy::cast_precision_loss, reason = "nobody has so many cores")]
+    fn add(&mut self, load: &str, cores: i64) {
+        let Some(load) = load.parse().ok().filter(|load| PLAUSIBLE_LOAD.contains(load)) else {
+            return;
+        };
+        if cores > 0 {
+            let whole = load * cores as f64;
+            (self.load, self.load_of_cores) = (self.load + whole, self.load_of_cores + whole);
+            add(&mut self.cores, cores);
+        } else {
+            self.load += load;
         }
     }
 }
@@ -289,14 +350,22 @@ mod tests {
                 cluster.member_count = 3;
                 let count = |status: &str, count| StatusCount { status: status.into(), count };
                 cluster.member_statuses = vec![count("Online", 2), count("Offline", 1)];
-                cluster.instance_count = 9;
+                cluster.instance_count = 10;
                 cluster.instance_statuses = vec![
                     count("Running", 4),
                     count("Ready", 1),
                     count("Stopped", 2),
                     count("Frozen", 1),
                     count("Error", 1),
+                    count("Starting", 1),
                 ];
+                let (load, cores) = match n % 4 {
+                    0 => ("0.50", 16),
+                    1 => ("3.25", 0),
+                    2 => ("", 8),
+                    _ => ("NaN", 8),
+                };
+                (cluster.cpu_load[0], cluster.cpu_total_count) = (load.into(), cores);
                 if n >= 6 {
                     cluster.pulse.last_heartbeat_at = Some(NOW - Duration::hours(10 - n));
                 }
@@ -309,8 +378,11 @@ mod tests {
         assert_eq!(summary.clusters, clusters);
         assert_eq!((summary.warnings["members"], summary.warnings["heartbeat"]), (8, 2));
         assert_eq!((summary.warnings["memory"], summary.warnings["pool"]), (0, 0));
-        assert_eq!(summary.members, Members { total: 24, not_online: 8 });
-        let instances = Instances { total: 72, running: 40, stopped: 16, error: 8, other: 8 };
+        let members = Members { total: 24, not_online: 8, offline: 8, evacuated: 0, blocked: 0 };
+        assert_eq!(summary.members, members);
+        assert_eq!(summary.cpu, Cpu { load: 22.5, load_of_cores: 16.0, cores: 32 });
+        let instances =
+            Instances { total: 80, running: 40, stopped: 16, frozen: 8, error: 8, other: 8 };
         assert_eq!(summary.instances, instances);
         assert_eq!(summary.memory, Usage { used: 5200, total: 8000 });
         let memory: Vec<_> =

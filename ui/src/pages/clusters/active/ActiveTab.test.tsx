@@ -4,7 +4,7 @@ import { ADMIN, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
 const LIST = "GET /1.0/fleet/clusters";
-const DETAILS = "GET /1.0/remote-cluster?fields=name,disk_threshold,memory_threshold,member_statuses,instance_statuses";
+const DETAILS = "GET /1.0/remote-cluster?fields=name,member_statuses,instance_statuses";
 
 const edge2 = cluster({
   name: "edge-2",
@@ -247,13 +247,18 @@ describe("the list of clusters", () => {
     const server = serve({
       [LIST]: { metadata: fleet },
       [DETAILS]: {
-        metadata: [cluster({ name: "edge-10", member_statuses: [{ status: "Blocked", count: 1 }] }), edge2],
+        metadata: [cluster({ name: "edge-10", member_statuses: [{ status: "Upgrading", count: 1 }] }), edge2],
       },
     });
-    open("/ui/clusters?node-status=Blocked");
+    const { user } = open("/ui/clusters?node-status=Evacuated");
+    expect(await screen.findByText("2 clusters match (of 3)")).toBeInTheDocument();
+    expect(window.location.search).toBe("?query=member%3Aevacuated");
+    expect(server.calls).not.toContain(DETAILS);
+    const box = screen.getByRole("searchbox");
+    await user.clear(box);
+    await user.type(box, "member:upgrading");
     expect(await screen.findByText("1 cluster matches (of 3)")).toBeInTheDocument();
     expect(names()).toEqual(["edge-10"]);
-    expect(window.location.search).toBe("?query=member%3Ablocked");
     expect(server.calls).toContain(DETAILS);
   });
 
@@ -293,11 +298,7 @@ describe("the list of clusters", () => {
 
 describe("bulk work", () => {
   const ACTIONS = "POST /1.0/fleet/actions";
-  const full = {
-    [DETAILS]: {
-      metadata: fleet.map(({ name }, at) => cluster({ name, disk_threshold: 80, memory_threshold: 70 + at })),
-    },
-  };
+  const differing = fleet.map((row, at) => ({ ...row, thresholds: [80, 70 + at] }));
 
   async function choose(user: ReturnType<typeof open>["user"]) {
     await user.click(await screen.findByRole("checkbox", { name: "Select edge-2" }));
@@ -305,7 +306,7 @@ describe("bulk work", () => {
   }
 
   it("[bulk-noop] sends nothing while nothing was changed", async () => {
-    serve({ [LIST]: { metadata: fleet }, ...full });
+    serve({ [LIST]: { metadata: differing } });
     const { user } = open("/ui/clusters");
     await choose(user);
     await user.click(screen.getByRole("button", { name: "Configure clusters" }));
@@ -322,8 +323,7 @@ describe("bulk work", () => {
   it("changes only what was opened, and says which clusters failed", async () => {
     const sent: unknown[] = [];
     serve({
-      [LIST]: { metadata: fleet },
-      ...full,
+      [LIST]: { metadata: differing },
       [ACTIONS]: (body) => {
         sent.push(body);
         const { names } = body as { names: string[] };

@@ -204,7 +204,7 @@ export function ActiveTab() {
         )}
         {panel.name === "configure-cluster-bulk" && selected.size > 0 && (
           <BulkConfigurePanel
-            names={[...selected]}
+            clusters={rows.filter(({ name }) => selected.has(name))}
             onSave={(changes) => bulk.start({ action: "edit", changes }, [...selected])}
             onClose={panel.close}
           />

@@ -10,7 +10,7 @@ import { useNowText } from "@/components/useNow";
 import type { Usage } from "@/lib/clusterRow";
 import { number } from "@/lib/count";
 import { dateTimeText, exactTimeText, shortTimeText } from "@/lib/dates";
-import { isOld, type FleetFigures, type FleetRow } from "@/lib/fleetRow";
+import { INSTANCE_STATUSES, isOld, MEMBER_STATUSES, type FleetFigures, type FleetRow } from "@/lib/fleetRow";
 import { sizeText } from "@/lib/size";
 import { visible } from "@/lib/visible";
 import { warningKindText } from "@/lib/warningKinds";
@@ -62,9 +62,14 @@ export function JoinedCell({ row }: { row: FleetRow }) {
 
 export function MembersCell({ name, figures }: { name: string; figures: FleetFigures | null }) {
   if (figures === null) return <Unknown />;
-  const { members, membersNotOnline } = figures;
+  const { members, membersNotOnline, memberStatuses } = figures;
+  const counted = countLines(MEMBER_STATUSES, memberStatuses);
   return (
-    <Tip message={<DetailLines name={name} lines={(cluster) => statusLines(cluster.member_statuses)} />}>
+    <Tip
+      message={
+        <DetailLines name={name} lines={(cluster) => statusLines(cluster.member_statuses)} meanwhile={counted} />
+      }
+    >
       {(describedBy) => (
         <span className="cell-number" tabIndex={0} aria-describedby={describedBy}>
           {membersNotOnline === 0 ? number(members) : `${number(members - membersNotOnline)} of ${number(members)}`}
@@ -76,8 +81,13 @@ export function MembersCell({ name, figures }: { name: string; figures: FleetFig
 
 export function InstancesCell({ name, figures }: { name: string; figures: FleetFigures | null }) {
   if (figures === null) return <Unknown />;
+  const counted = countLines(INSTANCE_STATUSES, figures.instanceStatuses);
   return (
-    <Tip message={<DetailLines name={name} lines={(cluster) => statusLines(cluster.instance_statuses)} />}>
+    <Tip
+      message={
+        <DetailLines name={name} lines={(cluster) => statusLines(cluster.instance_statuses)} meanwhile={counted} />
+      }
+    >
       {(describedBy) => (
         <span className="cell-number" tabIndex={0} aria-describedby={describedBy}>
           {number(figures.running)} <span className="cell-of">of {number(figures.instances)}</span>
@@ -89,6 +99,10 @@ export function InstancesCell({ name, figures }: { name: string; figures: FleetF
 
 const statusLines = (statuses: readonly StatusCount[]) =>
   statuses.map(({ status, count }) => `${visible(status)} (${number(count)})`);
+
+/** What the row itself knows, until the details are there. */
+const countLines = <S extends string>(statuses: readonly S[], counts: Record<S, number>) =>
+  statuses.map((status) => `${status.charAt(0).toUpperCase()}${status.slice(1)} (${number(counts[status])})`);
 
 /** Lines of a tooltip out of the details of a cluster, which are only asked for when somebody looks. */
 function DetailLines({
@@ -124,10 +138,10 @@ export function LoadCell({ figures }: { figures: FleetFigures | null }) {
 }
 
 /** Memory or storage: how full, and of how much. */
-export function UsageCell({ of, over }: { of: Usage | null | undefined; over: boolean }) {
+export function UsageCell({ of, threshold }: { of: Usage | null | undefined; threshold: number }) {
   if (!of) return <Unknown />;
   return (
-    <UsageBar percent={of.percent} threshold={0} over={over} title={`${sizeText(of.used)} of ${sizeText(of.total)}`}>
+    <UsageBar percent={of.percent} threshold={threshold} title={`${sizeText(of.used)} of ${sizeText(of.total)}`}>
       {Math.ceil(of.percent)} % <span className="cell-of">of {sizeText(of.total)}</span>
     </UsageBar>
   );
@@ -142,8 +156,7 @@ export function PoolCell({ row }: { row: FleetRow }) {
   return (
     <UsageBar
       percent={pool.percent}
-      threshold={0}
-      over={row.warnings.includes("pool")}
+      threshold={row.thresholds.disk}
       title={`Fullest pool: ${visible(pool.name)}, ${Math.ceil(pool.percent)} %${all}`}
     >
       {Math.ceil(pool.percent)} % <span className="cell-of">{visible(pool.name)}</span>

@@ -94,7 +94,7 @@ export const COLUMNS: readonly (Column<FleetRow> & { fixed?: boolean })[] = [
     className: "col-memory",
     largestFirst: true,
     compare: (a, b) => compareNumber(a.figures?.memory?.percent ?? null, b.figures?.memory?.percent ?? null),
-    cell: (row) => <UsageCell of={row.figures?.memory} over={row.warnings.includes("memory")} />,
+    cell: (row) => <UsageCell of={row.figures?.memory} threshold={row.thresholds.memory} />,
   },
   {
     id: "trend",
@@ -117,7 +117,7 @@ export const COLUMNS: readonly (Column<FleetRow> & { fixed?: boolean })[] = [
     className: "col-storage",
     largestFirst: true,
     compare: (a, b) => compareNumber(a.figures?.storage?.percent ?? null, b.figures?.storage?.percent ?? null),
-    cell: (row) => <UsageCell of={row.figures?.storage} over={false} />,
+    cell: (row) => <UsageCell of={row.figures?.storage} threshold={0} />,
   },
   {
     id: "tunnel",

@@ -71,6 +71,19 @@ describe("enrolling a cluster", () => {
     expect(name).toHaveFocus();
   });
 
+  it.each([
+    ["Cluster name", "cluster name is not allowed"],
+    ["Description", "description must have at most 512 characters"],
+  ])("shows what the server says of the field %s there", async (label, error) => {
+    serve({ [LIST]: { metadata: [fleetCluster()] }, [CREATE]: { status: 400, error } });
+    const { user } = open(PANEL);
+    await user.type(await screen.findByPlaceholderText("Enter name"), "oslo{Enter}");
+    const field = screen.getByLabelText(label);
+    await waitFor(() => expect(field).toHaveAttribute("aria-invalid", "true"));
+    expect(field).toHaveAccessibleDescription(new RegExp(error.slice(1)));
+    expect(screen.getByPlaceholderText("Enter name")).toHaveValue("oslo");
+  });
+
   it("refuses an expiry in the past", async () => {
     const server = serve({ [LIST]: { metadata: [fleetCluster()] } });
     const { user } = open(PANEL);

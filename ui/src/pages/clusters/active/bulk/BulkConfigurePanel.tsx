@@ -1,17 +1,14 @@
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import Button from "@kit/Button";
-import Notification from "@kit/Notifications/Notification";
 import type { BulkChanges } from "@/api/types";
-import { detailsQuery, type ClusterDetails } from "@/api/queries";
-import { errorText } from "@/components/ErrorNotice";
 import { EditIcon, UndoIcon } from "@/components/icons";
 import { FormPanel } from "@/components/FormPanel";
 import { count } from "@/lib/count";
+import type { FleetRow } from "@/lib/fleetRow";
 import { checkThreshold } from "@/pages/configure/fields";
 
 interface Props {
-  names: readonly string[];
+  clusters: readonly FleetRow[];
   onSave: (changes: BulkChanges) => void;
   onClose: () => void;
 }
@@ -19,13 +16,11 @@ interface Props {
 const USUAL = 80;
 
 /** Thresholds of several clusters. What is not opened with the pencil stays as it is in each of them. */
-export default function BulkConfigurePanel({ names, onSave, onClose }: Props) {
-  const details = useQuery(detailsQuery);
+export default function BulkConfigurePanel({ clusters, onSave, onClose }: Props) {
   const [disk, setDisk] = useState<string | null>(null);
   const [memory, setMemory] = useState<string | null>(null);
-  const clusters = names.flatMap((name) => details.data?.get(name) ?? []);
-  const diskNow = common(clusters, "disk_threshold");
-  const memoryNow = common(clusters, "memory_threshold");
+  const diskNow = common(clusters, "disk");
+  const memoryNow = common(clusters, "memory");
 
   const changes: BulkChanges = {
     ...(disk === null || Number(disk) === diskNow ? {} : { disk_threshold: Number(disk) }),
@@ -35,7 +30,7 @@ export default function BulkConfigurePanel({ names, onSave, onClose }: Props) {
   const good = [disk, memory].every((text) => text === null || checkThreshold(text) === true);
   return (
     <FormPanel
-      title={`Configure ${count(names.length, "cluster")}`}
+      title={`Configure ${count(clusters.length, "cluster")}`}
       submitLabel="Save changes"
       dirty={dirty}
       busy={false}
@@ -47,21 +42,16 @@ export default function BulkConfigurePanel({ names, onSave, onClose }: Props) {
       }}
       onClose={onClose}
     >
-      {details.isError && (
-        <Notification severity="caution" title="The present values are not known" titleElement="h3" role="alert">
-          {errorText(details.error)}
-        </Notification>
-      )}
       <Threshold
         label="Disk threshold percentage"
-        now={nowText(details.isPending, clusters, diskNow)}
+        now={nowText(diskNow)}
         start={String(diskNow ?? USUAL)}
         value={disk}
         onChange={setDisk}
       />
       <Threshold
         label="Memory threshold percentage"
-        now={nowText(details.isPending, clusters, memoryNow)}
+        now={nowText(memoryNow)}
         start={String(memoryNow ?? USUAL)}
         value={memory}
         onChange={setMemory}
@@ -71,15 +61,13 @@ export default function BulkConfigurePanel({ names, onSave, onClose }: Props) {
   );
 }
 
-/** The value that all have; undefined if they differ or are not known. */
-function common(clusters: readonly ClusterDetails[], key: "disk_threshold" | "memory_threshold"): number | undefined {
-  const first = clusters[0]?.[key];
-  return clusters.every((cluster) => cluster[key] === first) ? first : undefined;
+/** The value that all have; undefined if they differ. */
+function common(clusters: readonly FleetRow[], key: keyof FleetRow["thresholds"]): number | undefined {
+  const first = clusters[0]?.thresholds[key];
+  return clusters.every(({ thresholds }) => thresholds[key] === first) ? first : undefined;
 }
 
-function nowText(loading: boolean, clusters: readonly ClusterDetails[], value: number | undefined): string {
-  if (loading) return "Loading…";
-  if (clusters.length === 0) return "Not known";
+function nowText(value: number | undefined): string {
   return value === undefined ? "Multiple values" : `${value} %`;
 }
 
