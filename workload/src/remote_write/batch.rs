@@ -122,7 +122,6 @@ impl Batcher {
         text: &str,
         batch: &mut Batch,
     ) -> Result<(), LineError> {
-        let own_names = self.own_names.clone();
         let mut exposition = Exposition::new(text, self.options.limits.sample);
         let mut budget = self.budgets.of(cluster, at);
         let prefixes = &self.options.prefixes;
@@ -138,7 +137,7 @@ impl Batcher {
                     left_out.too_many += 1;
                 }
                 Item::Sample { name, labels, value } => {
-                    labels::normalise(labels, &own_names);
+                    labels::normalise(labels, &self.own_names);
                     let series = self.encoder.prepare(own, name, labels, &self.keys);
                     if !self.seen.insert(series) {
                         left_out.duplicate += 1;
