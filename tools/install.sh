@@ -153,6 +153,7 @@ if [[ $purpose == test ]]; then
   npm_modules tests/browser
   python_packages schemathesis
   python_packages charmcraft
+  python_packages charm-libraries
   second_identity_provider
 fi
 if [[ $purpose != up ]]; then

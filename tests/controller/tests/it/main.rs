@@ -8,6 +8,7 @@
 
 mod actions;
 mod hostile;
+mod libraries;
 mod names;
 mod options;
 mod order;
