@@ -25,6 +25,7 @@ mod faults;
 mod fleet_events;
 mod fleet_rotation;
 mod fleet_view;
+mod growth;
 mod health;
 mod heartbeat;
 mod history;
