@@ -26,6 +26,7 @@ mod fleet_events;
 mod fleet_rotation;
 mod fleet_size;
 mod fleet_view;
+mod growth;
 mod health;
 mod heartbeat;
 mod history;
