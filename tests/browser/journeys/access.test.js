@@ -11,10 +11,7 @@ test("a deep link leads through the login and back to the page first asked for",
   const visitor = await stranger();
   const { page } = visitor;
   await logIn(page, ADMIN, "/ui/clusters/tokens?sort=name");
-  await page
-    .getByTestId("tab-link-Tokens")
-    .and(page.locator("[aria-current=page]"))
-    .waitFor();
+  await page.getByTestId("tab-link-Tokens").and(page.locator("[aria-current=page]")).waitFor();
   assert.equal(await page.title(), "Tokens | MicroCloud Cluster Manager");
   await visitor.leave();
 });
@@ -36,9 +33,7 @@ test("logging out ends the session", async () => {
   await list(page);
   const cookies = await context.cookies();
   await page.getByRole("button", { name: "Log out" }).click();
-  await page.waitForURL(
-    (url) => url.origin === MANAGEMENT_URL && url.pathname === "/ui/login/",
-  );
+  await page.waitForURL((url) => url.origin === MANAGEMENT_URL && url.pathname === "/ui/login/");
   await page.getByRole("link", { name: "Login" }).waitFor();
 
   // At the identity provider, too: the next person is asked who they are.
@@ -86,10 +81,7 @@ test("[session-expired-keeps-form] a session that ends during work keeps the pag
   await second.close();
 
   await dialog.waitFor({ state: "detached" });
-  assert.equal(
-    await page.getByPlaceholder("Enter Name").inputValue(),
-    "typed-before",
-  );
+  assert.equal(await page.getByPlaceholder("Enter Name").inputValue(), "typed-before");
   await visitor.leave();
 });
 
@@ -111,9 +103,7 @@ test("[cross-site-link] a link on another site opens the page that it names", as
   const visitor = await visit();
   const { page, context } = visitor;
   const body = `<a href="${MANAGEMENT_URL}/ui/clusters/tokens">Tokens</a>`;
-  await context.route("http://dashboards.example/", (route) =>
-    route.fulfill({ contentType: "text/html", body }),
-  );
+  await context.route("http://dashboards.example/", (route) => route.fulfill({ contentType: "text/html", body }));
   await page.goto("http://dashboards.example/");
   await page.getByRole("link", { name: "Tokens" }).click();
   await page.waitForURL(`${MANAGEMENT_URL}/ui/clusters/tokens`);
@@ -125,17 +115,10 @@ test("[chunk-reload] a file that is missing after an upgrade leads to one reload
   const visitor = await visit();
   const { page } = visitor;
   let loads = 0;
-  page.on(
-    "request",
-    (request) => (loads += request.isNavigationRequest() ? 1 : 0),
-  );
-  await page.route(/\/assets\/pages-.*\.js$/, (route) =>
-    route.fulfill({ status: 404, body: "" }),
-  );
+  page.on("request", (request) => (loads += request.isNavigationRequest() ? 1 : 0));
+  await page.route(/\/assets\/pages-.*\.js$/, (route) => route.fulfill({ status: 404, body: "" }));
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
-  await page
-    .getByRole("heading", { name: "This page could not be shown" })
-    .waitFor();
+  await page.getByRole("heading", { name: "This page could not be shown" }).waitFor();
   assert.equal(loads, 2);
   await assertAccessible(page, "the page of a missing file");
   await page.unroute(/\/assets\/pages-.*\.js$/);
@@ -149,25 +132,15 @@ for (const width of [1440, 400, 320]) {
     const visitor = await stranger({ width, height: 860 });
     const { page } = visitor;
     await logIn(page, VIEWER);
-    await page
-      .getByRole("heading", { level: 1, name: "Your account has no access" })
-      .waitFor();
+    await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
     const main = page.getByRole("main");
-    assert.match(
-      await main.innerText(),
-      /You are logged in as [\s\S]*viewer@example\.com/,
-    );
+    assert.match(await main.innerText(), /You are logged in as [\s\S]*viewer@example\.com/);
     await main.getByRole("button", { name: "Log out" }).waitFor();
-    assert.equal(
-      await page.getByRole("button", { name: "Enroll cluster" }).count(),
-      0,
-    );
+    assert.equal(await page.getByRole("button", { name: "Enroll cluster" }).count(), 0);
     await assertPresentable(page, "no-rights");
 
     await page.goto(`${MANAGEMENT_URL}/ui/clusters?panel=enroll-cluster`);
-    await page
-      .getByRole("heading", { level: 1, name: "Your account has no access" })
-      .waitFor();
+    await page.getByRole("heading", { level: 1, name: "Your account has no access" }).waitFor();
     assert.equal(await page.getByPlaceholder("Enter name").count(), 0);
     await main.getByRole("button", { name: "Log out" }).click();
     await page.getByRole("link", { name: "Login" }).waitFor();

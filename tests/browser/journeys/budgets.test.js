@@ -37,14 +37,8 @@ test("[no-external-requests] the list costs few bytes cold, next to none warm, a
   await settle(page);
   const first = { ...cold };
   t.diagnostic(`cold: ${first.bytes} bytes in ${first.requests} requests`);
-  assert.ok(
-    first.bytes <= COLD_MAX,
-    `${first.bytes} bytes cold, ${COLD_MAX} are allowed`,
-  );
-  assert.ok(
-    first.requests <= REQUESTS_MAX,
-    `${first.requests} requests cold, ${REQUESTS_MAX} are allowed`,
-  );
+  assert.ok(first.bytes <= COLD_MAX, `${first.bytes} bytes cold, ${COLD_MAX} are allowed`);
+  assert.ok(first.requests <= REQUESTS_MAX, `${first.requests} requests cold, ${REQUESTS_MAX} are allowed`);
 
   await page.reload();
   await settle(page);
@@ -60,8 +54,7 @@ test("[first-paint-frame] the frame is there before any answer, and nothing jump
   await page.addInitScript(() => {
     window.shift = 0;
     new PerformanceObserver((entries) => {
-      for (const entry of entries.getEntries())
-        if (!entry.hadRecentInput) window.shift += entry.value;
+      for (const entry of entries.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
   });
   let release;
@@ -71,10 +64,7 @@ test("[first-paint-frame] the frame is there before any answer, and nothing jump
     await route.continue();
   });
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
-  await page
-    .getByRole("link", { name: "Clusters", exact: true })
-    .first()
-    .waitFor();
+  await page.getByRole("link", { name: "Clusters", exact: true }).first().waitFor();
   await page.getByRole("heading", { level: 1, name: "Clusters" }).waitFor();
   release();
   await settle(page);
@@ -107,24 +97,16 @@ test("[5000-rows] 5,000 clusters are listed with few nodes, all can be reached, 
   const visitor = await visit();
   const { page } = visitor;
   const metadata = manyClusters(5000);
-  await page.route(`${MANAGEMENT_URL}/1.0/fleet/clusters`, (route) =>
-    route.fulfill({ json: { error: "", metadata } }),
-  );
+  await page.route(`${MANAGEMENT_URL}/1.0/fleet/clusters`, (route) => route.fulfill({ json: { error: "", metadata } }));
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
   await settle(page);
-  const nodes = () =>
-    page.evaluate(() => document.querySelectorAll("*").length);
+  const nodes = () => page.evaluate(() => document.querySelectorAll("*").length);
   const table = page.getByRole("table", { name: "Clusters" });
   assert.equal(await table.getAttribute("aria-rowcount"), "5001");
   t.diagnostic(`DOM nodes: ${await nodes()}`);
-  assert.ok(
-    (await nodes()) <= NODES_MAX,
-    `${await nodes()} nodes, ${NODES_MAX} are allowed`,
-  );
+  assert.ok((await nodes()) <= NODES_MAX, `${await nodes()} nodes, ${NODES_MAX} are allowed`);
 
-  await page.evaluate(() =>
-    window.scrollTo(0, document.documentElement.scrollHeight),
-  );
+  await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
   await page.getByRole("link", { name: "site-4999", exact: true }).waitFor();
   assert.ok((await nodes()) <= NODES_MAX, "the nodes grow while scrolling");
   await page.evaluate(() => window.scrollTo(0, 0));
@@ -137,9 +119,7 @@ test("[5000-rows] 5,000 clusters are listed with few nodes, all can be reached, 
   await page.getByRole("searchbox").fill("");
 
   await page.goto(`${MANAGEMENT_URL}/ui/overview`);
-  await page
-    .getByRole("list", { name: /Health of the clusters by the beginning/ })
-    .waitFor();
+  await page.getByRole("list", { name: /Health of the clusters by the beginning/ }).waitFor();
   assert.ok((await nodes()) <= NODES_MAX, "the overview has too many nodes");
   await visitor.leave();
 });

@@ -15,9 +15,7 @@ test("a threshold and a description are changed, and both stay", async () => {
   const name = await firstName(page);
   await page.getByRole("link", { name, exact: true }).first().click();
   await page.getByRole("button", { name: "Configure", exact: true }).click();
-  const before = await page
-    .getByLabel("Disk threshold percentage")
-    .inputValue();
+  const before = await page.getByLabel("Disk threshold percentage").inputValue();
   const wanted = before === "97" ? "96" : "97";
   await page.getByLabel("Disk threshold percentage").fill(wanted);
   await page.getByLabel("Description").fill("Changed by a browser test");
@@ -26,13 +24,9 @@ test("a threshold and a description are changed, and both stay", async () => {
   await page.getByText("Changed by a browser test").waitFor();
 
   // A bulk change of another field leaves both alone.
-  await page.goto(
-    `${MANAGEMENT_URL}/ui/clusters?query=name%3D${encodeURIComponent(name)}`,
-  );
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters?query=name%3D${encodeURIComponent(name)}`);
   await choose(page, "checkbox", `Select ${name}`);
-  await page
-    .getByRole("button", { name: "Configure cluster", exact: true })
-    .click();
+  await page.getByRole("button", { name: "Configure cluster", exact: true }).click();
   await page.getByTitle("Set Memory threshold percentage").click();
   const memory = page.getByLabel("Memory threshold percentage");
   await memory.fill((await memory.inputValue()) === "93" ? "94" : "93");
@@ -41,10 +35,7 @@ test("a threshold and a description are changed, and both stay", async () => {
   await page.getByRole("link", { name, exact: true }).first().click();
   await page.getByText("Changed by a browser test").waitFor();
   await page.getByRole("button", { name: "Configure", exact: true }).click();
-  assert.equal(
-    await page.getByLabel("Disk threshold percentage").inputValue(),
-    wanted,
-  );
+  assert.equal(await page.getByLabel("Disk threshold percentage").inputValue(), wanted);
   await visitor.leave();
 });
 
@@ -90,9 +81,7 @@ test("[export-csv] [export-json] the view is exported as it is shown", async () 
 });
 
 test("[saved-views] a view is saved, opened and forgotten", async () => {
-  const visitor = await openList(
-    "/ui/clusters?query=mem%3E0&sort=-memory&columns=name,memory",
-  );
+  const visitor = await openList("/ui/clusters?query=mem%3E0&sort=-memory&columns=name,memory");
   const { page } = visitor;
   await page.getByRole("button", { name: "Saved views", exact: true }).click();
   await page.getByLabel("Save the current view as").fill("Full ones");
@@ -102,10 +91,7 @@ test("[saved-views] a view is saved, opened and forgotten", async () => {
   await page.getByRole("link", { name: "Full ones" }).click();
   await page.waitForURL(/query=mem/);
   // The address changes before the page does.
-  await page.waitForFunction(
-    (box) => box.value === "mem>0",
-    await page.getByRole("searchbox").elementHandle(),
-  );
+  await page.waitForFunction((box) => box.value === "mem>0", await page.getByRole("searchbox").elementHandle());
   await page.getByRole("button", { name: "Saved views", exact: true }).click();
   await page.getByRole("button", { name: "Forget the view Full ones" }).click();
   await page.getByText("No saved views yet", { exact: false }).waitFor();
@@ -117,9 +103,7 @@ test("[keyboard-only-journey] from the list to a saved change without a mouse", 
   const { page } = visitor;
   await page.keyboard.press("j");
   await page.keyboard.press("j");
-  const row = await page.evaluate(
-    () => document.activeElement.querySelector("th a").textContent,
-  );
+  const row = await page.evaluate(() => document.activeElement.querySelector("th a").textContent);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: row }).waitFor();
   const configure = page.getByRole("button", {
@@ -128,25 +112,18 @@ test("[keyboard-only-journey] from the list to a saved change without a mouse", 
   });
   await configure.waitFor();
   for (let tabs = 0; tabs < 20; tabs += 1) {
-    if (await configure.evaluate((button) => button === document.activeElement))
-      break;
+    if (await configure.evaluate((button) => button === document.activeElement)) break;
     await page.keyboard.press("Tab");
   }
   await page.keyboard.press("Enter");
   const disk = page.getByLabel("Disk threshold percentage");
   await disk.waitFor();
-  await page.waitForFunction(
-    (field) => field === document.activeElement,
-    await disk.elementHandle(),
-  );
+  await page.waitForFunction((field) => field === document.activeElement, await disk.elementHandle());
   const value = (await disk.inputValue()) === "91" ? "92" : "91";
   await page.keyboard.press("Control+a");
   await page.keyboard.type(value);
   await page.keyboard.press("Enter");
   await page.getByText(`Updated cluster ${row}`).first().waitFor();
-  await page.waitForFunction(
-    (button) => button === document.activeElement,
-    await configure.elementHandle(),
-  );
+  await page.waitForFunction((button) => button === document.activeElement, await configure.elementHandle());
   await visitor.leave();
 });

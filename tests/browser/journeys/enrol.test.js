@@ -16,9 +16,7 @@ async function createToken(page, name) {
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
   await page.getByRole("button", { name: "Enroll cluster" }).click();
   await page.getByPlaceholder("Enter Name").fill(name);
-  await page
-    .getByPlaceholder("Enter description")
-    .fill("Made by a browser test");
+  await page.getByPlaceholder("Enter description").fill("Made by a browser test");
   await page.getByRole("button", { name: "Create" }).click();
   const dialog = page.getByRole("dialog", {
     name: `Join token for cluster ${name} created`,
@@ -28,18 +26,12 @@ async function createToken(page, name) {
 }
 
 async function removeCluster(page, name) {
-  await page.goto(
-    `${MANAGEMENT_URL}/ui/clusters?query=${encodeURIComponent(name)}`,
-  );
+  await page.goto(`${MANAGEMENT_URL}/ui/clusters?query=${encodeURIComponent(name)}`);
   await page.getByRole("button", { name: `Actions for ${name}` }).click();
   await page.getByRole("menuitem", { name: "Remove", exact: true }).click();
-  await page
-    .getByRole("button", { name: "Confirm remove", exact: true })
-    .click();
+  await page.getByRole("button", { name: "Confirm remove", exact: true }).click();
   await page.getByText(`Removed cluster ${name}`).first().waitFor();
-  await page
-    .getByRole("button", { name: `Actions for ${name}` })
-    .waitFor({ state: "detached" });
+  await page.getByRole("button", { name: `Actions for ${name}` }).waitFor({ state: "detached" });
 }
 
 test("a cluster is enrolled with the command of the dialog, arrives online, and is removed", async () => {
@@ -57,33 +49,19 @@ test("a cluster is enrolled with the command of the dialog, arrives online, and 
   const token = /^microcloud cluster-manager join (\S+)$/.exec(command)?.[1];
   assert.ok(token, `not the join command: ${command}`);
   await dialog.getByRole("button", { name: "Copy command" }).click();
-  assert.equal(
-    await page.evaluate(() => navigator.clipboard.readText()),
-    command,
-  );
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), command);
   await dialog.getByRole("button", { name: "Copy token" }).click();
-  assert.equal(
-    await page.evaluate(() => navigator.clipboard.readText()),
-    token,
-  );
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), token);
   await dialog.getByText(`Waiting for ${name} to join…`).waitFor();
 
   // A click beside the dialog does not lose the only copy of the token.
   await page.mouse.click(5, 5);
   assert.ok(await dialog.isVisible());
   const kept = await page.evaluate(() =>
-    JSON.stringify([
-      location.href,
-      history.state,
-      { ...localStorage },
-      { ...sessionStorage },
-    ]),
+    JSON.stringify([location.href, history.state, { ...localStorage }, { ...sessionStorage }]),
   );
   assert.ok(!kept.includes(token), "the token is kept in the browser");
-  assert.ok(
-    !consoleLines.join("\n").includes(token),
-    "the token is in the console",
-  );
+  assert.ok(!consoleLines.join("\n").includes(token), "the token is in the console");
 
   const cluster = join(token);
   try {
@@ -95,18 +73,11 @@ test("a cluster is enrolled with the command of the dialog, arrives online, and 
     });
     await arrived.click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
-    await page.goto(
-      `${MANAGEMENT_URL}/ui/clusters?query=${encodeURIComponent(name)}`,
-    );
+    await page.goto(`${MANAGEMENT_URL}/ui/clusters?query=${encodeURIComponent(name)}`);
     const row = page.getByRole("row", { name: new RegExp(name) });
     const deadline = Date.now() + JOINED_MS;
-    while (
-      !(await row.locator(".col-status").innerText()).startsWith("Online")
-    ) {
-      assert.ok(
-        Date.now() < deadline,
-        `${name} did not come online: ${cluster.said()}`,
-      );
+    while (!(await row.locator(".col-status").innerText()).startsWith("Online")) {
+      assert.ok(Date.now() < deadline, `${name} did not come online: ${cluster.said()}`);
       await page.waitForTimeout(1000);
       await page.getByRole("button", { name: "Refresh now" }).click();
     }
@@ -115,11 +86,7 @@ test("a cluster is enrolled with the command of the dialog, arrives online, and 
       .getByRole("heading", { name: "No tokens found" })
       .or(page.getByText(/^Showing all/))
       .waitFor();
-    assert.equal(
-      await page.getByRole("row", { name: new RegExp(name) }).count(),
-      0,
-      "the used token is still listed",
-    );
+    assert.equal(await page.getByRole("row", { name: new RegExp(name) }).count(), 0, "the used token is still listed");
   } finally {
     await cluster.stop();
   }
@@ -137,10 +104,7 @@ test("a token is revoked", async () => {
   const row = page.getByRole("row", { name: new RegExp(name) });
   assert.match(await row.innerText(), /Valid\s+2[34] h left/);
   await row.getByRole("button").click();
-  await page
-    .getByRole("dialog", { name: "Confirm revoke" })
-    .getByRole("button", { name: "Revoke" })
-    .click();
+  await page.getByRole("dialog", { name: "Confirm revoke" }).getByRole("button", { name: "Revoke" }).click();
   await page.getByText(`Revoked token ${name}.`).first().waitFor();
   await row.waitFor({ state: "detached" });
   await visitor.leave();
@@ -179,26 +143,15 @@ test("the server's own refusal of a name is shown at the field", async () => {
     .getByRole("alert")
     .getByText(/pending join token/i)
     .waitFor();
-  assert.equal(
-    await second.page.getByPlaceholder("Enter Name").inputValue(),
-    name,
-  );
+  assert.equal(await second.page.getByPlaceholder("Enter Name").inputValue(), name);
   await second.leave();
 
-  await first.page
-    .getByRole("dialog")
-    .getByRole("button", { name: "Close", exact: true })
-    .click();
+  await first.page.getByRole("dialog").getByRole("button", { name: "Close", exact: true }).click();
   await first.page
     .getByRole("row", { name: new RegExp(name) })
     .getByRole("button")
     .click();
-  await first.page
-    .getByRole("dialog")
-    .getByRole("button", { name: "Revoke" })
-    .click();
-  await first.page
-    .getByRole("row", { name: new RegExp(name) })
-    .waitFor({ state: "detached" });
+  await first.page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await first.page.getByRole("row", { name: new RegExp(name) }).waitFor({ state: "detached" });
   await first.leave();
 });

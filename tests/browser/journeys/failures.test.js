@@ -25,44 +25,14 @@ const failure = (status, error, headers = {}) => ({
 const FAILURES = [
   [403, "your role may not do this", {}, /Your role may not do this/],
   [404, "cluster not found", {}, /Cluster not found/],
-  [
-    409,
-    "the cluster was changed meanwhile",
-    {},
-    /Reload the page to see what is there now/,
-  ],
-  [
-    413,
-    "the request body must have at most 262144 bytes",
-    {},
-    /Send less at once/,
-  ],
-  [
-    429,
-    "too many requests, try again later",
-    { "Retry-After": "7" },
-    /Wait 7 s, then try again/,
-  ],
-  [
-    500,
-    "internal error",
-    {},
-    /It may have been done all the same.*tell your administrator/,
-  ],
+  [409, "the cluster was changed meanwhile", {}, /Reload the page to see what is there now/],
+  [413, "the request body must have at most 262144 bytes", {}, /Send less at once/],
+  [429, "too many requests, try again later", { "Retry-After": "7" }, /Wait 7 s, then try again/],
+  [500, "internal error", {}, /It may have been done all the same.*tell your administrator/],
   [502, "", {}, /It may have been done all the same.*behind its proxy/],
-  [
-    503,
-    "the database is not available, try again later",
-    {},
-    /database is not available, try again later/,
-  ],
+  [503, "the database is not available, try again later", {}, /database is not available, try again later/],
   [504, "", {}, /It may have been done all the same.*busy or out of reach/],
-  [
-    0,
-    "",
-    {},
-    /cannot be reached.*It may have been done all the same.*Check the network/,
-  ],
+  [0, "", {}, /cannot be reached.*It may have been done all the same.*Check the network/],
 ];
 
 test("whatever fails, a change says what happened and what to do, is sent once and keeps what was typed", async () => {
@@ -85,16 +55,10 @@ test("whatever fails, a change says what happened and what to do, is sent once a
     answer = failure(status, error, headers);
     sent.length = 0;
     await page.getByRole("button", { name: "Save changes" }).click();
-    const problem = page
-      .getByRole("alert")
-      .filter({ hasText: "The changes were not saved" });
+    const problem = page.getByRole("alert").filter({ hasText: "The changes were not saved" });
     await problem.filter({ hasText: advice }).waitFor();
     assert.deepEqual(sent, ["PATCH"], `requests for status ${status}`);
-    assert.equal(
-      await threshold.inputValue(),
-      wanted,
-      `what was typed, after status ${status}`,
-    );
+    assert.equal(await threshold.inputValue(), wanted, `what was typed, after status ${status}`);
   }
   await assertPresentable(page, "change-failed");
   await visitor.leave();
@@ -136,16 +100,12 @@ const FIELDS = [
 
 test("each field says its rules while it is typed, and is well again when they are kept", async () => {
   for (const [address, fields] of FIELDS) {
-    const visitor = await visitPage(
-      address.startsWith("/") ? address : "/ui/clusters",
-    );
+    const visitor = await visitPage(address.startsWith("/") ? address : "/ui/clusters");
     const { page } = visitor;
     if (address === "configure") {
       await list(page);
       await clusterLinks(page).first().click();
-      await page
-        .getByRole("button", { name: "Configure", exact: true })
-        .click();
+      await page.getByRole("button", { name: "Configure", exact: true }).click();
     } else {
       await page.getByPlaceholder("Enter Name").waitFor();
       await choose(page, "radio", "Custom");
@@ -183,12 +143,9 @@ test("on a slow network the frame comes first, the rest in its place, and nothin
     window.shift = 0;
     window.alerts = 0;
     new PerformanceObserver((entries) => {
-      for (const entry of entries.getEntries())
-        if (!entry.hadRecentInput) window.shift += entry.value;
+      for (const entry of entries.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
-    new MutationObserver(
-      () => (window.alerts += document.querySelectorAll("[role=alert]").length),
-    ).observe(document, {
+    new MutationObserver(() => (window.alerts += document.querySelectorAll("[role=alert]").length)).observe(document, {
       childList: true,
       subtree: true,
     });

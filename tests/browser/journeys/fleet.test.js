@@ -7,16 +7,12 @@ import { clusterLinks, list, listShows, suite } from "../src/suite.js";
 const { openList } = suite();
 
 const rows = (page) => page.locator(".clusterlist-table tbody tr");
-const cells = (page, column) =>
-  page.locator(`.clusterlist-table tbody .col-${column}`);
+const cells = (page, column) => page.locator(`.clusterlist-table tbody .col-${column}`);
 
 test("the whole fleet is listed with its figures", async () => {
   const visitor = await openList();
   const { page } = visitor;
-  const count =
-    Number(
-      await page.locator(".clusterlist-table").getAttribute("aria-rowcount"),
-    ) - 1;
+  const count = Number(await page.locator(".clusterlist-table").getAttribute("aria-rowcount")) - 1;
   assert.ok(count >= FLEET, `${count} clusters are listed, ${FLEET} are there`);
   assert.equal(await rows(page).count(), count);
 
@@ -25,23 +21,15 @@ test("the whole fleet is listed with its figures", async () => {
   });
   assert.ok((await online.count()) > 0, "no cluster is online");
   const row = online.first();
-  const text = async (column) =>
-    (await row.locator(`.col-${column}`).innerText())
-      .trim()
-      .replace(/\s+/g, " ");
+  const text = async (column) => (await row.locator(`.col-${column}`).innerText()).trim().replace(/\s+/g, " ");
   assert.match(await text("status"), /^Online seen \d+ (s|min) ago$/);
   assert.match(await text("members"), /^\d+( of \d+)?$/);
   assert.match(await text("instances"), /^\d[\d,]* of \d[\d,]*$/);
   assert.match(await text("load"), /^\d+\.\d\d$/);
-  assert.match(
-    await text("memory"),
-    /^(Over the threshold of \d+ % )?\d+ % of [\d.]+ [KMGTPE]iB$/,
-  );
+  assert.match(await text("memory"), /^(Over the threshold of \d+ % )?\d+ % of [\d.]+ [KMGTPE]iB$/);
   assert.match(await text("disk"), /^(Over the threshold of \d+ % )?\d+ % \S+/);
 
-  const summary = await page
-    .getByRole("region", { name: "Fleet summary" })
-    .innerText();
+  const summary = await page.getByRole("region", { name: "Fleet summary" }).innerText();
   assert.match(summary, new RegExp(`Clusters\\s+${count}\\b`));
   await visitor.leave();
 });
@@ -75,14 +63,8 @@ test("the list refreshes itself, and not while it is paused", async () => {
   await page.reload();
   await list(page);
   let asked = 0;
-  page.on(
-    "request",
-    (request) =>
-      (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0),
-  );
-  const renewed = page.waitForResponse((response) =>
-    response.url().endsWith("/1.0/fleet/clusters"),
-  );
+  page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0));
+  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters"));
   await page.clock.runFor(31_000);
   await renewed;
   await page.getByRole("button", { name: "Pause automatic updates" }).click();
@@ -106,22 +88,14 @@ test("search and sort are in the address, survive a reload and the way back", as
   await listShows(page, all);
 
   const wanted = all[3];
-  await page
-    .getByRole("searchbox", { name: "Search and filter" })
-    .fill(wanted.toUpperCase());
+  await page.getByRole("searchbox", { name: "Search and filter" }).fill(wanted.toUpperCase());
   await page.getByRole("status").filter({ hasText: /match/ }).waitFor();
   const found = await names();
-  assert.ok(
-    found.includes(wanted) && found.length < all.length,
-    `${found} for ${wanted}`,
-  );
+  assert.ok(found.includes(wanted) && found.length < all.length, `${found} for ${wanted}`);
   await page.reload();
   await list(page);
   await listShows(page, found);
-  assert.equal(
-    await page.getByRole("searchbox").inputValue(),
-    wanted.toUpperCase(),
-  );
+  assert.equal(await page.getByRole("searchbox").inputValue(), wanted.toUpperCase());
   await visitor.leave();
 });
 
@@ -137,10 +111,7 @@ test("every column with a figure sorts, and says so", async () => {
       ([element, old]) => element.getAttribute("aria-sort") !== old,
       [await header.elementHandle(), before],
     );
-    assert.match(
-      await header.getAttribute("aria-sort"),
-      /^(ascending|descending)$/,
-    );
+    assert.match(await header.getAttribute("aria-sort"), /^(ascending|descending)$/);
   }
   await visitor.leave();
 });
@@ -150,11 +121,8 @@ test("[row-density] a screen shows at least 12 clusters with the summary and 16 
   const { page } = visitor;
   const visible = () =>
     rows(page).evaluateAll((all) => {
-      const bottom = document
-        .querySelector(".status-bar")
-        .getBoundingClientRect().top;
-      return all.filter((row) => row.getBoundingClientRect().bottom <= bottom)
-        .length;
+      const bottom = document.querySelector(".status-bar").getBoundingClientRect().top;
+      return all.filter((row) => row.getBoundingClientRect().bottom <= bottom).length;
     });
   const withSummary = await visible();
   const band = await page.getByRole("region", { name: "Fleet summary" }).boundingBox();
@@ -173,9 +141,7 @@ test("a cluster's page tells its facts", async () => {
   const { page } = visitor;
   const name = await cells(page, "name").locator("a").first().innerText();
   await page.getByRole("link", { name, exact: true }).click();
-  await page.waitForURL(
-    `${MANAGEMENT_URL}/ui/cluster/${encodeURIComponent(name)}`,
-  );
+  await page.waitForURL(`${MANAGEMENT_URL}/ui/cluster/${encodeURIComponent(name)}`);
   await page.getByRole("heading", { level: 1, name }).waitFor();
   for (const text of [
     "Since last heartbeat",
@@ -209,10 +175,7 @@ test("the list can be used with the keyboard alone", async () => {
   const visitor = await openList();
   const { page } = visitor;
   await page.keyboard.press("Tab");
-  assert.equal(
-    await page.evaluate(() => document.activeElement.textContent),
-    "Skip to main content",
-  );
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to main content");
   await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "search");
@@ -222,16 +185,11 @@ test("the list can be used with the keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await page.getByRole("menuitem").first().waitFor();
   await page.keyboard.press("ArrowDown");
-  await page.waitForFunction(
-    () => document.activeElement.textContent === "Remove",
-  );
+  await page.waitForFunction(() => document.activeElement.textContent === "Remove");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Confirm remove" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
-  await page.waitForFunction(
-    (button) => document.activeElement === button,
-    await menu.elementHandle(),
-  );
+  await page.waitForFunction((button) => document.activeElement === button, await menu.elementHandle());
   await visitor.leave();
 });

@@ -7,24 +7,15 @@ import { clusterLinks, list, suite } from "../src/suite.js";
 const { visitPage, openList } = suite();
 
 test("a cluster's page has the labels of habit", async () => {
-  const visitor = await openList(
-    "/ui/clusters?query=warning%3Amembers+status%3Aonline",
-  );
+  const visitor = await openList("/ui/clusters?query=warning%3Amembers+status%3Aonline");
   const { page } = visitor;
   const name = await clusterLinks(page).first().innerText();
   await page.getByRole("link", { name, exact: true }).click();
-  for (const text of [
-    "Since last heartbeat",
-    "Total memory",
-    "Total storage",
-  ]) {
+  for (const text of ["Since last heartbeat", "Total memory", "Total storage"]) {
     await page.getByText(text, { exact: true }).waitFor();
   }
   for (const text of [/^\d+ members?/, /^\d+ instances?/]) {
-    await page
-      .locator(".cluster-detail-doughnut-graph")
-      .filter({ hasText: text })
-      .waitFor();
+    await page.locator(".cluster-detail-doughnut-graph").filter({ hasText: text }).waitFor();
   }
   await page.locator(".p-notification--caution").first().waitFor();
   await page.getByText(/^\d+ warnings?$/).waitFor();
@@ -32,15 +23,13 @@ test("a cluster's page has the labels of habit", async () => {
   await page.getByText("View details").click();
   await page.getByText("Storage pool details").waitFor();
   await page.getByRole("button", { name: "Close", exact: true }).click();
-  for (const label of ["Configure", "Remove"])
-    await page.getByRole("button", { name: label, exact: true }).waitFor();
+  for (const label of ["Configure", "Remove"]) await page.getByRole("button", { name: label, exact: true }).waitFor();
 
   // Without a description there is a button, with one a pencil beside it; both lead to the field.
   const setDescription = async (text) => {
     await page.getByRole("button", { name: "Configure", exact: true }).click();
     const field = page.getByLabel("Description");
-    if ((await field.inputValue()) === text)
-      return page.getByRole("button", { name: "Cancel" }).click();
+    if ((await field.inputValue()) === text) return page.getByRole("button", { name: "Cancel" }).click();
     await field.fill(text);
     await page.getByRole("button", { name: "Save changes" }).click();
     return page.getByText(`Updated cluster ${name}`).last().waitFor();
@@ -51,27 +40,16 @@ test("a cluster's page has the labels of habit", async () => {
       await page.getByLabel("Description").elementHandle(),
     );
   await setDescription("");
-  await page
-    .getByRole("button", { name: "Add description", exact: true })
-    .click();
+  await page.getByRole("button", { name: "Add description", exact: true }).click();
   await isFocused();
-  assert.match(
-    page.url(),
-    /panel=configure-cluster&cluster=.*&focusField=description/,
-  );
+  assert.match(page.url(), /panel=configure-cluster&cluster=.*&focusField=description/);
   await page.getByRole("button", { name: "Cancel" }).click();
   await setDescription("Words of habit");
-  await page
-    .locator("dd", { hasText: "Words of habit" })
-    .getByRole("button")
-    .click();
+  await page.locator("dd", { hasText: "Words of habit" }).getByRole("button").click();
   await isFocused();
   await page.getByRole("button", { name: "Cancel" }).click();
 
-  await page
-    .getByRole("link", { name: "Clusters", exact: true })
-    .first()
-    .click();
+  await page.getByRole("link", { name: "Clusters", exact: true }).first().click();
   await list(page);
   assert.equal(new URL(page.url()).pathname, "/ui/clusters");
   await visitor.leave();
@@ -80,34 +58,18 @@ test("a cluster's page has the labels of habit", async () => {
 test("the list, the panels and the settings have the labels of habit", async () => {
   const visitor = await openList();
   const { page } = visitor;
-  await page
-    .locator(".scrollable-table .clusterlist-table tbody tr")
-    .first()
-    .waitFor();
-  for (const id of ["tab-link-Active", "tab-link-Tokens"])
-    await page.getByTestId(id).waitFor();
-  for (const column of [
-    "Cluster Name",
-    "Description",
-    "Status",
-    "Members",
-    "Running instances",
-    "Warnings",
-  ]) {
+  await page.locator(".scrollable-table .clusterlist-table tbody tr").first().waitFor();
+  for (const id of ["tab-link-Active", "tab-link-Tokens"]) await page.getByTestId(id).waitFor();
+  for (const column of ["Cluster Name", "Description", "Status", "Members", "Running instances", "Warnings"]) {
     await page.getByRole("columnheader", { name: column }).waitFor();
   }
   await page.getByText("Log out").waitFor();
   await page.getByRole("link", { name: "Report a bug" }).waitFor();
-  await page
-    .getByRole("button", { name: "collapse main navigation" })
-    .waitFor();
+  await page.getByRole("button", { name: "collapse main navigation" }).waitFor();
   await page.getByLabel("Select all").click({ force: true });
   await page.getByText(/^All \d+ clusters selected\.$/).waitFor();
   await page.getByRole("button", { name: "Configure clusters" }).click();
-  for (const title of [
-    "Set Disk threshold percentage",
-    "Set Memory threshold percentage",
-  ]) {
+  for (const title of ["Set Disk threshold percentage", "Set Memory threshold percentage"]) {
     await page.getByTitle(title).click();
   }
   await page.getByTitle("Undo change").first().click();
@@ -121,12 +83,9 @@ test("the list, the panels and the settings have the labels of habit", async () 
     "OIDC Issuer",
     "OIDC Audience",
   ];
-  for (const title of titles)
-    await settings.page.getByRole("row", { name: title }).waitFor();
+  for (const title of titles) await settings.page.getByRole("row", { name: title }).waitFor();
   await settings.page.getByRole("row", { name: /API Version 1\.0/ }).waitFor();
-  await settings.page
-    .getByRole("row", { name: /OIDC Client Secret set/ })
-    .waitFor();
+  await settings.page.getByRole("row", { name: /OIDC Client Secret set/ }).waitFor();
   await settings.page.goto(`${MANAGEMENT_URL}/ui/login`);
   await list(settings.page);
   await settings.leave();

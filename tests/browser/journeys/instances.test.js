@@ -26,20 +26,14 @@ test("[tunnel-list] [tunnel-stop-start] instances are listed, stopped and starte
   await openInstances(page);
   const row = page.getByRole("row").filter({ hasText: "Running" }).first();
   const name = (await row.locator(".col-name").innerText()).trim();
-  const same = page
-    .getByRole("row")
-    .filter({ has: page.getByRole("rowheader", { name, exact: true }) });
+  const same = page.getByRole("row").filter({ has: page.getByRole("rowheader", { name, exact: true }) });
   for (const [action, status] of [
     ["Stop", "Stopped"],
     ["Start", "Running"],
   ]) {
     await same.getByRole("button", { name: `Actions for ${name}` }).click();
     await page.getByRole("menuitem", { name: action, exact: true }).click();
-    if (action === "Stop")
-      await page
-        .getByRole("dialog")
-        .getByRole("button", { name: "Stop" })
-        .click();
+    if (action === "Stop") await page.getByRole("dialog").getByRole("button", { name: "Stop" }).click();
     await same.filter({ hasText: status }).waitFor();
     assert.equal((await statusOf(same)).trim(), status);
   }
@@ -53,22 +47,16 @@ lookAt("instances", visitPage, [
     "/ui/clusters?query=tunnel%3Ano+status%3Aonline",
     async (page) => {
       await openTab(page);
-      await page
-        .getByText("microcloud cluster-manager set reverse_tunnel true")
-        .waitFor();
+      await page.getByText("microcloud cluster-manager set reverse_tunnel true").waitFor();
     },
   ],
 ]);
 
 test("[no-tunnel-hint] a cluster without a tunnel says how to turn it on", async () => {
-  const visitor = await visitPage(
-    "/ui/clusters?query=tunnel%3Ano+status%3Aonline",
-  );
+  const visitor = await visitPage("/ui/clusters?query=tunnel%3Ano+status%3Aonline");
   const { page } = visitor;
   await openTab(page);
-  await page
-    .getByText("microcloud cluster-manager set reverse_tunnel true")
-    .waitFor();
+  await page.getByText("microcloud cluster-manager set reverse_tunnel true").waitFor();
   await page.getByRole("button", { name: /^Copy/ }).waitFor();
   await visitor.leave();
 });

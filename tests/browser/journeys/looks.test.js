@@ -6,8 +6,7 @@ import { clusterLinks, list, suite } from "../src/suite.js";
 
 const { visitPage, openList } = suite();
 
-const heading = (name) => (page) =>
-  page.getByRole("heading", { name }).first().waitFor();
+const heading = (name) => (page) => page.getByRole("heading", { name }).first().waitFor();
 
 async function openMenu(page) {
   await list(page);
@@ -19,9 +18,7 @@ async function openMenu(page) {
 }
 
 async function showToken(page) {
-  await page
-    .getByPlaceholder("Enter Name")
-    .fill(`looks-${Date.now().toString(36)}`);
+  await page.getByPlaceholder("Enter Name").fill(`looks-${Date.now().toString(36)}`);
   await page.getByRole("button", { name: "Create" }).click();
   await page
     .getByRole("dialog")
@@ -32,11 +29,7 @@ async function showToken(page) {
 /** Every screen, panel and dialog: its name, its address, and how to get there from the address. */
 const SCREENS = [
   ["list", "/ui/clusters", list],
-  [
-    "search",
-    "/ui/clusters?query=no-such-cluster",
-    heading("No clusters match"),
-  ],
+  ["search", "/ui/clusters?query=no-such-cluster", heading("No clusters match")],
   ["row-menu", "/ui/clusters", openMenu],
   [
     "remove",
@@ -65,11 +58,7 @@ const SCREENS = [
     },
   ],
   ["join-command", "/ui/clusters?panel=enroll-cluster", showToken],
-  [
-    "tokens",
-    "/ui/clusters/tokens",
-    (page) => page.getByRole("table", { name: "Join tokens" }).waitFor(),
-  ],
+  ["tokens", "/ui/clusters/tokens", (page) => page.getByRole("table", { name: "Join tokens" }).waitFor()],
   [
     "revoke",
     "/ui/clusters/tokens",
@@ -88,10 +77,7 @@ const SCREENS = [
     async (page) => {
       const row = page.getByRole("row", { name: /looks-/ }).first();
       await row.getByRole("button").click();
-      await page
-        .getByRole("dialog")
-        .getByRole("button", { name: "Revoke" })
-        .click();
+      await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
       await page.getByRole("button", { name: "1 notification" }).click();
       await page.getByRole("region", { name: "Notifications" }).waitFor();
     },
@@ -101,71 +87,42 @@ const SCREENS = [
     "/ui/clusters",
     async (page) => {
       await clusterLinks(page).first().click();
-      await page
-        .getByText("Certificate fingerprint", { exact: true })
-        .waitFor();
+      await page.getByText("Certificate fingerprint", { exact: true }).waitFor();
     },
   ],
   ["no-cluster", "/ui/cluster/no-such-cluster", heading("Cluster not found")],
-  [
-    "settings",
-    "/ui/settings",
-    (page) => page.getByRole("row", { name: /API Version/ }).waitFor(),
-  ],
+  ["settings", "/ui/settings", (page) => page.getByRole("row", { name: /API Version/ }).waitFor()],
   ["not-found", "/ui/no/such/page", heading("Page not found")],
 ];
 
 lookAt("screens, panels and dialogs", visitPage, SCREENS);
 
-lookAt(
-  "the login",
-  (address, options) =>
-    visitPage(address, { ...options, storageState: undefined }),
-  [
-    [
-      "login",
-      "/ui/login",
-      (page) => page.getByRole("link", { name: "Login" }).waitFor(),
-    ],
-  ],
-);
+lookAt("the login", (address, options) => visitPage(address, { ...options, storageState: undefined }), [
+  ["login", "/ui/login", (page) => page.getByRole("link", { name: "Login" }).waitFor()],
+]);
 
 test("on a phone a cluster takes at most 72 pixels", async () => {
   const visitor = await openList("/ui/clusters", { width: 400, height: 860 });
   const { page } = visitor;
   const heights = await page
     .locator(".clusterlist-table tbody tr")
-    .evaluateAll((rows) =>
-      rows.map((row) => row.getBoundingClientRect().height),
-    );
-  assert.ok(
-    Math.max(...heights) <= 72,
-    `rows are up to ${Math.max(...heights)} px high`,
-  );
-  const row = await page
-    .locator(".clusterlist-table tbody tr")
-    .first()
-    .innerText();
-  assert.match(
-    row,
-    /(Online|Stale|Offline|Waiting|Never connected)\s+(seen|joined) .* ago\s+\d+/,
-  );
+    .evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+  assert.ok(Math.max(...heights) <= 72, `rows are up to ${Math.max(...heights)} px high`);
+  const row = await page.locator(".clusterlist-table tbody tr").first().innerText();
+  assert.match(row, /(Online|Stale|Offline|Waiting|Never connected)\s+(seen|joined) .* ago\s+\d+/);
 
   await page.getByRole("button", { name: "Menu", exact: true }).click();
   await page.getByRole("link", { name: "Settings" }).waitFor();
   await assertPresentable(page, "navigation");
   await page.keyboard.press("Escape");
-  await page
-    .getByRole("link", { name: "Settings" })
-    .waitFor({ state: "hidden" });
+  await page.getByRole("link", { name: "Settings" }).waitFor({ state: "hidden" });
   await visitor.leave();
 });
 
 test("[dark-theme] a chosen theme is there from the first paint on, and stays", async () => {
   const visitor = await visitPage("/ui/settings");
   const { page } = visitor;
-  const isDark = () =>
-    page.evaluate(() => document.documentElement.classList.contains("is-dark"));
+  const isDark = () => page.evaluate(() => document.documentElement.classList.contains("is-dark"));
   await page.getByTitle("Dark theme").click();
   assert.equal(await isDark(), true);
   await page.route(/\/assets\/index-.*\.js$/, (route) => route.abort());

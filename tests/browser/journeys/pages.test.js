@@ -41,34 +41,14 @@ const SCREENS = [
       await page.getByRole("figure", { name: "Instances" }).waitFor();
     },
   ],
-  [
-    "kiosk",
-    "/ui/overview?kiosk=1",
-    (page) => page.getByRole("heading", { name: "Fullest memory" }).waitFor(),
-  ],
-  [
-    "cluster-members",
-    "/ui/clusters",
-    tab("Members", (page) =>
-      page.getByRole("img", { name: /members?:/ }).waitFor(),
-    ),
-  ],
-  [
-    "cluster-storage",
-    "/ui/clusters",
-    tab("Storage", (page) => page.getByRole("table").waitFor()),
-  ],
-  [
-    "cluster-warnings",
-    "/ui/clusters",
-    tab("Warnings", (page) => page.locator(".warning-page").waitFor()),
-  ],
+  ["kiosk", "/ui/overview?kiosk=1", (page) => page.getByRole("heading", { name: "Fullest memory" }).waitFor()],
+  ["cluster-members", "/ui/clusters", tab("Members", (page) => page.getByRole("img", { name: /members?:/ }).waitFor())],
+  ["cluster-storage", "/ui/clusters", tab("Storage", (page) => page.getByRole("table").waitFor())],
+  ["cluster-warnings", "/ui/clusters", tab("Warnings", (page) => page.locator(".warning-page").waitFor())],
   [
     "cluster-history",
     "/ui/clusters",
-    tab("History", (page) =>
-      page.getByRole("figure", { name: "Members", exact: true }).waitFor(),
-    ),
+    tab("History", (page) => page.getByRole("figure", { name: "Members", exact: true }).waitFor()),
   ],
   [
     "cluster-history-table",
@@ -86,9 +66,7 @@ const SCREENS = [
       await list(page);
       await clusterLinks(page).first().click();
       await page.getByRole("button", { name: "View details" }).click();
-      await page
-        .getByRole("dialog", { name: "Storage pool details" })
-        .waitFor();
+      await page.getByRole("dialog", { name: "Storage pool details" }).waitFor();
     },
   ],
   [
@@ -97,9 +75,7 @@ const SCREENS = [
     async (page) => {
       await list(page);
       await clusterLinks(page).first().click();
-      await page
-        .getByRole("button", { name: "Configure", exact: true })
-        .click();
+      await page.getByRole("button", { name: "Configure", exact: true }).click();
       await page.getByLabel("Disk threshold percentage").fill("101");
       await page.getByRole("alert").waitFor();
     },

@@ -18,8 +18,7 @@ test("[error-keeps-data] a server that restarts loses neither the page nor what 
   const name = await clusterLinks(page).first().innerText();
   const changes = [];
   page.on("request", (request) => {
-    if (request.method() !== "GET")
-      changes.push(`${request.method()} ${new URL(request.url()).pathname}`);
+    if (request.method() !== "GET") changes.push(`${request.method()} ${new URL(request.url()).pathname}`);
   });
   await page.getByRole("button", { name: `Actions for ${name}` }).click();
   await page.getByRole("menuitem", { name: "Configure" }).click();
@@ -30,16 +29,12 @@ test("[error-keeps-data] a server that restarts loses neither the page nor what 
   await server("stop");
   await threshold.fill(wanted);
   await page.getByRole("button", { name: "Save changes" }).click();
-  const problem = page
-    .getByRole("alert")
-    .filter({ hasText: "The changes were not saved" });
+  const problem = page.getByRole("alert").filter({ hasText: "The changes were not saved" });
   await problem.getByText("look before you do it again").waitFor();
   assert.equal(await threshold.inputValue(), wanted);
   // The panel lies over the button; the keyboard reaches it.
   await page.getByRole("button", { name: "Refresh now" }).press("Enter");
-  const banner = page
-    .getByRole("alert")
-    .filter({ hasText: "No connection to the server" });
+  const banner = page.getByRole("alert").filter({ hasText: "No connection to the server" });
   await banner.waitFor();
   assert.equal(await clusterLinks(page).count(), count);
   await assertPresentable(page, "server-away");

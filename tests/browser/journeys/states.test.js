@@ -10,15 +10,7 @@ const API = /\/1\.0\/(fleet|remote-cluster|configuration|audit|sessions)/;
 const envelope = (status, error, headers = {}) => ({
   status,
   headers,
-  json: {
-    type: "error",
-    status: "",
-    status_code: 0,
-    operation: "",
-    error_code: status,
-    error,
-    metadata: null,
-  },
+  json: { type: "error", status: "", status_code: 0, operation: "", error_code: status, error, metadata: null },
 });
 
 /** What the page says when everything it asks for is answered like this. */
@@ -29,37 +21,20 @@ async function pageWith(answer, options) {
 }
 
 const FAILURES = [
-  [
-    429,
-    "too many requests, try again later",
-    { "Retry-After": "7" },
-    "Wait 7 s, then try again.",
-  ],
+  [429, "too many requests, try again later", { "Retry-After": "7" }, "Wait 7 s, then try again."],
   [500, "Internal Server Error", {}, "tell your administrator"],
   [502, "", {}, "behind its proxy"],
-  [
-    503,
-    "the database is not available, try again later",
-    {},
-    "The database is not available, try again later.",
-  ],
+  [503, "the database is not available, try again later", {}, "The database is not available, try again later."],
   [504, "", {}, "something may be busy or out of reach"],
 ];
 
 for (const [status, error, headers, advice] of FAILURES) {
   test(`status ${status} of the list says what happened and what to do`, async () => {
-    const { page, leave } = await pageWith(envelope(status, error, headers), {
-      width: 400,
-      height: 860,
-    });
+    const { page, leave } = await pageWith(envelope(status, error, headers), { width: 400, height: 860 });
     await page.goto("/ui/clusters");
     const alert = page.getByRole("alert");
     await alert.getByText(advice).waitFor();
-    assert.equal(
-      await page.getByText("No active clusters found").count(),
-      0,
-      "a failure looks like an empty fleet",
-    );
+    assert.equal(await page.getByText("No active clusters found").count(), 0, "a failure looks like an empty fleet");
     await alert.getByRole("button", { name: "Try again" }).waitFor();
     await assertPresentable(page, `failure-${status}`);
     await leave();
@@ -76,43 +51,23 @@ const status = (name) => (page) => page.getByRole("status", { name }).waitFor();
 const answers = (metadata) => ({ json: { type: "sync", error: "", metadata } });
 
 lookAt("states of waiting, failing and emptiness", visitPage, [
-  [
-    "list-loading",
-    blank,
-    (page) => loading(page, "/ui/clusters", status("Loading the clusters")),
-  ],
-  [
-    "tokens-loading",
-    blank,
-    (page) =>
-      loading(page, "/ui/clusters/tokens", status("Loading the tokens")),
-  ],
-  [
-    "settings-loading",
-    blank,
-    (page) =>
-      loading(page, "/ui/settings", status("Loading the configuration")),
-  ],
+  ["list-loading", blank, (page) => loading(page, "/ui/clusters", status("Loading the clusters"))],
+  ["tokens-loading", blank, (page) => loading(page, "/ui/clusters/tokens", status("Loading the tokens"))],
+  ["settings-loading", blank, (page) => loading(page, "/ui/settings", status("Loading the configuration"))],
   [
     "list-empty",
     blank,
     async (page) => {
-      await page.route("**/1.0/fleet/clusters", (route) =>
-        route.fulfill(answers([])),
-      );
+      await page.route("**/1.0/fleet/clusters", (route) => route.fulfill(answers([])));
       await page.goto("/ui/clusters");
-      await page
-        .getByRole("heading", { name: "No active clusters found" })
-        .waitFor();
+      await page.getByRole("heading", { name: "No active clusters found" }).waitFor();
     },
   ],
   [
     "tokens-empty",
     blank,
     async (page) => {
-      await page.route("**/1.0/remote-cluster-join-token", (route) =>
-        route.fulfill(answers([])),
-      );
+      await page.route("**/1.0/remote-cluster-join-token", (route) => route.fulfill(answers([])));
       await page.goto("/ui/clusters/tokens");
       await page.getByRole("heading", { name: "No tokens found" }).waitFor();
     },
@@ -121,9 +76,7 @@ lookAt("states of waiting, failing and emptiness", visitPage, [
     "list-failed",
     blank,
     async (page) => {
-      await page.route(API, (route) =>
-        route.fulfill(envelope(500, "Internal Server Error")),
-      );
+      await page.route(API, (route) => route.fulfill(envelope(500, "Internal Server Error")));
       await page.goto("/ui/clusters");
       await page.getByRole("alert").waitFor();
     },
@@ -135,9 +88,7 @@ lookAt("states of waiting, failing and emptiness", visitPage, [
       await page.getByRole("row", { name: /API Version/ }).waitFor();
       await page.getByRole("button", { name: "Check the login" }).click();
       await page.getByText("Nothing is wrong with the login").waitFor();
-      await page
-        .getByRole("list", { name: "Steps of the login" })
-        .scrollIntoViewIfNeeded();
+      await page.getByRole("list", { name: "Steps of the login" }).scrollIntoViewIfNeeded();
     },
   ],
 ]);
@@ -178,9 +129,7 @@ function hostileDetails(name) {
     cpu_load_15: "",
     memory_total_amount: 100,
     memory_usage: 90,
-    storage_pool_usages: [
-      { name: INJECTED, member: TURNED, total: 100, usage: 90 },
-    ],
+    storage_pool_usages: [{ name: INJECTED, member: TURNED, total: 100, usage: 90 }],
     member_statuses: statuses,
     instance_statuses: statuses,
     ui_url: "javascript:window.injected=1",
@@ -191,53 +140,23 @@ function hostileDetails(name) {
     last_heartbeat_at: new Date().toISOString(),
     heartbeat_interval_seconds: 60,
     certificate_fingerprint: "ab".repeat(32),
-    warnings: [
-      {
-        kind: "pool",
-        name: INJECTED,
-        member: TURNED,
-        percent: 90,
-        threshold: 80,
-      },
-      { kind: INJECTED },
-    ],
+    warnings: [{ kind: "pool", name: INJECTED, member: TURNED, percent: 90, threshold: 80 }, { kind: INJECTED }],
   };
 }
 
 /** Names that came with an imported database, and whatever else a cluster may say about itself. */
-const NAMES = [
-  INJECTED,
-  TURNED,
-  "a/b?c#d%e,f&g",
-  "../../1.0",
-  "x".repeat(200),
-  "بيروت",
-];
+const NAMES = [INJECTED, TURNED, "a/b?c#d%e,f&g", "../../1.0", "x".repeat(200), "بيروت"];
 
 test("a cluster whose name, description, statuses, pools and address are scripts runs none of them", async () => {
   const visitor = await visit();
   const { page } = visitor;
-  await page.route("**/1.0/fleet/clusters", (route) =>
-    route.fulfill(answers(NAMES.map(hostile))),
-  );
+  await page.route("**/1.0/fleet/clusters", (route) => route.fulfill(answers(NAMES.map(hostile))));
   await page.route(/\/1\.0\/remote-cluster\/[^?]/, (route) => {
-    const name = decodeURIComponent(
-      new URL(route.request().url()).pathname.split("/")[3],
-    );
-    const instance = {
-      name: INJECTED,
-      project: TURNED,
-      type: INJECTED,
-      status: INJECTED,
-      location: TURNED,
-    };
+    const name = decodeURIComponent(new URL(route.request().url()).pathname.split("/")[3]);
+    const instance = { name: INJECTED, project: TURNED, type: INJECTED, status: INJECTED, location: TURNED };
     const tunnel = route.request().url().includes("/tunnel/");
     return route.fulfill(
-      answers(
-        tunnel
-          ? [{ ...instance, created_at: INJECTED, last_used_at: "" }]
-          : hostileDetails(name),
-      ),
+      answers(tunnel ? [{ ...instance, created_at: INJECTED, last_used_at: "" }] : hostileDetails(name)),
     );
   });
   for (const name of NAMES) {
@@ -245,31 +164,17 @@ test("a cluster whose name, description, statuses, pools and address are scripts
     const shown = name === TURNED ? "abc\\u202egnp.exe" : name;
     await page.getByRole("link", { name: shown, exact: true }).first().click();
     await page.getByRole("heading", { level: 1, name: shown }).waitFor();
-    assert.equal(
-      new URL(page.url()).pathname,
-      `/ui/cluster/${encodeURIComponent(name)}`,
-    );
-    assert.equal(
-      await page.getByRole("link", { name: "LXD UI" }).count(),
-      0,
-      "a script became a link",
-    );
+    assert.equal(new URL(page.url()).pathname, `/ui/cluster/${encodeURIComponent(name)}`);
+    assert.equal(await page.getByRole("link", { name: "LXD UI" }).count(), 0, "a script became a link");
     for (const tab of ["Members", "Storage", "Warnings"]) {
       await page.getByTestId(`tab-link-${tab}`).click();
       await page.locator("main").getByText("onerror").first().waitFor();
     }
   }
   await page.getByTestId("tab-link-Instances").click();
-  await page
-    .getByRole("table", { name: "Instances" })
-    .getByText("onerror")
-    .first()
-    .waitFor();
+  await page.getByRole("table", { name: "Instances" }).getByText("onerror").first().waitFor();
   const text = await page.locator("main").innerText();
-  assert.ok(
-    !text.includes("\u202E"),
-    "a character that nobody sees is on the page",
-  );
+  assert.ok(!text.includes("\u202E"), "a character that nobody sees is on the page");
   assert.equal(await page.evaluate(() => window.injected), undefined);
   assert.equal(await page.locator("main img, main script").count(), 0);
   await assertPresentable(page, "hostile-instances");
