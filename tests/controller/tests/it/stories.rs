@@ -277,7 +277,7 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
         labels,
         format!(
             "juju_application=microcloud-cluster-manager-k8s,\
-             juju_charm=microcloud-cluster-manager-k8s,juju_model=prod,juju_model_uuid={uuid}"
+             juju_charm=microcloud-cluster-manager-k8s,juju_model=test-model,juju_model_uuid={uuid}"
         )
     );
     assert_eq!(environment(&plan, "management-api", "GRAFANA_BASE_URL"), "http://grafana.cos");
