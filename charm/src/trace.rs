@@ -22,6 +22,10 @@ use crate::observe::{Inputs, Offer};
 /// How long a hook waits for its trace to be sent.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Codes of a span's status. Source: the OTLP specification, `Status.StatusCode`.
+const STATUS_UNSET: u8 = 0;
+const STATUS_ERROR: u8 = 2;
+
 /// The steps of a dispatch, as they take place.
 pub(crate) struct Trace {
     began: Instant,
@@ -94,21 +98,18 @@ impl Trace {
         let trace = random::<16>()?;
         let root = random::<8>()?;
         let at = |since: Duration| (now + since).unix_timestamp_nanos().to_string();
-        let span = |id: &str, name: &str, begin: Duration, end: Duration| {
+        let span = |[id, parent]: [&str; 2], name: &str, begin: Duration, end: Duration, code| {
             json!({
-                "traceId": trace, "spanId": id, "name": name, "kind": 1,
+                "traceId": trace, "spanId": id, "parentSpanId": parent, "name": name, "kind": 1,
                 "startTimeUnixNano": at(begin), "endTimeUnixNano": at(end),
+                "status": { "code": code },
             })
         };
-        let mut whole =
-            span(&root, &format!("dispatch {event}"), Duration::ZERO, self.began.elapsed());
-        // 2 is an error.
-        whole["status"] = json!({ "code": if failed { 2 } else { 0 } });
-        let mut spans = vec![whole];
+        let (name, end) = (format!("dispatch {event}"), self.began.elapsed());
+        let code = if failed { STATUS_ERROR } else { STATUS_UNSET };
+        let mut spans = vec![span([&root, ""], &name, Duration::ZERO, end, code)];
         for (name, begin, end) in &self.steps {
-            let mut step = span(&random::<8>()?, name, *begin, *end);
-            step["parentSpanId"] = root.as_str().into();
-            spans.push(step);
+            spans.push(span([&random::<8>()?, &root], name, *begin, *end, STATUS_UNSET));
         }
         Some(json!({ "resourceSpans": [{
             "resource": { "attributes": attributes },

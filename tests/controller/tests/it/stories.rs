@@ -257,6 +257,8 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     let mut juju = deployed(process());
     let url = r#"{"url": "http://loki-0.cos:3100/loki/api/v1/push"}"#;
     juju.integrate("logging", Remote::unit_saying("loki", "endpoint", url));
+    // Two units of Loki behind one address.
+    juju.integrate("logging", Remote::unit_saying("loki-behind", "endpoint", url));
     let write = r#"{"url": "http://prometheus-0.cos:9090/api/v1/write"}"#;
     juju.integrate("send-remote-write", Remote::unit_saying("prometheus", "remote_write", write));
     let mimir = r#"{"url": "http://mimir.cos/api/v1/push"}"#;
@@ -271,17 +273,20 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
         environment(&plan, "cluster-connector", "PROMETHEUS_BASE_URL"),
         "http://mimir.cos/api/v1/push http://prometheus-0.cos:9090/api/v1/write"
     );
-    let labels = environment(&plan, "cluster-connector", "REMOTE_WRITE_LABELS");
-    let uuid = labels.rsplit_once("juju_model_uuid=").unwrap().1;
     assert_eq!(
-        labels,
-        format!(
-            "juju_application=microcloud-cluster-manager-k8s,\
-             juju_charm=microcloud-cluster-manager-k8s,juju_model=test-model,juju_model_uuid={uuid}"
-        )
+        environment(&plan, "cluster-connector", "REMOTE_WRITE_LABELS"),
+        "juju_application=microcloud-cluster-manager-k8s,\
+         juju_charm=microcloud-cluster-manager-k8s,juju_model=test-model,\
+         juju_model_uuid=6f1c2b8e-3f0d-4c59-9d7e-0a51c7b7e1a4"
     );
     assert_eq!(environment(&plan, "management-api", "GRAFANA_BASE_URL"), "http://grafana.cos");
-    assert_eq!(plan["log-targets"]["loki/0"]["services"], json!(["all"]));
+    let target = &plan["log-targets"]["loki/0"];
+    assert_eq!((&target["services"], &target["type"]), (&json!(["all"]), &json!("loki")));
+    assert_eq!(target["location"], "http://loki-0.cos:3100/loki/api/v1/push");
+    assert_eq!(target["labels"]["juju_unit"], "microcloud-cluster-manager-k8s/0");
+    assert_eq!(target["labels"]["juju_application"], "microcloud-cluster-manager-k8s");
+    let lines_go_once = plan["log-targets"].as_object().unwrap();
+    assert_eq!(lines_go_once.keys().collect::<Vec<_>>(), ["loki/0"]);
     let metrics = juju.relation("metrics-endpoint").unwrap();
     assert_eq!(metrics.units[&0]["prometheus_scrape_unit_address"], "10.1.7.10");
     assert!(metrics.app["alert_rules"].contains("ManagerDown"));
@@ -296,6 +301,7 @@ fn observability_gets_its_data_and_loki_is_forgotten_when_it_goes() {
     juju.remove_relation("send-remote-write");
     let plan = juju.container(0).plan();
     assert_eq!(plan["log-targets"]["loki/0"]["services"], json!([]));
+    assert_eq!(plan["log-targets"]["loki-behind/0"]["services"], json!(["all"]));
     assert_eq!(environment(&plan, "cluster-connector", "PROMETHEUS_BASE_URL"), "");
 }
 
@@ -323,4 +329,20 @@ fn receivers_behind_a_private_authority_are_trusted_and_a_new_one_restarts_nothi
     juju.replace_remote("send-ca-cert", ca(&[first, &Authority::default().pem()]));
     assert_eq!(file(&juju, 0, "authorities.pem").unwrap().matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!(juju.container(0).starts()["cluster-connector"], starts, "it follows the file");
+}
+
+#[test]
+fn db_01_all_hosts_of_the_database_are_handed_on_and_a_new_order_counts() {
+    let mut juju = deployed(process());
+    let hosts = |juju: &Controller, service| {
+        environment(&juju.container(0).plan(), service, "DB_HOST").to_owned()
+    };
+    assert_eq!(hosts(&juju, "cluster-connector"), "postgresql-k8s-primary.db:5432");
+    for endpoints in ["db-0.db:5432,[2001:db8::1]:5433", "[2001:db8::1]:5433,db-0.db:5432"] {
+        let several = Remote::postgresql(endpoints, "relation_id_4", "canary-database", 1);
+        juju.replace_remote("database", several);
+        for service in ["cluster-connector", "management-api"] {
+            assert_eq!(hosts(&juju, service), endpoints);
+        }
+    }
 }

@@ -25,8 +25,8 @@ pub(super) fn tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-pub(super) fn remote_write(url: Url, options: Options) -> RemoteWrite {
-    RemoteWrite::new(&[url], &tls(), &options).unwrap()
+pub(super) fn remote_write(url: Url, options: &Options) -> RemoteWrite {
+    RemoteWrite::new(&[url], &tls(), options).unwrap()
 }
 
 /// One request as it came in: the head in lower case, and the body.
@@ -92,7 +92,7 @@ async fn deliver(answers: Vec<&'static str>, texts: &[&str]) -> (RemoteWrite, Ve
     let (url, inbox) = serve(answers);
     let wait = (Duration::from_millis(1), Duration::from_millis(4));
     let request_time = Duration::from_secs(2);
-    let client = remote_write(url, Options { request_time, wait, ..super::one_worker() });
+    let client = remote_write(url, &Options { request_time, wait, ..super::one_worker() });
     client.run(&CancellationToken::new(), &TaskTracker::new());
     for (second, metrics) in (0..).zip(texts) {
         client.enqueue("oslo-1", moment(second), vec![text("n1", metrics)]);

@@ -144,7 +144,7 @@ async fn rel_05_a_stop_ends_in_time_and_counts_what_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn rel_05_the_tracker_waits_for_the_end_of_the_flush() {
     let client =
-        super::http::remote_write("http://127.0.0.1:1/".parse().unwrap(), Options::default());
+        super::http::remote_write("http://127.0.0.1:1/".parse().unwrap(), &Options::default());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     client.run(&stop, &tasks);
     tasks.close();
@@ -158,7 +158,7 @@ async fn rel_05_the_tracker_waits_for_the_end_of_the_flush() {
 #[tokio::test(start_paused = true)]
 async fn rel_05_enqueue_returns_at_once_while_everything_hangs() {
     fn takes_no_future(shared: &Shared, metrics: &str) {
-        enqueue(&shared, "oslo", moment(1), vec![text("a", metrics)]);
+        enqueue(shared, "oslo", moment(1), vec![text("a", metrics)]);
     }
     let fake = Fake::with_rule([], |_| Does::Hang);
     let shared = start(one_worker(), &fake);

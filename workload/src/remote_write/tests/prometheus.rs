@@ -52,7 +52,7 @@ impl Prometheus {
 
     fn remote_write(&self) -> RemoteWrite {
         let url: Url = format!("http://{}/api/v1/write", self.address).parse().unwrap();
-        let client = http::remote_write(url, Options::default());
+        let client = http::remote_write(url, &Options::default());
         client.run(&CancellationToken::new(), &TaskTracker::new());
         client
     }
