@@ -69,7 +69,7 @@ async fn conf_03_metrics_count_what_happens_and_name_nobody() {
 
 #[tokio::test]
 async fn clusters_over_their_thresholds_are_counted_by_what_they_have_too_much_of() {
-    let mut deployment = Deployment::new().await;
+    let deployment = Deployment::new().await;
     let management = deployment.start(Service::ManagementApi).await;
     let connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon-edge").await;
