@@ -83,8 +83,9 @@ fn check(input: &[u8]) -> Verdict {
     let read: Vec<_> = texts.iter().map(|text| reference::read(&text.metrics)).collect();
     let rejected = read.iter().filter(|samples| samples.is_err()).count();
     ensure!(batch.texts_rejected == u64::try_from(rejected).unwrap(), "other texts are rejected");
-    let LeftOut { foreign, unknown_family, over_limit, too_many, duplicate } = batch.left_out;
-    let left_out = foreign + unknown_family + over_limit + too_many + duplicate;
+    let LeftOut { foreign, unknown_family, over_limit, too_many, duplicate, over_budget } =
+        batch.left_out;
+    let left_out = foreign + unknown_family + over_limit + too_many + duplicate + over_budget;
     ensure!(batch.samples == series + left_out, "the counts do not come to the samples");
     let known: usize = read.iter().flatten().map(Vec::len).sum();
     ensure!(
