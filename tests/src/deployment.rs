@@ -415,11 +415,12 @@ fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
-/// A loopback address that no other deployment of any test process has: the system picks ports on it without a clash.
+/// A loopback address that no other deployment of any test process has: the system picks ports on it without a clash. After 127
+/// and a bit that keeps away from 127.0.0.1 come 14 bits of the process and 9 of the deployment.
 fn own_address() -> IpAddr {
     static COUNT: AtomicU32 = AtomicU32::new(1);
-    let [.., process_high, process_low] = std::process::id().to_be_bytes();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-    assert!(count[0] != 0 && count[1] == 0, "a test process has at most 255 deployments");
-    Ipv4Addr::new(127, process_high | 0x80, process_low, count[0]).into()
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    assert!(count < 511, "a test process has at most 510 deployments");
+    let process = (std::process::id() & 0x3fff) << 9;
+    Ipv4Addr::from_bits((127 << 24) | (1 << 23) | process | count).into()
 }

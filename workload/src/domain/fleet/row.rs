@@ -223,7 +223,7 @@ mod tests {
             .filter(|key| CompactRow::KEYS.contains(key))
             .collect();
         assert_eq!(keys.iter().filter(|key| **key != "pool" && **key != "memory").count(), 12);
-        assert!(json.len() <= 280, "{}", json.len());
+        assert!(json.len() <= 300, "{}", json.len());
         assert_eq!((row.memory_percent(), row.storage_percent()), (90, 71));
     }
 
