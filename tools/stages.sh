@@ -53,7 +53,7 @@ finish_stages() {
   printf '\nFAILED:\n'
   for i in "${!FAILED_STAGES[@]}"; do
     printf '  %s\n' "${FAILED_STAGES[i]}"
-    failed_tests_in "${FAILED_LOGS[i]}" | head -n 100
+    failed_tests_in "${FAILED_LOGS[i]}" | awk 'NR <= 100' # reads to the end, so that nobody writes into a closed pipe
   done
   return 1
 }
@@ -62,7 +62,7 @@ finish_stages() {
 failed_tests_in() {
   sed 's/\x1b\[[0-9;]*m//g' -- "$1" | awk '
     /^---- .* stdout ----$/ { print "    " $2; lines = 12; next }
-    /^(---- |failures:|test result:)/ { lines = 0 }
+    /^(---- |failures:|test result:|stack backtrace:)/ { lines = 0 }
     lines > 0 && NF { print "      " substr($0, 1, 300); lines-- }
     /^(not ok |✖ | FAIL )/ { print "    " substr($0, 1, 300) }'
 }
