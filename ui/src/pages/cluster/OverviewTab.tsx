@@ -135,33 +135,44 @@ function About() {
             </>
           )}
         </dd>
-        <dt>Joined</dt>
-        <dd>{dateTimeText(parseTime(cluster.joined_at))}</dd>
+        <Copied label="Joined" what="time of the join" text={cluster.joined_at}>
+          {dateTimeText(parseTime(cluster.joined_at))}
+        </Copied>
         <dt>Heartbeat interval</dt>
         <dd>{Math.round(cluster.heartbeat_interval_seconds)} s</dd>
         <dt>Tunnel</dt>
         <dd>{cluster.tunnel_registered ? "Tunnel registered" : "Tunnel not available"}</dd>
-        <Copied label="Name" text={cluster.name} />
-        {cluster.ui_url !== "" && <Copied label="LXD UI" text={cluster.ui_url} />}
-        {connector !== null && <Copied label="Connector address" text={connector} />}
-        <Copied label="Certificate fingerprint" text={cluster.certificate_fingerprint} code />
+        <Copied label="Name" what="name" text={cluster.name} />
+        {cluster.ui_url !== "" && <Copied label="LXD UI" what="LXD UI" text={cluster.ui_url} />}
+        {connector !== null && <Copied label="Connector address" what="connector address" text={connector} />}
+        <Copied label="Certificate fingerprint" what="certificate fingerprint" text={cluster.certificate_fingerprint}>
+          <code>{cluster.certificate_fingerprint}</code>
+        </Copied>
+        <Copied label="Certificate" what="certificate" text={cluster.cluster_certificate}>
+          Valid until {dateTimeText(parseTime(cluster.certificate_not_after))}
+        </Copied>
       </dl>
     </section>
   );
 }
 
-function Copied({ label, text, code = false }: { label: string; text: string; code?: boolean }) {
+interface CopiedProps {
+  label: string;
+  /** What the button calls it. */
+  what: string;
+  /** What is copied. */
+  text: string;
+  /** What is shown, where that is something else. */
+  children?: ReactNode;
+}
+
+function Copied({ label, what, text, children }: CopiedProps) {
   return (
     <>
       <dt>{label}</dt>
       <dd className="about__copy">
-        {code ? <code className="breakable">{text}</code> : <span className="breakable">{visible(text)}</span>}
-        <CopyButton
-          text={text}
-          label={`Copy ${/^[A-Z]{2}/.test(label) ? label : label.toLowerCase()}`}
-          appearance="base"
-          iconOnly
-        />
+        <span className="breakable">{children ?? visible(text)}</span>
+        <CopyButton text={text} label={`Copy ${what}`} appearance="base" iconOnly />
       </dd>
     </>
   );
