@@ -42,7 +42,7 @@ const PAGES: readonly [string, string, readonly [string, readonly Role[]][]][] =
   ],
   [
     "/ui/clusters/tokens",
-    "Showing all 1 token",
+    "1 token",
     [
       ["Enroll cluster", ["operator", "admin"]],
       ["Select all", ["operator", "admin"]],
