@@ -271,3 +271,27 @@ async fn lim_06_every_route_answers_while_the_database_is_frozen() {
     late.join(&token).await.expect("nothing of the refused join remains");
     assert_eq!(oslo.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn lim_01_a_heartbeat_that_waits_for_the_database_takes_its_room() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("BODIES_MAX_BYTES", "1048576".into()));
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let db = deployment.database.connect().await;
+    db.batch_execute("BEGIN; LOCK TABLE remote_cluster_details").await.unwrap();
+    let metrics = "x".repeat(600 << 10);
+    let entry = serde_json::json!({"member": "a", "service": "LXD", "metrics": metrics});
+    let body = serde_json::json!({"server_metrics": [entry]}).to_string().into_bytes();
+    let (waiting, sent) = (member.clone(), body.clone());
+    let waiting = tokio::spawn(async move { waiting.request("POST", STATUS_PATH, sent).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    deployment.database.until_count(waits, 1).await;
+    let second = member.request("POST", STATUS_PATH, body.clone()).await.unwrap();
+    assert_eq!(second.status, 503, "{}", second.body);
+    assert!(second.body.contains("busy"), "{}", second.body);
+    db.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().status, 200);
+    assert_eq!(member.request("POST", STATUS_PATH, body).await.unwrap().status, 200);
+}
