@@ -27,7 +27,7 @@ pub(super) async fn root() -> Success<[&'static str; 1]> {
 /// `GET /1.0/status`: the service and its database are reachable.
 #[handler]
 pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
-    app(depot)?.pool.ping().await.map_err(Error::from)?;
+    app(depot)?.pool.answers().await.map_err(Error::from)?;
     Ok(Success::NULL)
 }
 

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Json};
 
 use super::StoreError;
-use super::statement::{execute, query, query_opt};
+use super::statement::{execute, execute_long, query, query_opt};
 use crate::model::{HistoryPoint, HistorySeries};
 
 /// An interval of a series that can be made from the next finer series.
@@ -60,9 +60,9 @@ pub async fn fit(
     let doing = "fitting the history";
     let changed = execute(db, doing, FIT, &[&step_seconds, &slots]).await? == 1;
     if changed {
-        execute(db, doing, MOVE, &[&step_seconds, &slots]).await?;
+        execute_long(db, doing, MOVE, &[&step_seconds, &slots]).await?;
     }
-    execute(db, doing, STRAY, &[&step_seconds, &slots]).await?;
+    execute_long(db, doing, STRAY, &[&step_seconds, &slots]).await?;
     Ok(changed)
 }
 
@@ -158,8 +158,9 @@ pub async fn sum_up(db: &impl GenericClient, due: DueInterval) -> Result<u64, St
         UPDATE history_series SET complete_until = $2::timestamptz + make_interval(secs => step_seconds) WHERE step_seconds = $1";
     let DueInterval { step_seconds, fine_step_seconds, begin } = due;
     let doing = "summing up the history";
-    let clusters = execute(db, doing, SUM_UP, &[&step_seconds, &fine_step_seconds, &begin]).await?;
-    execute(db, doing, CLEAR, &[&step_seconds, &begin]).await?;
+    let clusters =
+        execute_long(db, doing, SUM_UP, &[&step_seconds, &fine_step_seconds, &begin]).await?;
+    execute_long(db, doing, CLEAR, &[&step_seconds, &begin]).await?;
     execute(db, doing, DONE, &[&step_seconds, &begin]).await?;
     Ok(clusters)
 }
