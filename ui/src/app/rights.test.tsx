@@ -19,7 +19,7 @@ function serveAs(role: Role) {
   const instance = { name: "web", project: "default", type: "container", status: "Running", location: "a01" };
   return serve({
     "GET /1.0": { metadata: { ...ADMIN, role } },
-    "GET /1.0/fleet/clusters": { metadata: [fleetCluster()] },
+    "GET /1.0/fleet/clusters?rows=values": { metadata: [fleetCluster()] },
     "GET /1.0/remote-cluster/lyon-edge": { metadata: cluster({ warnings: [] }) },
     "GET /1.0/remote-cluster-join-token": { metadata: [token] },
     "GET /1.0/sessions": { metadata: [] },

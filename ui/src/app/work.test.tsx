@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ADMIN, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/fleet/clusters";
+const LIST = "GET /1.0/fleet/clusters?rows=values";
 const LYON = "/1.0/remote-cluster/lyon-edge";
 const unauthorised = { status: 401, error: "Unauthorized" };
 

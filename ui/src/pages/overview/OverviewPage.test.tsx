@@ -29,7 +29,7 @@ const summary: FleetSummary = {
 
 function serveOverview() {
   const server = serve({
-    "GET /1.0/fleet/clusters": { metadata: rows },
+    "GET /1.0/fleet/clusters?rows=values": { metadata: rows },
     "GET /1.0/fleet/summary": { metadata: summary },
     "GET /1.0/audit?limit=8": {
       metadata: {
