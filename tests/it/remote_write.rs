@@ -162,17 +162,11 @@ async fn met_05_operators_see_once_an_hour_that_series_of_a_cluster_are_dropped(
     for cluster in ["flood", "lyon", "flood"] {
         bring_too_many_series(&pool, cluster).await;
     }
-    let records = "SELECT object, outcome, actor_kind, details ->> 'reason', (details ->> 'samples')::bigint
+    let records = "SELECT concat_ws(', ', object, outcome, actor_kind, details ->> 'reason', details ->> 'samples')
                      FROM audit_events WHERE event = 'cluster.metrics-dropped' AND at > now() - interval '50 min'
                  ORDER BY object";
     let found = db.query(records, &[]).await.unwrap();
-    let found: Vec<(String, String, String, String, i64)> = found
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
-        .collect();
-    let record = |cluster: &str| {
-        let reason = "more than 20 different series within an hour".to_owned();
-        (cluster.to_owned(), "refused".to_owned(), "system".to_owned(), reason, 20)
-    };
-    assert_eq!(found, [record("flood"), record("lyon")]);
+    let found: Vec<String> = found.iter().map(|row| row.try_get(0).unwrap()).collect();
+    let said = "refused, system, more than 20 different series within an hour, 20";
+    assert_eq!(found, [format!("flood, {said}"), format!("lyon, {said}")]);
 }
