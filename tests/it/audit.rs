@@ -2,7 +2,7 @@
 
 use cluster_manager::store::purge::{PurgeAges, purge};
 use cluster_simulator::JoinToken;
-use end_to_end_tests::{Answer, Deployment, MockProvider, Operator, Reply, Service};
+use end_to_end_tests::{Answer, Deployment, MockProvider, Operator, Reply, Running, Service};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -28,12 +28,7 @@ fn short(record: &Value) -> [&str; 4] {
 
 #[tokio::test]
 async fn aud_01_each_change_is_recorded_once_with_who_where_and_what() {
-    let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
-    let manager = deployment.start(Service::ManagementApi).await;
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider, manager, connector, mut ada } = Running::start().await;
     let created = create(&mut ada, "lyon").await;
     let request_id = created.header("x-request-id").unwrap().to_owned();
     let token = JoinToken::decode(created.metadata()["token"].as_str().unwrap()).unwrap();
@@ -100,12 +95,8 @@ async fn aud_01_each_change_is_recorded_once_with_who_where_and_what() {
 
 #[tokio::test]
 async fn aud_01_what_cannot_be_recorded_is_not_done() {
-    let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
-    let _manager = deployment.start(Service::ManagementApi).await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider, manager: _manager, connector: _connector, mut ada } =
+        Running::start().await;
     let lyon = deployment.enrol("lyon").await;
     let oslo = deployment.token("oslo");
     let db = deployment.database.connect().await;

@@ -1,7 +1,9 @@
 //! Transactions that get in each other's way, and commits that nobody hears of (security properties REL-15, REL-16, REL-02).
 
 use cluster_simulator::{ClientError, JoinToken, Member, STATUS_PATH};
-use end_to_end_tests::{Answer, Deployment, LossyDatabase, MockProvider, Operator, Service};
+use end_to_end_tests::{
+    Answer, Deployment, LossyDatabase, MockProvider, Operator, Running, Service,
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -117,12 +119,8 @@ async fn recorded(deployment: &Deployment, event: &str) -> i64 {
 
 #[tokio::test]
 async fn rel_15_what_the_database_undoes_is_done_once_more_and_then_refused_for_a_while() {
-    let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
-    let _manager = deployment.start(Service::ManagementApi).await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider, manager: _manager, connector: _connector, ada } =
+        Running::start().await;
     let db = deployment.database.connect().await;
     db.batch_execute(OBSTACLE).await.unwrap();
     for (operation, event) in OPERATIONS {
@@ -157,13 +155,10 @@ async fn rel_15_what_the_database_undoes_is_done_once_more_and_then_refused_for_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rel_15_and_rel_02_a_commit_that_nobody_heard_of_is_not_done_twice_and_may_be_repeated() {
     let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
     let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
     deployment.extra.push(line.setting.clone());
-    let _manager = deployment.start(Service::ManagementApi).await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider, manager: _manager, connector: _connector, ada } =
+        Running::of(deployment).await;
     // What the same request says when it comes again, and how often what it does is recorded in the end.
     for (operation, event, again, records) in [
         ("token", "join-token.created", 409, 1),

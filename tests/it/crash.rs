@@ -76,3 +76,24 @@ async fn rel_08_a_stopping_service_finishes_its_requests_and_ends_with_success()
     let _again = deployment.start(Service::ClusterConnector).await;
     member.leave().await.unwrap();
 }
+
+#[tokio::test]
+async fn rel_08_a_service_that_is_told_to_stop_while_it_starts_stops() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    assert!(deployment.run(&["migrate"]).status.success());
+    let db = deployment.database.connect().await;
+    // What each of them writes before it listens, and the schema is up to date.
+    for (service, table) in
+        [(Service::ClusterConnector, "units"), (Service::ManagementApi, "audit_events")]
+    {
+        db.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await.unwrap();
+        let mut unit = deployment.launch(service);
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        deployment.database.until_count(waits, 1).await;
+        unit.process.signal("TERM");
+        db.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(unit.process.wait().await.code(), Some(0), "{}", unit.process.log());
+    }
+}

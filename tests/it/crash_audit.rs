@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end_tests::{Deployment, MockProvider, Operator, Service};
+use end_to_end_tests::{Operator, Running};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -20,12 +20,8 @@ async fn attempt(operator: Operator, method: Method, path: String, body: Value) 
 
 #[tokio::test]
 async fn aud_01_after_kill_9_no_change_is_without_its_record_and_no_record_without_its_change() {
-    let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
-    let mut manager = deployment.start(Service::ManagementApi).await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider: _provider, mut manager, connector: _connector, ada } =
+        Running::start().await;
     for name in ["lyon", "oslo"] {
         drop(deployment.enrol(name).await);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use cluster_simulator::JoinToken;
-use end_to_end_tests::{CLIENT_SECRET, Deployment, MockProvider, Service, TestDatabase};
+use end_to_end_tests::{CLIENT_SECRET, Deployment, Running, TestDatabase};
 use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap};
 use serde_json::json;
@@ -48,11 +48,10 @@ fn forms(secret: &str) -> Vec<String> {
 #[tokio::test]
 async fn store_01_a_real_dump_holds_nothing_that_anybody_could_use() {
     let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
     // Access tokens are stored, too, where they are forwarded.
     deployment.extra.push(("TUNNEL_FORWARD_ACCESS_TOKEN", "true".into()));
-    let _manager = deployment.start(Service::ManagementApi).await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
+    let Running { deployment, provider, manager: _manager, connector: _connector, mut ada } =
+        Running::of(deployment).await;
     let id_tokens: Arc<Mutex<Vec<String>>> = Arc::default();
     let signed = Arc::clone(&id_tokens);
     provider.sign_with(move |keys, claims| {
@@ -60,7 +59,7 @@ async fn store_01_a_real_dump_holds_nothing_that_anybody_could_use() {
         signed.lock().unwrap().push(token.clone());
         token
     });
-    let (mut ada, mut other) = (deployment.operator(), deployment.operator());
+    let mut other = deployment.operator();
     for person in [&mut ada, &mut other] {
         assert_eq!(provider.log_in(person).await.status, 303);
     }

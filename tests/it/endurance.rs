@@ -1,7 +1,7 @@
 //! Time and attacks cost no memory (security property REL-13).
 
 use cluster_simulator::{Identity, Member, STATUS_PATH};
-use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
+use end_to_end_tests::{Deployment, MockProvider, Operator, Running, Unit};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -64,13 +64,10 @@ async fn round(
 #[tokio::test]
 async fn rel_13_memory_and_open_files_do_not_grow_with_time_or_attacks() {
     let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
     // As in production: what is written to the log in such numbers is not the question here.
     deployment.extra.push(("LOG_LEVEL", "warn".into()));
-    let manager = deployment.start(Service::ManagementApi).await;
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let mut admin = deployment.operator();
-    assert_eq!(provider.log_in(&mut admin).await.status, 303);
+    let Running { deployment, provider, manager, connector, ada: admin } =
+        Running::of(deployment).await;
     let mut members = Vec::new();
     for n in 0..6 {
         members.push(deployment.enrol(&format!("site-{n}")).await);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cluster_simulator::{CertificateSpec, Identity, Member, Pin, STATUS_PATH};
-use end_to_end_tests::{Deployment, MockProvider, Operator, Service};
+use end_to_end_tests::{Deployment, Operator, Running, Service};
 use reqwest::Method;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -32,12 +32,8 @@ const FILL: &str = "
 
 #[tokio::test]
 async fn rel_10_a_full_disk_of_the_database_refuses_changes_keeps_reading_and_ends_by_itself() {
-    let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
-    let manager = deployment.start(Service::ManagementApi).await;
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider: _provider, manager, connector, mut ada } =
+        Running::start().await;
     let lyon = deployment.enrol("lyon").await;
     let oslo = deployment.token("oslo");
     let db = deployment.database.connect().await;
@@ -123,12 +119,9 @@ impl Clock {
 #[tokio::test]
 async fn rel_11_clocks_of_units_that_jump_log_nobody_out_and_decide_nothing() {
     let mut deployment = Deployment::new().await;
-    let provider = MockProvider::start(&mut deployment).await;
     let clock = Clock::of(&mut deployment);
-    let manager = deployment.start(Service::ManagementApi).await;
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let mut ada = deployment.operator();
-    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let Running { deployment, provider, manager, connector, mut ada } =
+        Running::of(deployment).await;
     let lyon = deployment.enrol("lyon").await;
     // Certificates of clusters are older than any jump here, and so is what they say about time.
     let now = OffsetDateTime::now_utc();

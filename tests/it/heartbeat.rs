@@ -177,3 +177,14 @@ async fn web_08_a_link_of_a_cluster_never_leads_to_the_manager() {
     send(&member, &json!({"ui_url": "https://10.40.7.11:8443"})).await;
     assert_eq!(stored(&deployment).await["ui_url"], "https://10.40.7.11:8443");
 }
+
+#[tokio::test]
+async fn lim_05_a_load_of_next_to_nothing_or_beyond_all_bounds_is_no_obstacle() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    for load in ["1e-45", "0.00", "1e-45", "3.4e38", "0.00", "3.4e38", "0.01"] {
+        let answer = send(&member, &json!({"cpu_load_1": load})).await;
+        assert_eq!(answer.status, 200, "{load}: {}", answer.body);
+    }
+}

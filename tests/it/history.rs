@@ -210,3 +210,28 @@ async fn charts_get_at_most_500_points_from_the_series_that_reaches_back() {
     }
     assert_eq!(operator.get("/1.0/fleet/history/paris").await.status, 404);
 }
+
+#[tokio::test]
+async fn rel_11_a_database_whose_clock_was_ahead_goes_on_summing_up() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    drop(deployment.enrol("lyon").await);
+    drop(connector);
+    let db = deployment.database.connect().await;
+    // This half hour, the one before and the next one, should they begin meanwhile; and what was made while the clock was wrong.
+    db.batch_execute(
+        "INSERT INTO remote_cluster_history
+              SELECT id, at, 60, mod(floor(extract(epoch FROM at) / 60)::bigint, 1440), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
+                FROM remote_clusters, date_bin('30 min', now(), 'epoch') AS half,
+                     generate_series(half - interval '30 min', half + interval '59 min', '1 min') AS at;
+         UPDATE history_series SET complete_until = complete_until + interval '1 year'",
+    )
+    .await
+    .unwrap();
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let made = "SELECT least(count(*), 1) FROM remote_cluster_history WHERE step_seconds = 1800";
+    until_count(&deployment.database, made, 1).await;
+    let ahead =
+        "SELECT count(*) FROM history_series WHERE step_seconds > 60 AND complete_until > now()";
+    until_count(&deployment.database, ahead, 0).await;
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cluster_simulator::tls::{self, Trust};
 use cluster_simulator::{Member, STATUS_PATH};
-use end_to_end_tests::{Deployment, Service};
+use end_to_end_tests::{Deployment, LossyDatabase, Running, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -28,8 +28,17 @@ async fn rest(stream: &mut Stream) -> String {
 
 /// Sends bytes and returns what comes back until the server closes.
 async fn exchange(member: &Member, bytes: &[u8]) -> String {
+    exchange_in(member, bytes, 1).await
+}
+
+/// As [`exchange`], with the bytes in as many pieces, which the server most likely reads one by one.
+async fn exchange_in(member: &Member, bytes: &[u8], pieces: usize) -> String {
     let mut stream = connect(member).await;
-    drop(stream.write_all(bytes).await);
+    for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
+        drop(stream.write_all(piece).await);
+        drop(stream.flush().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     rest(&mut stream).await
 }
 
@@ -239,6 +248,19 @@ async fn lim_03_requests_with_two_readings_are_refused_and_hide_nothing() {
         let answers = exchange(&member, request.as_bytes()).await;
         assert_eq!(statuses(&answers), [expected], "{what}: {answers}");
     }
+    // Nothing that looks like the end of another head follows, and the head comes in pieces.
+    for (what, headers) in [
+        ("the same length twice", "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}GET / HT"),
+        ("a length and chunks", "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("a bare LF", "X-A: 1\nContent-Length: 2\r\n"),
+        ("a bare LF at the end", "Content-Length: 2\r\n\n"),
+    ] {
+        let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n{headers}");
+        for pieces in 1..=3 {
+            let answers = exchange_in(&member, head.as_bytes(), pieces).await;
+            assert_eq!(statuses(&answers), ["400"], "{what}, {pieces} pieces: {answers}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -270,4 +292,72 @@ async fn lim_06_every_route_answers_while_the_database_is_frozen() {
     db.batch_execute("ROLLBACK").await.unwrap();
     late.join(&token).await.expect("nothing of the refused join remains");
     assert_eq!(oslo.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn lim_01_a_heartbeat_that_waits_for_the_database_takes_its_room() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("BODIES_MAX_BYTES", "1048576".into()));
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let db = deployment.database.connect().await;
+    db.batch_execute("BEGIN; LOCK TABLE remote_cluster_details").await.unwrap();
+    let metrics = "x".repeat(600 << 10);
+    let entry = serde_json::json!({"member": "a", "service": "LXD", "metrics": metrics});
+    let body = serde_json::json!({"server_metrics": [entry]}).to_string().into_bytes();
+    let (waiting, sent) = (member.clone(), body.clone());
+    let waiting = tokio::spawn(async move { waiting.request("POST", STATUS_PATH, sent).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    deployment.database.until_count(waits, 1).await;
+    let second = member.request("POST", STATUS_PATH, body.clone()).await.unwrap();
+    assert_eq!(second.status, 503, "{}", second.body);
+    assert!(second.body.contains("busy"), "{}", second.body);
+    db.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().status, 200);
+    assert_eq!(member.request("POST", STATUS_PATH, body).await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lim_06_every_route_answers_while_the_line_to_the_database_is_dead() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let running = Running::of(deployment).await;
+    let Running {
+        deployment,
+        manager: _manager,
+        connector: _connector,
+        provider: _provider,
+        mut ada,
+    } = running;
+    let (lyon, oslo) = (deployment.enrol("lyon").await, deployment.enrol("oslo").await);
+    let token = deployment.token("late");
+    let late = deployment.member(&token);
+    assert_eq!(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+    line.be_silent(true);
+    let status = |answer| match answer {
+        Ok(cluster_simulator::Answer { status, .. }) => status,
+        Err(cluster_simulator::ClientError::Refused(answer)) => answer.status,
+        Err(error) => panic!("{error}"),
+    };
+    let asked = async |path: &str| ada.clone().get(path).await.status;
+    let statuses = async {
+        tokio::join!(
+            async { status(late.join(&token).await) },
+            async { status(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await) },
+            async { status(oslo.leave().await) },
+            asked("/1.0/remote-cluster"),
+            asked("/1.0/remote-cluster/lyon"),
+            asked("/1.0/fleet/clusters"),
+        )
+    };
+    let bounded = tokio::time::timeout(Duration::from_secs(40), statuses).await;
+    assert_eq!(bounded.expect("each route has its bound"), (503, 503, 503, 503, 503, 503));
+    line.be_silent(false);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status != 200 {
+        assert!(Instant::now() < deadline, "heartbeats are not taken again");
+    }
+    assert_eq!(ada.get("/1.0/remote-cluster").await.status, 200);
 }

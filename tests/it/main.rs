@@ -7,6 +7,7 @@
     reason = "a test that meets something unexpected ends there"
 )]
 
+mod aborts;
 mod access;
 mod access_tokens;
 mod api_page;

@@ -18,19 +18,36 @@ pub(crate) struct Lifecycle {
     pub stop: CancellationToken,
 }
 
-impl Lifecycle {
-    /// Waits for SIGTERM or SIGINT. After SIGTERM the service goes on for `drain`, so that a balancer sees that it is not ready
-    /// and sends new connections elsewhere; a second signal ends that, and SIGINT, which people send, does without. Then running
-    /// work has `grace` to finish.
+/// The signals that end the process. From its making on none is missed, also while nobody waits for one.
+pub(crate) struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Receives them from now on.
     ///
     /// # Errors
     ///
     /// What the system answers when signals cannot be received.
-    pub(crate) async fn until_stopped(self, drain: Duration, grace: Duration) -> io::Result<()> {
-        let (mut term, mut int) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+}
+
+impl Lifecycle {
+    /// Waits for SIGTERM or SIGINT. After SIGTERM the service goes on for `drain`, so that a balancer sees that it is not ready
+    /// and sends new connections elsewhere; a second signal ends that, and SIGINT, which people send, does without. Then running
+    /// work has `grace` to finish.
+    pub(crate) async fn until_stopped(
+        self,
+        signals: &mut Signals,
+        drain: Duration,
+        grace: Duration,
+    ) {
+        let Signals { term, int } = signals;
         tokio::select! {
-            _ = term.recv() => self.drain(drain, [&mut term, &mut int]).await,
+            _ = term.recv() => self.drain(drain, [term, int]).await,
             _ = int.recv() => tracing::info!("SIGINT: stopping"),
             () = self.stop.cancelled() => tracing::warn!("a task asked the process to stop"),
         }
@@ -44,7 +61,6 @@ impl Lifecycle {
             );
         }
         tracing::info!("stopped");
-        Ok(())
     }
 
     async fn drain(&self, drain: Duration, [term, int]: [&mut Signal; 2]) {

@@ -23,7 +23,7 @@ use crate::domain::takeover;
 use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Newcomers, Peers};
 use crate::edge::{Limits, Listener, Prepared};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::management_api::{AllClusters, Rendered};
 use crate::metrics::Metrics;
 use crate::model::{Event, RoleGroups};
@@ -383,6 +383,7 @@ impl Unit {
         start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
         let Self { pool, metrics, life, ready } = self;
+        let mut signals = Signals::new()?;
         let bind = |address, tls, limits| {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
@@ -400,7 +401,7 @@ impl Unit {
 
         tokio::select! {
             prepared = database::prepare(&pool, config) => prepared?,
-            stopped = life.clone().until_stopped(Duration::ZERO, Duration::ZERO) => return Ok(stopped?),
+            () = life.clone().until_stopped(&mut signals, Duration::ZERO, Duration::ZERO) => return Ok(()),
         }
         start(&life.tasks).await?;
         let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
@@ -411,7 +412,7 @@ impl Unit {
         life.tasks.spawn(database::purge_regularly(pool, ages, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
-        life.until_stopped(drain, grace + Duration::from_secs(1)).await?;
+        life.until_stopped(&mut signals, drain, grace + Duration::from_secs(1)).await;
         probes_stop.cancel();
         Ok(())
     }

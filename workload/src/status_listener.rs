@@ -1,13 +1,11 @@
 //! For the machinery around the service, over plain HTTP inside the pod: the probes `/status` and `/ready`, which ask the
 //! database, `/alive`, which asks only this process, and `/metrics`.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use salvo::http::StatusCode;
 use salvo::http::header::{CONTENT_TYPE, HeaderValue};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clusters;
@@ -24,9 +22,6 @@ pub const LIMITS: Limits = Limits {
     idle: Duration::from_secs(10),
 };
 
-/// How long an answer of the database counts.
-const CACHE_TIME: Duration = Duration::from_secs(1);
-
 /// The probes' routes. The service counts as ready from the moment `ready` is cancelled (the schema is up to date and the
 /// listener open) until `draining` is, a while before the listener closes.
 #[must_use]
@@ -37,7 +32,7 @@ pub fn service(
     draining: CancellationToken,
 ) -> Service {
     let scrape = Scrape { pool: pool.clone(), metrics };
-    let probe = Probe { pool, ready, draining, last: Arc::default() };
+    let probe = Probe { pool, ready, draining };
     Service::new(
         Router::new()
             .push(Router::with_path("metrics").get(scrape))
@@ -93,21 +88,6 @@ struct Probe {
     pool: Pool,
     ready: CancellationToken,
     draining: CancellationToken,
-    last: Arc<Mutex<Option<(Instant, bool)>>>,
-}
-
-impl Probe {
-    async fn database_answers(&self) -> bool {
-        let mut last = self.last.lock().await;
-        match *last {
-            Some((at, answer)) if at.elapsed() < CACHE_TIME => answer,
-            _ => {
-                let answer = self.pool.ping().await.is_ok();
-                *last = Some((Instant::now(), answer));
-                answer
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -121,11 +101,11 @@ impl Handler for Probe {
     ) {
         let healthy = match req.uri().path() {
             "/alive" => true,
-            "/status" => self.database_answers().await,
+            "/status" => self.pool.answers().await.is_ok(),
             "/ready" => {
                 self.ready.is_cancelled()
                     && !self.draining.is_cancelled()
-                    && self.database_answers().await
+                    && self.pool.answers().await.is_ok()
             }
             _ => {
                 res.status_code(StatusCode::NOT_FOUND);

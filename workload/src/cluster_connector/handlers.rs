@@ -27,7 +27,7 @@ pub(super) async fn root() -> Success<[&'static str; 1]> {
 /// `GET /1.0/status`: the service and its database are reachable.
 #[handler]
 pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
-    app(depot)?.pool.ping().await.map_err(Error::from)?;
+    app(depot)?.pool.answers().await.map_err(Error::from)?;
     Ok(Success::NULL)
 }
 
@@ -64,7 +64,9 @@ pub(super) async fn heartbeat(
 ) -> Reply<Success<HeartbeatReply>> {
     let app = app(depot)?;
     let fingerprint = required_certificate(req)?;
-    let body = parse_json(&read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?)?;
+    let raw = read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?;
+    let body = parse_json(&raw)?;
+    let _room = raw.into_room(); // the metrics in it wait with it for the database
     match app.heartbeats.accept(fingerprint, body, &app.own_hosts).await {
         Err(Error::Forbidden(_)) => Err(domain::clusters::refusal(&app.pool, fingerprint).await?),
         other => other,

@@ -177,6 +177,12 @@ async fn collect(
 }
 
 impl Body {
+    /// The room alone, for as long as what was read out of the body stays in memory.
+    #[must_use]
+    pub fn into_room(self) -> impl Sized + Send + use<> {
+        self.room
+    }
+
     /// Takes room for `more` bytes.
     fn take(&mut self, BodyRoom(room): &BodyRoom, more: usize) -> Result<(), Stopped> {
         let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

@@ -87,7 +87,7 @@ pub fn path_for_log(req: &Request) -> String {
 
 /// The same for a line of the log.
 pub(super) fn for_log(path: &str) -> String {
-    path.get(..1024).unwrap_or(path).escape_default().to_string()
+    path.get(..path.floor_char_boundary(1024)).unwrap_or_default().escape_default().to_string()
 }
 
 #[cfg(test)]
@@ -124,6 +124,13 @@ mod tests {
         for bad in ["/%", "/%z", "/%zz", "/a%2", "/%%30"] {
             assert!(has_bad_escape(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn aud_02_a_logged_path_has_no_more_than_a_kibibyte_wherever_its_characters_end() {
+        let long = format!("/{}", "é".repeat(2000));
+        assert_eq!(for_log(&long), format!("/{}", "\\u{e9}".repeat(511)));
+        assert_eq!(for_log("/1.0"), "/1.0");
     }
 
     #[test]

@@ -30,6 +30,6 @@ pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ServerView>> {
 /// `GET /1.0/status`: the service and its database are reachable.
 #[handler]
 pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
-    app(depot)?.pool.ping().await.map_err(Error::from)?;
+    app(depot)?.pool.answers().await.map_err(Error::from)?;
     Ok(Success::NULL)
 }

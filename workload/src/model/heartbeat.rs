@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 const MAX_ENTRIES: usize = 4096;
 /// Longest text in a heartbeat, in bytes; the UI's address has a limit of its own.
 const MAX_TEXT_BYTES: usize = 256;
+/// Highest load average in the history.
+const MAX_LOAD: f32 = 1e9;
 /// Most storage pools in the history of a cluster, so that its size is bounded; MicroCloud sets up three.
 const MAX_HISTORY_POOLS: usize = 16;
 /// Longest name of a storage pool in the history, in bytes: LXD's own limit.
@@ -185,10 +187,13 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// The load average over one minute as a number, `None` where the text is not one.
+    /// The load average over one minute as a number with the two decimals that members send, `None` where the text is not one or is
+    /// beyond all reason. Averages of numbers that are much smaller than that are too small for the database, which then refuses the
+    /// history of every cluster.
     #[must_use]
     pub fn load(&self) -> Option<f32> {
-        self.cpu_load_1.parse().ok().filter(|load: &f32| load.is_finite() && *load >= 0.0)
+        let load: f32 = self.cpu_load_1.parse().ok()?;
+        (0.0..=MAX_LOAD).contains(&load).then(|| (load * 100.0).round() / 100.0)
     }
 
     /// Storage by pool name: used percent of the whole pool and of its fullest member, 0 to 100. Pools without a size, with a
@@ -282,6 +287,8 @@ mod tests {
             ("NaN", None),
             ("-1", None),
             ("inf", None),
+            ("3.4e38", None),
+            ("1e-45", Some(0.0)),
             ("x", None),
         ] {
             let heartbeat = Heartbeat { cpu_load_1: text.into(), ..Heartbeat::default() };

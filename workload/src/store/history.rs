@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Json};
 
 use super::StoreError;
-use super::statement::{execute, query, query_opt};
+use super::statement::{execute, execute_long, query, query_opt};
 use crate::model::{HistoryPoint, HistorySeries};
 
 /// An interval of a series that can be made from the next finer series.
@@ -60,9 +60,9 @@ pub async fn fit(
     let doing = "fitting the history";
     let changed = execute(db, doing, FIT, &[&step_seconds, &slots]).await? == 1;
     if changed {
-        execute(db, doing, MOVE, &[&step_seconds, &slots]).await?;
+        execute_long(db, doing, MOVE, &[&step_seconds, &slots]).await?;
     }
-    execute(db, doing, STRAY, &[&step_seconds, &slots]).await?;
+    execute_long(db, doing, STRAY, &[&step_seconds, &slots]).await?;
     Ok(changed)
 }
 
@@ -73,17 +73,24 @@ pub async fn fit(
 ///
 /// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
 pub async fn next_due(db: &impl GenericClient) -> Result<Option<DueInterval>, StoreError> {
-    // A heartbeat's statement takes five seconds at most: after fifteen, the minute it belongs to is complete.
+    // A heartbeat's statement takes five seconds at most: after fifteen, the minute it belongs to is complete. What is complete
+    // until a time to come was so by a clock that was ahead: the last interval that is really over is made again.
     const SQL: &str = "
+        WITH series AS (
+            SELECT step_seconds, slots, make_interval(secs => step_seconds) AS step,
+                   CASE WHEN complete_until > current THEN current - make_interval(secs => step_seconds)
+                        ELSE complete_until END AS complete_until
+              FROM history_series, date_bin(make_interval(secs => step_seconds), now(), 'epoch') AS current
+        )
         SELECT coarse.step_seconds, fine.step_seconds AS fine_step_seconds,
-               greatest(coarse.complete_until, date_bin(make_interval(secs => coarse.step_seconds),
-                        now() - make_interval(secs => fine.step_seconds) * fine.slots, 'epoch')) AS begin
+               greatest(done.complete_until, date_bin(done.step, now() - fine.step * fine.slots, 'epoch')) AS begin
           FROM history_series AS coarse
-          JOIN LATERAL (SELECT step_seconds, slots,
+          JOIN series AS done USING (step_seconds)
+          JOIN LATERAL (SELECT step_seconds, slots, step,
                                CASE step_seconds WHEN 60 THEN now() - interval '15 s' ELSE complete_until END AS complete_until
-                          FROM history_series WHERE step_seconds < coarse.step_seconds
+                          FROM series WHERE step_seconds < coarse.step_seconds
                       ORDER BY step_seconds DESC LIMIT 1) AS fine ON true
-         WHERE fine.complete_until >= coarse.complete_until + make_interval(secs => coarse.step_seconds)
+         WHERE fine.complete_until >= done.complete_until + done.step
       ORDER BY coarse.step_seconds LIMIT 1
            FOR UPDATE OF coarse SKIP LOCKED";
     let row = query_opt(db, "looking for history to sum up", SQL, &[]).await?;
@@ -158,8 +165,9 @@ pub async fn sum_up(db: &impl GenericClient, due: DueInterval) -> Result<u64, St
         UPDATE history_series SET complete_until = $2::timestamptz + make_interval(secs => step_seconds) WHERE step_seconds = $1";
     let DueInterval { step_seconds, fine_step_seconds, begin } = due;
     let doing = "summing up the history";
-    let clusters = execute(db, doing, SUM_UP, &[&step_seconds, &fine_step_seconds, &begin]).await?;
-    execute(db, doing, CLEAR, &[&step_seconds, &begin]).await?;
+    let clusters =
+        execute_long(db, doing, SUM_UP, &[&step_seconds, &fine_step_seconds, &begin]).await?;
+    execute_long(db, doing, CLEAR, &[&step_seconds, &begin]).await?;
     execute(db, doing, DONE, &[&step_seconds, &begin]).await?;
     Ok(clusters)
 }

@@ -1,10 +1,13 @@
 //! Connections to PostgreSQL.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,6 +25,12 @@ const SESSION_OPTIONS: &str = "-c search_path=cluster_manager -c timezone=utc -c
 
 /// How long a caller waits for a connection, and how long opening one may take.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection that was in use before may take to show that it is alive.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an answer to the question whether the database is there counts.
+const PING_AGE: Duration = Duration::from_secs(1);
 
 /// How long one server may take to accept: all together leave some of [`ACQUIRE_TIMEOUT`] for the login at the last one.
 fn connect_timeout(servers: usize) -> Duration {
@@ -41,6 +50,8 @@ pub struct Pool {
     inner: deadpool_postgres::Pool,
     config: tokio_postgres::Config,
     tls: Option<rustls::ClientConfig>,
+    /// When the database was last asked whether it is there, and whether it was.
+    last_ping: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
 impl Pool {
@@ -79,6 +90,8 @@ impl Pool {
             .application_name(name)
             .connect_timeout(connect_timeout(database.servers.len()))
             .keepalives_idle(Duration::from_secs(15))
+            .keepalives_interval(Duration::from_secs(15))
+            .keepalives_retries(4)
             .tcp_user_timeout(Duration::from_mins(1))
             .options(SESSION_OPTIONS);
         let tls = match &database.tls {
@@ -88,7 +101,8 @@ impl Pool {
                 Some(tls::client_config(ca_file.as_deref())?)
             }
         };
-        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        // A line that is dead looks like one on which nothing happens: only an answer tells them apart.
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let manager = match tls.clone() {
             None => Manager::from_config(config.clone(), NoTls, recycle),
             Some(tls) => Manager::from_config(config.clone(), MakeRustlsConnect::new(tls), recycle),
@@ -98,9 +112,10 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(ACQUIRE_TIMEOUT))
             .create_timeout(Some(ACQUIRE_TIMEOUT))
+            .recycle_timeout(Some(ANSWER_TIMEOUT))
             .build()
             .map_err(|_| TlsError::Runtime)?;
-        Ok(Self { inner, config, tls })
+        Ok(Self { inner, config, tls, last_ping: Arc::default() })
     }
 
     /// Takes a connection.
@@ -132,18 +147,45 @@ impl Pool {
         &self,
         hear: impl FnMut(&str) + Send + 'static,
     ) -> Result<tokio_postgres::Client, StoreError> {
-        let failed = |error: tokio_postgres::Error| StoreError::Connect(error.into());
-        match &self.tls {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-                tokio::spawn(pass_on(connection, hear));
-                Ok(client)
+        let connected = async {
+            match &self.tls {
+                None => {
+                    let (client, connection) = self.config.connect(NoTls).await?;
+                    tokio::spawn(pass_on(connection, hear));
+                    Ok(client)
+                }
+                Some(tls) => {
+                    let tls = MakeRustlsConnect::new(tls.clone());
+                    let (client, connection) = self.config.connect(tls).await?;
+                    tokio::spawn(pass_on(connection, hear));
+                    Ok(client)
+                }
             }
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) = self.config.connect(tls).await.map_err(failed)?;
-                tokio::spawn(pass_on(connection, hear));
-                Ok(client)
+        };
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, connected).await {
+            Ok(connected) => {
+                connected.map_err(|error: tokio_postgres::Error| StoreError::Connect(error.into()))
+            }
+            Err(elapsed) => Err(StoreError::Connect(elapsed.into())),
+        }
+    }
+
+    /// Whether the database can be written to, as of a second ago at most: however many ask, it is asked once a second.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when there was no answer, or a no.
+    pub async fn answers(&self) -> Result<(), StoreError> {
+        let mut last = self.last_ping.lock().await;
+        match *last {
+            Some((at, true)) if at.elapsed() < PING_AGE => Ok(()),
+            Some((at, false)) if at.elapsed() < PING_AGE => {
+                Err(StoreError::Connect("the database did not answer a moment ago".into()))
+            }
+            _ => {
+                let answer = self.ping().await;
+                *last = Some((Instant::now(), answer.is_ok()));
+                answer
             }
         }
     }
@@ -154,7 +196,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`StoreError`] when there is no answer, or a no.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<(), StoreError> {
         let ask = async {
             let db = self.get().await?;
             let failed = StoreError::query("asking for a sign of life");
@@ -188,5 +230,41 @@ async fn pass_on<S, T>(
         if let AsyncMessage::Notification(notification) = message {
             hear(notification.payload());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rel_14_a_flood_of_questions_asks_the_database_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let config = workload_config::Config::parse(|name| match name {
+            "DB_HOST" => Some("127.0.0.1".into()),
+            "DB_PORT" => Some(port.clone()),
+            "DB_DISABLE_TLS" => Some("true".into()),
+            _ => None,
+        });
+        let pool = Pool::new(&config.unwrap().database).unwrap();
+        // A database that takes connections and says nothing.
+        let asked = tokio::spawn(async move {
+            let mut connections = Vec::new();
+            while let Ok(Ok((connection, _))) =
+                tokio::time::timeout(2 * ACQUIRE_TIMEOUT, listener.accept()).await
+            {
+                connections.push(connection);
+            }
+            connections.len()
+        });
+        let mut questions = tokio::task::JoinSet::new();
+        for _ in 0..1000 {
+            let pool = pool.clone();
+            questions.spawn(async move { pool.answers().await.is_err() });
+        }
+        assert!(questions.join_all().await.into_iter().all(|refused| refused));
+        let asked = asked.await.unwrap();
+        assert!((1..10).contains(&asked), "{asked} connections for 1,000 questions");
     }
 }

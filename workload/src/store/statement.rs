@@ -1,15 +1,30 @@
 //! Running one statement: it is a literal, prepared once per connection, and an error says what it was for.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
-use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
+use tokio_postgres::{Error, Row};
 
 use super::StoreError;
+
+/// Longest wait for an answer. The database ends a statement earlier: it is over only where nothing comes from there any more.
+const PATIENCE: Duration = Duration::from_secs(7);
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The number of rows that the statement changed.
 pub(super) async fn execute(
+    db: &impl GenericClient,
+    doing: &'static str,
+    sql: &'static str,
+    params: Params<'_>,
+) -> Result<u64, StoreError> {
+    within(doing, async { db.execute(&db.prepare_cached(sql).await?, params).await }).await
+}
+
+/// The same for a statement that may take longer than others: only the database limits it.
+pub(super) async fn execute_long(
     db: &impl GenericClient,
     doing: &'static str,
     sql: &'static str,
@@ -26,8 +41,7 @@ pub(super) async fn query(
     sql: &'static str,
     params: Params<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    let statement = db.prepare_cached(sql).await.map_err(StoreError::query(doing))?;
-    db.query(&statement, params).await.map_err(StoreError::query(doing))
+    within(doing, async { db.query(&db.prepare_cached(sql).await?, params).await }).await
 }
 
 /// The row, if there is one.
@@ -37,8 +51,7 @@ pub(super) async fn query_opt(
     sql: &'static str,
     params: Params<'_>,
 ) -> Result<Option<Row>, StoreError> {
-    let statement = db.prepare_cached(sql).await.map_err(StoreError::query(doing))?;
-    db.query_opt(&statement, params).await.map_err(StoreError::query(doing))
+    within(doing, async { db.query_opt(&db.prepare_cached(sql).await?, params).await }).await
 }
 
 /// The one row that the statement always gives.
@@ -48,8 +61,18 @@ pub(super) async fn query_one(
     sql: &'static str,
     params: Params<'_>,
 ) -> Result<Row, StoreError> {
-    let statement = db.prepare_cached(sql).await.map_err(StoreError::query(doing))?;
-    db.query_one(&statement, params).await.map_err(StoreError::query(doing))
+    within(doing, async { db.query_one(&db.prepare_cached(sql).await?, params).await }).await
+}
+
+/// An answer of the database, unless the line is dead. The connection goes back to the pool, which looks at it before its next use.
+async fn within<T>(
+    doing: &'static str,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(StoreError::query(doing)),
+        Err(elapsed) => Err(StoreError::Connect(elapsed.into())),
+    }
 }
 
 /// A column's value; a row that does not parse is our bug or a hand that changed it, never the caller's fault.

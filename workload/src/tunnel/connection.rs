@@ -256,6 +256,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if waiter.answer.is_closed() {
                     return None;
                 }
+                // It has not even read the request before, whose time is over; no other can begin in the middle of a message.
+                if self.outgoing.is_some() {
+                    waiter.end(Err(RequestError::Broken));
+                    return Some(Ended::Stuck);
+                }
                 let (id, given_up) = self.exchange.begin(Instant::now() + ANSWER_TIME, waiter);
                 if let Some(waiter) = given_up {
                     waiter.end(Err(RequestError::Broken));

@@ -21,7 +21,7 @@ pub(super) enum Json {
 impl Json {
     /// The document in `bytes`; `None` unless it is one.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        serde_json::from_str(&with_readable_numbers(str::from_utf8(bytes).ok()?)).ok()
     }
 
     /// Levels of lists and objects.
@@ -51,6 +51,56 @@ impl Json {
             Some(Self::Text(text)) => Ok(Some(text)),
             Some(_) => Err(()),
         }
+    }
+}
+
+/// A document in which every number is one that the library can read: it passes over any number in a value that nobody wants, and
+/// reads no number beyond the largest f64. Such a one becomes a smaller one of the same form, so that nothing becomes JSON by it that
+/// was none.
+pub(super) fn with_readable_numbers(text: &str) -> String {
+    let (mut readable, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(first) = rest.chars().next() {
+        let is_number = matches!(first, '-' | '0'..='9');
+        let length = match first {
+            '"' => text_length(rest),
+            _ if is_number => {
+                let end = |c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E');
+                rest.find(end).unwrap_or(rest.len())
+            }
+            other => other.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        if is_number && token.parse::<f64>().is_ok_and(f64::is_infinite) {
+            readable.push_str(&smaller(token));
+        } else {
+            readable.push_str(token);
+        }
+        rest = after;
+    }
+    readable
+}
+
+/// Bytes of the text at the beginning, with its quotes.
+fn text_length(from: &str) -> usize {
+    let mut escaped = false;
+    let end = from.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(from.len(), |(at, _)| at + 1)
+}
+
+/// Sign and first digits, where a zero may stand that must not; a fraction as it is; another exponent.
+fn smaller(number: &str) -> String {
+    let (mantissa, exponent) = number.split_at(number.find(['e', 'E']).unwrap_or(number.len()));
+    let (whole, fraction) = mantissa.split_at(mantissa.find('.').unwrap_or(mantissa.len()));
+    let whole: String = whole.chars().take(3).collect();
+    let sign = exponent.trim_end_matches(|c: char| c.is_ascii_digit());
+    match (fraction, exponent) {
+        ("", "") => format!("{whole}.0"),
+        _ if sign.len() < exponent.len() => format!("{whole}{fraction}{sign}0"),
+        _ => format!("{whole}{fraction}{exponent}"),
     }
 }
 
@@ -107,5 +157,25 @@ impl<'de> Visitor<'de> for Reader {
             entries.push(entry);
         }
         Ok(Json::Object(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_beyond_all_bounds_is_a_number() {
+        for (text, readable) in [
+            (r#"{"a":1e400,"b":"1e400"}"#, r#"{"a":1e0,"b":"1e400"}"#),
+            (r#"{"\"":-12.5E+999}"#, r#"{"\"":-12.5E+0}"#),
+            ("[1e308,0.5,18446744073709551616]", "[1e308,0.5,18446744073709551616]"),
+            ("[01e400]", "[01e0]"),
+        ] {
+            assert_eq!(with_readable_numbers(text), readable);
+        }
+        let long = format!("[{}]", "9".repeat(400));
+        assert_eq!(Json::read(long.as_bytes()), Some(Json::List(vec![Json::Real])));
+        assert_eq!(Json::read(b"[01e400]"), None);
     }
 }

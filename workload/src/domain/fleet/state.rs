@@ -74,11 +74,11 @@ impl State {
         if heard.clusters.is_empty() && !heartbeats {
             return Ok(());
         }
+        // What was heard is not heard again: until it has been read nothing counts as read, also when whoever asks goes away
+        // meanwhile and nobody goes on here.
+        let before = self.complete.take();
         let result = self.read(pool, heard.clusters, heartbeats, complete).await;
-        if result.is_err() {
-            // What was heard is not heard again.
-            self.complete = None;
-        }
+        self.complete = if result.is_ok() { self.complete.or(before) } else { None };
         result
     }
 

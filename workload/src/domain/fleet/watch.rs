@@ -54,7 +54,8 @@ async fn look(fleet: &Fleet, sampled: &mut OffsetDateTime) -> Result<(), Error> 
     fleet.0.events.publish(news);
     let minute = OffsetDateTime::from_unix_timestamp(now.unix_timestamp().div_euclid(60) * 60);
     let minute = minute.unwrap_or(now);
-    if *sampled < minute {
+    // Another one, not a later one: the clock may have been ahead.
+    if *sampled != minute {
         fleet_history::sample(&fleet.0.pool.get().await?, &snapshot.summary().sample()).await?;
         *sampled = minute;
     }

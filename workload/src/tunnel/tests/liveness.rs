@@ -1,5 +1,7 @@
 //! When a tunnel ends.
 
+use tokio::io::AsyncReadExt;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -65,6 +67,49 @@ async fn tun_07_a_cluster_that_stops_reading_is_gone_after_ten_seconds_and_holds
     let request = again.next().await;
     again.answer(&request, "the next socket works").await;
     assert_eq!(text(asked.await.unwrap()), "the next socket works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tun_07_no_request_begins_in_the_middle_of_one_that_a_slow_cluster_still_reads() {
+    let unit = Fixture::new();
+    let mut slow = unit.open_with_pipe(1, 1, 64 << 10).await;
+    let first = unit.ask_with_body(1, "/1.0", vec![0; 8 << 20]);
+    let (mut read, mut second) = (Vec::new(), None);
+    let mut buffer = vec![0; 64 << 10];
+    while !slow.served.is_finished() {
+        // Each fragment in time, all of them together not.
+        tokio::time::sleep(5 * SECOND).await;
+        let bytes = slow.socket.get_mut().read(&mut buffer).await.unwrap();
+        read.extend_from_slice(&buffer[..bytes]);
+        if first.is_finished() && second.is_none() {
+            second = Some(unit.ask(1, "/1.0"));
+        }
+    }
+    while let Ok(bytes @ 1..) = slow.socket.get_mut().read(&mut buffer).await {
+        read.extend_from_slice(&buffer[..bytes]);
+    }
+    assert_eq!(error(first.await.unwrap()), RequestError::NoAnswer);
+    assert_eq!(error(second.unwrap().await.unwrap()), RequestError::Broken);
+    assert_eq!(slow.served.await.unwrap(), Ended::Stuck);
+    let texts = frames(&read).into_iter().filter(|first_byte| first_byte & 0x0f == 0x01).count();
+    assert_eq!(texts, 1, "messages that began");
+}
+
+/// The first byte of each frame (RFC 6455, section 5.2); frames of a server are not masked.
+fn frames(mut bytes: &[u8]) -> Vec<u8> {
+    let mut frames = Vec::new();
+    while let [first, length, rest @ ..] = bytes {
+        frames.push(*first);
+        let (wide, short) = match length {
+            127 => (8, 0),
+            126 => (2, 0),
+            short => (0, usize::from(*short)),
+        };
+        let Some((wide, rest)) = rest.split_at_checked(wide) else { break };
+        let length = wide.iter().fold(short, |sum, byte| (sum << 8) + usize::from(*byte));
+        bytes = rest.get(length..).unwrap_or_default();
+    }
+    frames
 }
 
 #[tokio::test(start_paused = true)]
