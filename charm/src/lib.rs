@@ -70,16 +70,22 @@ impl Manager {
         Self { surroundings, mint }
     }
 
-    fn observe(&self, model: &Model<'_>) -> Result<Inputs, CharmError> {
-        Ok(observe::observe(model, &self.surroundings)?)
+    /// Observes, does `work` with what it has seen, and sends the trace of it all.
+    fn traced(
+        &self,
+        model: &Model<'_>,
+        work: impl FnOnce(Inputs, &mut Trace) -> Result<(), CharmError>,
+    ) -> Result<(), CharmError> {
+        let mut trace = Trace::default();
+        let inputs = trace.step("observe", || observe::observe(model, &self.surroundings))?;
+        trace.aim(&inputs);
+        let outcome = work(inputs, &mut trace);
+        trace.send(model, self.surroundings.now, outcome.is_err());
+        outcome
     }
 
     /// From what is known to where everything should be.
-    fn settle(&self, model: &Model<'_>, inputs: Inputs) -> Result<(), CharmError> {
-        self.settle_traced(model, inputs, &mut Trace::default())
-    }
-
-    fn settle_traced(
+    fn settle(
         &self,
         model: &Model<'_>,
         mut inputs: Inputs,
@@ -96,15 +102,10 @@ impl Manager {
 
 impl Charm for Manager {
     fn reconcile(&self, model: &Model<'_>) -> Result<(), CharmError> {
-        let mut trace = Trace::default();
-        let inputs = trace.step("observe", || self.observe(model))?;
-        trace.aim(&inputs);
-        let settled = self.settle_traced(model, inputs, &mut trace);
-        trace.send(model, self.surroundings.now, settled.is_err());
-        settled
+        self.traced(model, |inputs, trace| self.settle(model, inputs, trace))
     }
 
     fn action(&self, model: &Model<'_>, name: &str) -> Result<(), CharmError> {
-        actions::run(self, model, name)
+        self.traced(model, |inputs, trace| actions::run(self, model, inputs, name, trace))
     }
 }

@@ -1,7 +1,7 @@
-//! A trace of each dispatch, for the relation `charm-tracing`: OTLP over plain HTTP, as JSON.
+//! A trace of each hook and each action, for the relation `charm-tracing`: OTLP over plain HTTP, as JSON.
 //!
-//! Invariants: it takes at most [`PATIENCE`] and never makes a hook fail; it names the event, the steps and how long they took,
-//! and nothing of what was read or written. The charm has no TLS, so that a receiver behind https gets nothing.
+//! Invariants: it takes at most [`PATIENCE`] and never makes a hook or an action fail; it names the event, the steps and how
+//! long they took, and nothing of what was read or written. The charm has no TLS, so that a receiver behind https gets nothing.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -19,7 +19,7 @@ use crate::CHARM;
 use crate::cos;
 use crate::observe::{Inputs, Offer};
 
-/// How long a hook waits for its trace to be sent.
+/// How long a dispatch waits for its trace to be sent.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Codes of a span's status. Source: the OTLP specification, `Status.StatusCode`.
@@ -73,8 +73,8 @@ impl Trace {
             let why = "no trace is sent: the charm has no TLS, and the receiver of charm-tracing wants it";
             return model.log(Level::Debug, why);
         };
-        let event = event_name(&model.dispatch().event);
-        let Some(body) = self.body(&target.attributes, &event, now, failed) else { return };
+        let name = span_name(&model.dispatch().event);
+        let Some(body) = self.body(&target.attributes, &name, now, failed) else { return };
         let (sender, sent) = channel();
         // Looking a name up cannot be given up; this thread can, and ends with the process.
         std::thread::spawn(move || sender.send(post(&host, &path, body.to_string().as_bytes())));
@@ -91,7 +91,7 @@ impl Trace {
     fn body(
         &self,
         attributes: &[Value],
-        event: &str,
+        name: &str,
         now: OffsetDateTime,
         failed: bool,
     ) -> Option<Value> {
@@ -105,9 +105,9 @@ impl Trace {
                 "status": { "code": code },
             })
         };
-        let (name, end) = (format!("dispatch {event}"), self.began.elapsed());
+        let end = self.began.elapsed();
         let code = if failed { STATUS_ERROR } else { STATUS_UNSET };
-        let mut spans = vec![span([&root, ""], &name, Duration::ZERO, end, code)];
+        let mut spans = vec![span([&root, ""], name, Duration::ZERO, end, code)];
         for (name, begin, end) in &self.steps {
             spans.push(span([&random::<8>()?, &root], name, *begin, *end, STATUS_UNSET));
         }
@@ -158,13 +158,14 @@ fn post(host: &str, path: &str, body: &[u8]) -> std::io::Result<u16> {
     status.ok_or_else(|| std::io::Error::other("the receiver does not speak HTTP"))
 }
 
-/// The event as Juju writes it: `config-changed`, `database-relation-changed`.
-fn event_name(event: &Event) -> String {
+/// What was done, with the event as Juju writes it: `dispatch database-relation-changed`, `action enroll-cluster`.
+fn span_name(event: &Event) -> String {
     match event {
         Event::Relation { id, kind, .. } => {
-            format!("{}-relation-{}", id.endpoint(), first_word(&format!("{kind:?}")))
+            format!("dispatch {}-relation-{}", id.endpoint(), first_word(&format!("{kind:?}")))
         }
-        event => first_word(&format!("{event:?}")),
+        Event::Action { name, .. } => format!("action {name}"),
+        event => format!("dispatch {}", first_word(&format!("{event:?}"))),
     }
 }
 
@@ -203,7 +204,9 @@ mod tests {
 
     #[test]
     fn events_have_the_names_that_juju_gives_them() {
-        assert_eq!(event_name(&Event::ConfigChanged), "config-changed");
-        assert_eq!(event_name(&Event::UpdateStatus), "update-status");
+        assert_eq!(span_name(&Event::ConfigChanged), "dispatch config-changed");
+        assert_eq!(span_name(&Event::UpdateStatus), "dispatch update-status");
+        let action = Event::Action { name: "get-status".to_owned(), id: "7".to_owned() };
+        assert_eq!(span_name(&action), "action get-status");
     }
 }

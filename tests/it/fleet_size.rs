@@ -11,7 +11,7 @@ const CLUSTERS: usize = 5_000;
 /// What one look at the list may cost over the wire, by encoding: browsers take the first.
 const MOST_COMPRESSED: [(&str, usize); 2] = [("br", 250_000), ("gzip", 300_000)];
 /// What it may cost a client that does not know compression.
-const MOST_PLAIN: usize = 1_700_000;
+const MOST_PLAIN: usize = 1_000_000;
 
 /// As heartbeats leave them; each argument is a list with an entry per cluster.
 const FILL: &str = "
@@ -49,15 +49,16 @@ async fn the_list_of_5000_clusters_is_less_than_300_kb_compressed() {
     db.execute(FILL, &[&names, &descriptions, &bodies]).await.unwrap();
 
     let mut admin = deployment.logged_in("admin@example.com").await;
-    let plain = admin.get("/1.0/fleet/clusters").await;
+    let path = "/1.0/fleet/clusters?rows=values";
+    let plain = admin.get(path).await;
     let rows = plain.metadata();
     assert_eq!(rows.as_array().unwrap().len(), CLUSTERS);
-    assert_eq!(rows[0]["state"], "online");
+    assert_eq!(rows[0][2], "online");
     println!("plain: {} bytes, {} a cluster", plain.length, plain.length / CLUSTERS);
     assert!(plain.length <= MOST_PLAIN, "{} bytes, {MOST_PLAIN} are allowed", plain.length);
     for (encoding, most) in MOST_COMPRESSED {
         let accept = HeaderMap::from_iter([(ACCEPT_ENCODING, encoding.parse().unwrap())]);
-        let packed = admin.raw(Method::GET, "/1.0/fleet/clusters", accept, String::new()).await;
+        let packed = admin.raw(Method::GET, path, accept, String::new()).await;
         assert_eq!(packed.header("content-encoding"), Some(encoding));
         println!("{encoding}: {} bytes", packed.length);
         assert!(packed.length <= most, "{encoding}: {} bytes, {most} are allowed", packed.length);

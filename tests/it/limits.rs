@@ -28,8 +28,17 @@ async fn rest(stream: &mut Stream) -> String {
 
 /// Sends bytes and returns what comes back until the server closes.
 async fn exchange(member: &Member, bytes: &[u8]) -> String {
+    exchange_in(member, bytes, 1).await
+}
+
+/// As [`exchange`], with the bytes in as many pieces, which the server most likely reads one by one.
+async fn exchange_in(member: &Member, bytes: &[u8], pieces: usize) -> String {
     let mut stream = connect(member).await;
-    drop(stream.write_all(bytes).await);
+    for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
+        drop(stream.write_all(piece).await);
+        drop(stream.flush().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     rest(&mut stream).await
 }
 
@@ -238,6 +247,19 @@ async fn lim_03_requests_with_two_readings_are_refused_and_hide_nothing() {
     ] {
         let answers = exchange(&member, request.as_bytes()).await;
         assert_eq!(statuses(&answers), [expected], "{what}: {answers}");
+    }
+    // Nothing that looks like the end of another head follows, and the head comes in pieces.
+    for (what, headers) in [
+        ("the same length twice", "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}GET / HT"),
+        ("a length and chunks", "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("a bare LF", "X-A: 1\nContent-Length: 2\r\n"),
+        ("a bare LF at the end", "Content-Length: 2\r\n\n"),
+    ] {
+        let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n{headers}");
+        for pieces in 1..=3 {
+            let answers = exchange_in(&member, head.as_bytes(), pieces).await;
+            assert_eq!(statuses(&answers), ["400"], "{what}, {pieces} pieces: {answers}");
+        }
     }
 }
 

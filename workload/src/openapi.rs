@@ -181,6 +181,18 @@ impl Operation {
         self.gives_schema(&schema, description)
     }
 
+    /// Success with a list of these or of those as metadata.
+    #[must_use]
+    pub fn gives_list_of_either<A, B>(mut self, description: &str) -> Self
+    where
+        A: utoipa::ToSchema,
+        B: utoipa::ToSchema,
+    {
+        let list = |items| json!({ "type": "array", "items": items });
+        let schema = json!({ "anyOf": [list(self.schema::<A>()), list(self.schema::<B>())] });
+        self.gives_schema(&schema, description)
+    }
+
     /// Success with metadata of this schema.
     #[must_use]
     pub fn gives_schema(self, metadata: &Value, description: &str) -> Self {

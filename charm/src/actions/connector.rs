@@ -11,6 +11,7 @@ use crate::custody::{self, Custody};
 use crate::observe::Inputs;
 use crate::pki::Leaf;
 use crate::shared::Connector;
+use crate::trace::Trace;
 use crate::{Manager, apply, pinned};
 
 #[derive(Deserialize)]
@@ -27,6 +28,7 @@ pub(super) fn rotate(
     manager: &Manager,
     model: &Model<'_>,
     mut inputs: Inputs,
+    trace: &mut Trace,
 ) -> Result<(), CharmError> {
     only_the_leader(&inputs, ROTATE_CONNECTOR_CERTIFICATE)?;
     let Rotate { confirm, new_key } = model.action_parameters()?;
@@ -60,11 +62,11 @@ pub(super) fn rotate(
     let after = pinned::replace(&kept, &next, &addresses, inputs.surroundings.now);
     let loses = pinned::loses_earlier(&kept, &after, inputs.surroundings.now);
     let effect = Effect::of(&kept, &after, &addresses, &old, loses);
-    let clusters = effect.clusters(&inputs);
+    let clusters = trace.step("command", || effect.clusters(&inputs));
     let connector = if confirm { after } else { Connector { next: Some(next), ..kept.clone() } };
     let custody = Custody { connector: Some(connector), ..Custody::default() };
     apply::keep(model, &mut inputs, custody)?;
-    manager.settle(model, inputs)?;
+    manager.settle(model, inputs, trace)?;
     let command =
         format!("microcloud cluster-manager set certificate_fingerprint {}", new.fingerprint);
     let note = format!(

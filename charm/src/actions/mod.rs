@@ -9,6 +9,7 @@ use crate::custody::Custody;
 use crate::observe::{ContainerState, Inputs};
 use crate::pki::Leaf;
 use crate::shared::Certificates;
+use crate::trace::Trace;
 use crate::{Manager, apply, status};
 
 /// Makes a join token for a cluster.
@@ -40,15 +41,20 @@ pub const ALL: [&str; 6] = [
 /// # Errors
 ///
 /// [`CharmError`] with a sentence for the operator.
-pub fn run(manager: &Manager, model: &Model<'_>, name: &str) -> Result<(), CharmError> {
-    let inputs = manager.observe(model)?;
+pub(crate) fn run(
+    manager: &Manager,
+    model: &Model<'_>,
+    inputs: Inputs,
+    name: &str,
+    trace: &mut Trace,
+) -> Result<(), CharmError> {
     match name {
-        ENROLL_CLUSTER => program::enroll(model, &inputs),
+        ENROLL_CLUSTER => trace.step("command", || program::enroll(model, &inputs)),
         GET_STATUS => get_status(model, &inputs),
-        LIST_CLUSTERS => program::list_clusters(model, &inputs),
-        TAKEOVER => program::takeover(model, &inputs),
-        ROTATE_CERTIFICATE_KEY => rotate_certificate_key(manager, model, inputs),
-        ROTATE_CONNECTOR_CERTIFICATE => connector::rotate(manager, model, inputs),
+        LIST_CLUSTERS => trace.step("command", || program::list_clusters(model, &inputs)),
+        TAKEOVER => trace.step("command", || program::takeover(model, &inputs)),
+        ROTATE_CERTIFICATE_KEY => rotate_certificate_key(manager, model, inputs, trace),
+        ROTATE_CONNECTOR_CERTIFICATE => connector::rotate(manager, model, inputs, trace),
         other => Err(format!(
             "this revision of the charm has no action {other}; run: juju actions {}",
             inputs.app
@@ -98,6 +104,7 @@ fn rotate_certificate_key(
     manager: &Manager,
     model: &Model<'_>,
     mut inputs: Inputs,
+    trace: &mut Trace,
 ) -> Result<(), CharmError> {
     only_the_leader(&inputs, ROTATE_CERTIFICATE_KEY)?;
     let kept = inputs.shared.certificates.content().cloned();
@@ -106,7 +113,7 @@ fn rotate_certificate_key(
     let fresh = Certificates { key: manager.mint.rsa_key()?.into(), request: None, ..kept };
     let custody = Custody { certificates: Some(fresh), ..Custody::default() };
     apply::keep(model, &mut inputs, custody)?;
-    manager.settle(model, inputs)?;
+    manager.settle(model, inputs, trace)?;
     let note = "A new key is made and a certificate for it is requested. The present certificate is \
                 served until the new one comes. What clusters pin stays as it is.";
     Ok(model.set_action_results(&[("note", note)])?)

@@ -63,8 +63,8 @@ test("the list refreshes itself, and not while it is paused", async () => {
   await page.reload();
   await list(page);
   let asked = 0;
-  page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters") ? 1 : 0));
-  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters"));
+  page.on("request", (request) => (asked += request.url().endsWith("/1.0/fleet/clusters?rows=values") ? 1 : 0));
+  const renewed = page.waitForResponse((response) => response.url().endsWith("/1.0/fleet/clusters?rows=values"));
   await page.clock.runFor(31_000);
   await renewed;
   await page.getByRole("button", { name: "Pause automatic updates" }).click();

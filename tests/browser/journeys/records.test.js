@@ -11,7 +11,7 @@ const SCREENS = [
     async (page) => {
       await page.getByRole("row", { name: /API Version/ }).waitFor();
       await page.getByText("This browser").first().waitFor();
-      await page.getByRole("heading", { name: "This browser" }).scrollIntoViewIfNeeded();
+      await page.getByRole("heading", { name: "Your sessions" }).scrollIntoViewIfNeeded();
     },
   ],
   ["events", "/ui/overview", (page) => page.getByRole("heading", { name: "Recent events" }).waitFor()],

@@ -58,7 +58,7 @@ lookAt("states of waiting, failing and emptiness", visitPage, [
     "list-empty",
     blank,
     async (page) => {
-      await page.route("**/1.0/fleet/clusters", (route) => route.fulfill(answers([])));
+      await page.route("**/1.0/fleet/clusters?*", (route) => route.fulfill(answers([])));
       await page.goto("/ui/clusters");
       await page.getByRole("heading", { name: "No active clusters found" }).waitFor();
     },
@@ -95,22 +95,24 @@ lookAt("states of waiting, failing and emptiness", visitPage, [
 
 const INJECTED = `<img src=x onerror="window.injected=1"><script>window.injected=1</script>`;
 const TURNED = "abc\u202Egnp.exe";
-const hostile = (name) => ({
-  name,
-  description: `${INJECTED} ${TURNED}`,
-  state: "online",
-  seen: Math.floor(Date.now() / 1000),
-  members: [1, 1, 1, 0, 0],
-  instances: [1, 0, 1, 0, 0],
-  memory: [90, 100],
-  storage: [90, 100],
-  pool: [INJECTED, 90],
-  load: "9.99",
-  tunnel: true,
-  warnings: ["pool", INJECTED],
-  thresholds: [80, 80],
-  joined: 1_700_000_000,
-});
+/** A row as the server sends it: the values in this order. */
+const hostile = (name) =>
+  Object.values({
+    name,
+    description: `${INJECTED} ${TURNED}`,
+    state: "online",
+    seen: Math.floor(Date.now() / 1000),
+    members: [1, 1, 1, 0, 0],
+    instances: [1, 0, 1, 0, 0],
+    memory: [90, 100],
+    storage: [90, 100],
+    pool: [INJECTED, 90],
+    load: "9.99",
+    tunnel: true,
+    warnings: ["pool", INJECTED],
+    thresholds: [80, 80],
+    joined: 1_700_000_000,
+  });
 
 function hostileDetails(name) {
   const statuses = [
@@ -150,7 +152,7 @@ const NAMES = [INJECTED, TURNED, "a/b?c#d%e,f&g", "../../1.0", "x".repeat(200), 
 test("a cluster whose name, description, statuses, pools and address are scripts runs none of them", async () => {
   const visitor = await visit();
   const { page } = visitor;
-  await page.route("**/1.0/fleet/clusters", (route) => route.fulfill(answers(NAMES.map(hostile))));
+  await page.route("**/1.0/fleet/clusters?*", (route) => route.fulfill(answers(NAMES.map(hostile))));
   await page.route(/\/1\.0\/remote-cluster\/[^?]/, (route) => {
     const name = decodeURIComponent(new URL(route.request().url()).pathname.split("/")[3]);
     const instance = { name: INJECTED, project: TURNED, type: INJECTED, status: INJECTED, location: TURNED };

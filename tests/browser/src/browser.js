@@ -10,6 +10,10 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // Letters as the font has them, not as this machine likes them.
+  "--font-render-hinting=none",
+  "--disable-lcd-text",
+  "--force-color-profile=srgb",
 ];
 
 /** How long anything in a page may take on a busy machine. */
@@ -27,7 +31,10 @@ export function openBrowser() {
  * A person with a browser of their own. `visitor.wrong` collects what no page may ever do: break the
  * Content-Security-Policy, ask another origin for something, or fail in a script.
  */
-export async function newVisitor(browser, { theme = "light", width = 1440, height = 900, storageState } = {}) {
+export async function newVisitor(
+  browser,
+  { theme = "light", width = 1440, height = 900, storageState, timezoneId } = {},
+) {
   const context = await browser.newContext({
     baseURL: MANAGEMENT_URL,
     viewport: { width, height },
@@ -36,6 +43,7 @@ export async function newVisitor(browser, { theme = "light", width = 1440, heigh
     locale: "en-GB",
     ignoreHTTPSErrors: true,
     storageState,
+    timezoneId,
   });
   context.setDefaultTimeout(PATIENCE_MS);
   const wrong = [];

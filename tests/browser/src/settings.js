@@ -22,6 +22,9 @@ export const serverCommand = () =>
 /** Folder for screenshots. */
 export const ARTEFACTS = process.env.ARTEFACTS ?? new URL("../../artefacts", import.meta.url).pathname;
 
+/** Whether the pictures that screens are compared with are taken anew, from what the server answers now. */
+export const UPDATE_PICTURES = process.env.UPDATE_PICTURES === "1";
+
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Clusters that the fleet has at least. */

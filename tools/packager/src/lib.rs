@@ -32,6 +32,14 @@ pub enum PackError {
         /// What is wrong.
         reason: String,
     },
+    /// A packed charm is not what it should be.
+    #[error("{path} is not the charm of this project: {reason}")]
+    Charm {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The result cannot be written.
     #[error("the package cannot be written")]
     Write(#[from] std::io::Error),

@@ -32,6 +32,12 @@ enum What {
         #[arg(long)]
         dispatch: PathBuf,
     },
+    /// The program out of a charm that charmcraft has packed, if that charm is what this packer would have made of the project
+    Program {
+        /// The charm
+        #[arg(long)]
+        charm: PathBuf,
+    },
     /// The image
     Image {
         /// The program of the services
@@ -63,6 +69,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { root, architecture, out, what } = arguments;
     let bytes = match what {
         What::Charm { dispatch } => charm::pack(root, dispatch, architecture)?,
+        What::Program { charm } => charm::program(root, charm, architecture)?,
         What::Image { program, pebble, debian } => {
             let rock = read_yaml(&root.join("rockcraft.yaml"))?;
             let text = |key: &str| -> Result<String, String> {

@@ -7,9 +7,10 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use packager::charm::pack;
+use packager::charm::{pack, program};
 use serde_yaml::Value;
-use zip::ZipArchive;
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 type Zip = ZipArchive<Cursor<Vec<u8>>>;
 
@@ -86,6 +87,27 @@ fn the_same_project_gives_the_same_file_and_an_unknown_processor_none() {
     assert!(refused.to_string().ends_with("s390x is none of the platforms"), "{refused}");
     let missing = pack(&root(), Path::new("/nonexistent"), "amd64").unwrap_err();
     assert_eq!(missing.to_string(), "/nonexistent cannot be used");
+}
+
+#[test]
+fn a_charm_that_differs_from_the_project_is_refused_with_the_file_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.charm");
+    let refused = |architecture: &str, charm: &[u8]| {
+        std::fs::write(&file, charm).unwrap();
+        program(&root(), &file, architecture).unwrap_err().to_string()
+    };
+    let good = packed("amd64");
+    std::fs::write(&file, &good).unwrap();
+    assert_eq!(program(&root(), &file, "amd64").unwrap(), b"\x7fELF");
+    assert!(refused("arm64", &good).ends_with("manifest.yaml does not say what the project says"));
+    let mut more = ZipWriter::new_append(Cursor::new(good)).unwrap();
+    more.start_file("hooks/install", SimpleFileOptions::default()).unwrap();
+    let more = more.finish().unwrap().into_inner();
+    assert!(refused("amd64", &more).ends_with("hooks/install does not belong there"));
+    assert!(refused("amd64", b"no zip").contains(" is not the charm of this project: "));
+    let empty = ZipWriter::new(Cursor::new(Vec::new())).finish().unwrap().into_inner();
+    assert!(refused("amd64", &empty).ends_with("dispatch is missing"));
 }
 
 #[test]

@@ -44,7 +44,8 @@ export const recentAuditQuery = queryOptions({
   queryFn: async () => (await audit({}, RECENT, null)).records,
 });
 
-/** Who did it, by name where there is one. */
-export function actorText({ actor, actor_name: name }: AuditRecord): string {
-  return name === "" ? actor : name;
+/** Who did it, by name where there is one; the program itself and strangers have none. */
+export function actorText({ actor, actor_kind: kind, actor_name: name }: AuditRecord): string {
+  if (name !== "" || actor !== "") return name === "" ? actor : name;
+  return kind === "system" ? "Cluster Manager" : "unknown";
 }

@@ -54,6 +54,16 @@ describe("call", () => {
     await expect(call("GET", "/1.0")).rejects.toThrow(/a proxy may be in between/);
   });
 
+  it.each([{ a: 1 }, ["a"], 5, null, "", undefined])("says the status when the error is no text: %j", async (error) => {
+    answer(503, { error, metadata: null });
+    await expect(call("GET", "/1.0")).rejects.toThrow("The server is not ready.");
+  });
+
+  it.each([[], 5, "text", true])("takes an answer without an envelope for one without metadata: %j", async (body) => {
+    answer(200, JSON.stringify(body));
+    await expect(call("GET", "/1.0")).resolves.toBeUndefined();
+  });
+
   it("has status 0 when nothing answered", async () => {
     vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
     const error: unknown = await call("GET", "/1.0").catch((caught: unknown) => caught);

@@ -20,9 +20,10 @@ export class ApiError extends Error {
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
+/** What comes through a tunnel was written by somebody else: its error may be anything. */
 interface Envelope {
-  error: string;
-  metadata: unknown;
+  error?: unknown;
+  metadata?: unknown;
 }
 
 /** Nothing that the server does for a page takes longer, through a tunnel neither. */
@@ -55,8 +56,9 @@ async function metadata<T>(method: Method, response: Response): Promise<T> {
   learnServerTime(response.headers.get("Date"));
   const envelope = (await response.json().catch(() => null)) as Envelope | null;
   if (!response.ok) {
-    const words = envelope?.error ?? "";
-    throw new ApiError(response.status, words === "" ? reason(response.status) : words, requestId, {
+    const words = envelope?.error;
+    const said = typeof words === "string" && words !== "";
+    throw new ApiError(response.status, said ? words : reason(response.status), requestId, {
       changes: method !== "GET",
       retryAfter: seconds(response.headers.get("Retry-After")),
     });

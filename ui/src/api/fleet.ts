@@ -3,14 +3,14 @@ import { serverNow } from "./serverClock";
 import { toFleetRow } from "@/lib/fleetRow";
 import { rangeBounds, type Range } from "@/lib/ranges";
 import { call, callIfChanged, type Kept } from "./client";
-import type { BulkAction, BulkResult, ClusterHistory, FleetCluster, FleetHistory, FleetSummary } from "./types";
+import type { BulkAction, BulkResult, ClusterHistory, FleetHistory, FleetSummary, FleetValues } from "./types";
 
 const FLEET = "/1.0/fleet";
 
 /** Names that one bulk request may carry. */
 export const BULK_MAX = 500;
 
-let kept: Kept<FleetCluster[] | null> | undefined;
+let kept: Kept<FleetValues[] | null> | undefined;
 let keptRows: ReturnType<typeof toFleetRow>[] | undefined;
 
 /** The compact rows of all clusters. While nothing changes the rows stay the same objects. */
@@ -18,7 +18,7 @@ export const fleetQuery = queryOptions({
   queryKey: ["fleet"],
   queryFn: async ({ client }) => {
     const before = keptRows !== undefined && hasRows(client) ? kept : undefined;
-    const answer = await callIfChanged<FleetCluster[] | null>(`${FLEET}/clusters`, before);
+    const answer = await callIfChanged<FleetValues[] | null>(`${FLEET}/clusters?rows=values`, before);
     if (answer !== kept || keptRows === undefined) {
       kept = answer;
       keptRows = (answer.value ?? []).map(toFleetRow);

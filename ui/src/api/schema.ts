@@ -173,6 +173,44 @@ export interface components {
             /** @description Kinds of its warnings, one entry per warning; of very many the first 32. */
             warnings: string[];
         };
+        /** @description A cluster in few figures: the values without their keys. */
+        CompactValues: [
+            string,
+            string,
+            components["schemas"]["Freshness"],
+            number | null,
+            [
+                number,
+                number,
+                number,
+                number,
+                number
+            ],
+            [
+                number,
+                number,
+                number,
+                number,
+                number
+            ],
+            [
+                number,
+                number
+            ],
+            [
+                number,
+                number
+            ],
+            null | components["schemas"]["FullestPool"],
+            string,
+            boolean,
+            string[],
+            [
+                number,
+                number
+            ],
+            number
+        ];
         /** @description Load averages over one minute. */
         Cpu: {
             /**

@@ -27,8 +27,10 @@ export type ClusterChanges = Sent<Schemas["ChangeBody"]>;
 export type JoinToken = Schemas["JoinTokenView"];
 export type NewJoinToken = Required<Sent<Schemas["NewTokenBody"]>>;
 
-/** One line of `GET /1.0/fleet/clusters`: short, since there are thousands. */
+/** One line of `GET /1.0/fleet/clusters`. */
 export type FleetCluster = Schemas["CompactRow"];
+/** The same without the keys, since there are thousands: `rows=values`. */
+export type FleetValues = Schemas["CompactValues"];
 /** `GET /1.0/fleet/summary`. */
 export type FleetSummary = Schemas["Summary"];
 /** `GET /1.0/fleet/history`: at most 500 points. */

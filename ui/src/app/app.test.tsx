@@ -2,7 +2,7 @@ import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { open, serve } from "@/testing/app";
 
-const LIST = "GET /1.0/fleet/clusters";
+const LIST = "GET /1.0/fleet/clusters?rows=values";
 const unauthorised = { status: 401, error: "Unauthorized" };
 const refused = { status: 403, error: "Permission denied" };
 

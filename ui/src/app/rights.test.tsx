@@ -19,7 +19,7 @@ function serveAs(role: Role) {
   const instance = { name: "web", project: "default", type: "container", status: "Running", location: "a01" };
   return serve({
     "GET /1.0": { metadata: { ...ADMIN, role } },
-    "GET /1.0/fleet/clusters": { metadata: [fleetCluster()] },
+    "GET /1.0/fleet/clusters?rows=values": { metadata: [fleetCluster()] },
     "GET /1.0/remote-cluster/lyon-edge": { metadata: cluster({ warnings: [] }) },
     "GET /1.0/remote-cluster-join-token": { metadata: [token] },
     "GET /1.0/sessions": { metadata: [] },
@@ -42,7 +42,7 @@ const PAGES: readonly [string, string, readonly [string, readonly Role[]][]][] =
   ],
   [
     "/ui/clusters/tokens",
-    "Showing all 1 token",
+    "1 token",
     [
       ["Enroll cluster", ["operator", "admin"]],
       ["Select all", ["operator", "admin"]],

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ADMIN, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/fleet/clusters";
+const LIST = "GET /1.0/fleet/clusters?rows=values";
 const LYON = "/1.0/remote-cluster/lyon-edge";
 const unauthorised = { status: 401, error: "Unauthorized" };
 
@@ -97,20 +97,23 @@ describe("the audit records", () => {
   const record = (id: number) => ({
     id,
     at: "2026-11-22T04:00:00Z",
+    actor_kind: "operator",
     actor: "https://id.example|ada",
     actor_name: "Ada Min",
     source: "10.0.0.1",
-    event: "cluster edited",
+    event: "cluster.changed",
     object: `c-${id}`,
-    outcome: "ok",
+    outcome: "success",
     request_id: "r",
-    details: { disk_threshold: [80, 90], expires_at: 1795475909 },
+    details: { disk_threshold: { old: 80, new: 90 }, expires_at: 1795475909 },
   });
 
   it("are shown page by page, with what was changed", async () => {
     serve({
       "GET /1.0/audit?limit=50": { metadata: { records: [record(2)], next: 2 } },
-      "GET /1.0/audit?limit=50&before=2": { metadata: { records: [record(1)], next: null } },
+      "GET /1.0/audit?limit=50&before=2": {
+        metadata: { records: [{ ...record(1), actor_kind: "system", actor: "", actor_name: "" }], next: null },
+      },
       "GET /1.0/audit?limit=50&event=login": { metadata: { records: [], next: null } },
     });
     const { user } = open("/ui/audit");
@@ -118,6 +121,7 @@ describe("the audit records", () => {
     expect(screen.getByRole("cell", { name: "Ada Min" })).toHaveAttribute("title", "https://id.example|ada");
     await user.click(screen.getByRole("button", { name: "Show more" }));
     expect(await screen.findByText("c-1")).toBeInTheDocument();
+    expect(screen.getByRole("cell", { name: "Cluster Manager" })).toBeInTheDocument();
     expect(screen.queryByRole("button", { name: "Show more" })).not.toBeInTheDocument();
     await user.click(screen.getByRole("searchbox", { name: "Event" }));
     await user.paste("login");

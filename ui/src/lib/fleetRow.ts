@@ -1,4 +1,4 @@
-import type { ClusterState, FleetCluster } from "@/api/types";
+import type { ClusterState, FleetValues } from "@/api/types";
 import { usage, type Usage } from "./clusterRow";
 import { fold } from "./search";
 
@@ -42,24 +42,25 @@ export interface FleetFigures {
   load: number | null;
 }
 
-export function toFleetRow(cluster: FleetCluster): FleetRow {
+export function toFleetRow(values: FleetValues): FleetRow {
+  const [name, description, state, seen, members, instances, memory, storage, pool, load, ...others] = values;
+  const [tunnel, warnings, [disk, ofMemory], joined] = others;
   return {
-    name: cluster.name,
-    description: cluster.description,
-    foldedName: fold(cluster.name),
-    foldedDescription: fold(cluster.description),
-    state: cluster.state,
-    heartbeatAt: cluster.seen === null ? null : cluster.seen * 1000,
-    joinedAt: cluster.joined * 1000,
-    figures: cluster.seen === null ? null : toFigures(cluster),
-    tunnel: cluster.tunnel,
-    warnings: cluster.warnings,
-    thresholds: { disk: cluster.thresholds[0], memory: cluster.thresholds[1] },
+    name,
+    description,
+    foldedName: fold(name),
+    foldedDescription: fold(description),
+    state,
+    heartbeatAt: seen === null ? null : seen * 1000,
+    joinedAt: joined * 1000,
+    figures: seen === null ? null : { ...counts(members, instances), ...amounts(memory, storage, pool, load) },
+    tunnel,
+    warnings,
+    thresholds: { disk, memory: ofMemory },
   };
 }
 
-function toFigures({ members, instances, memory, storage, pool, load }: FleetCluster): FleetFigures {
-  const parsedLoad = Number.parseFloat(load);
+function counts(members: FleetValues[4], instances: FleetValues[5]) {
   const [allMembers, notOnline, offline, evacuated, blocked] = members;
   const [allInstances, running, error, stopped, frozen] = instances;
   return {
@@ -70,6 +71,12 @@ function toFigures({ members, instances, memory, storage, pool, load }: FleetClu
     running,
     inError: error,
     instanceStatuses: { running, frozen, error, stopped },
+  };
+}
+
+function amounts(memory: FleetValues[6], storage: FleetValues[7], pool: FleetValues[8], load: string) {
+  const parsedLoad = Number.parseFloat(load);
+  return {
     memory: usage(memory[0], memory[1]),
     storage: usage(storage[0], storage[1]),
     pool: pool === null ? null : { name: pool[0], percent: pool[1] },

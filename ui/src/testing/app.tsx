@@ -17,7 +17,7 @@ export function serve(answers: Answers) {
   const all: Answers = {
     "GET /1.0": { metadata: ADMIN },
     "GET /1.0/configuration": { metadata: { version: { value: "1.2.3", title: "Version", description: "" } } },
-    "GET /1.0/fleet/clusters": { metadata: [] },
+    "GET /1.0/fleet/clusters?rows=values": { metadata: [] },
     "GET /1.0/remote-cluster-join-token": { metadata: [] },
     ...answers,
   };

@@ -1,4 +1,4 @@
-import type { Cluster, FleetCluster } from "@/api/types";
+import type { Cluster, FleetCluster, FleetValues } from "@/api/types";
 
 /** A healthy cluster of three members; tests change what they are about. */
 export function cluster(changes: Partial<Cluster> = {}): Cluster {
@@ -50,9 +50,9 @@ export function cluster(changes: Partial<Cluster> = {}): Cluster {
   };
 }
 
-/** The compact row of such a cluster. */
-export function fleetCluster(changes: Partial<FleetCluster> = {}): FleetCluster {
-  return {
+/** The compact row of such a cluster, as the server sends it: the values in this order. */
+export function fleetCluster(changes: Partial<FleetCluster> = {}): FleetValues {
+  const row: FleetCluster = {
     name: "lyon-edge",
     description: "Edge rack, Lyon",
     state: "online",
@@ -69,4 +69,5 @@ export function fleetCluster(changes: Partial<FleetCluster> = {}): FleetCluster 
     joined: Date.parse("2026-11-01T08:15:42Z") / 1000,
     ...changes,
   };
+  return Object.values(row) as FleetValues;
 }

@@ -3,7 +3,7 @@
 //! The HTTP library forgives what the RFC lets it forgive: a line that ends without CR, the same length twice, a length beside
 //! chunks. Somebody before us may have read the same bytes otherwise. So the heads of HTTP/1.1 requests are looked at on their way
 //! to the library, and in one with two readings a byte is replaced by NUL, which stands nowhere in a head: the library answers 400
-//! and closes the connection.
+//! and closes the connection. It may not look at a head before that is complete, so the end of one follows the NUL.
 
 use std::io;
 use std::pin::Pin;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// As much of a line as has to be known: a name that counts, and a length of any sensible size.
 const LINE: usize = 64;
+/// What ends a head.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// The head that begins a connection of HTTP/2 (RFC 9113, section 3.4).
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
@@ -74,6 +76,8 @@ enum Part {
     Head,
     /// Bytes of the body that are left.
     Body(u64),
+    /// The head has two readings, and this is still to follow it.
+    Spoiled(&'static [u8]),
     /// Nothing more is known about the connection: it ends after this request, or belongs to another protocol.
     Rest,
 }
@@ -100,7 +104,7 @@ impl Framing {
         let mut at = 0_usize;
         while let Some(byte) = bytes.get_mut(at) {
             match self.part {
-                Part::Rest => return,
+                Part::Spoiled(_) | Part::Rest => return,
                 Part::Body(left) => {
                     let here = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
                     let taken = left.min(here);
@@ -115,7 +119,7 @@ impl Framing {
                 Part::Head if *byte == b'\n' => {
                     if !self.end_of_line() {
                         *byte = 0;
-                        self.part = Part::Rest;
+                        self.part = Part::Spoiled(END_OF_HEAD);
                     }
                 }
                 Part::Head => self.line.push(*byte),
@@ -196,6 +200,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Part::Spoiled(left) = self.framing.part {
+            let (now, later) = left.split_at(left.len().min(buf.remaining()));
+            buf.put_slice(now);
+            self.framing.part = if later.is_empty() { Part::Rest } else { Part::Spoiled(later) };
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let step = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.framing.inspect(buf.filled_mut().get_mut(before..).unwrap_or_default());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     app, audit, clusters, configuration, fleet, history, join_tokens, login_check, server, sessions,
 };
-use crate::domain::fleet::{CompactRow, Query, Summary};
+use crate::domain::fleet::{CompactRow, CompactValues, Query, Summary};
 use crate::domain::freshness::Freshness;
 use crate::domain::warnings;
 use crate::edge::{ApiError, EmptyObject};
@@ -176,8 +176,13 @@ fn of_fleet() -> Vec<Operation> {
             own("GET", "/1.0/fleet/clusters", "listFleet", VIEWER, "Clusters in few figures"),
             &CompactRow::KEYS,
         )
+        .query(
+            "rows",
+            &json!({ "type": "string", "enum": ["objects", "values"] }),
+            "`values`: each cluster as the list of its values, in the order of `CompactRow`'s keys or of `fields`",
+        )
         .with_tag()
-        .gives_list::<CompactRow>("The clusters; with `fields` only these keys"),
+        .gives_list_of_either::<CompactRow, CompactValues>("The clusters; with `fields` only these keys"),
         own("GET", "/1.0/fleet/summary", "getFleetSummary", VIEWER, "The fleet in few numbers")
             .with_tag()
             .gives::<Summary>("The numbers"),

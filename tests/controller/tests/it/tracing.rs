@@ -55,6 +55,29 @@ fn attributes(of: &Value) -> Vec<(&str, &str)> {
     all.map(|a| (a["key"].as_str().unwrap(), a["value"]["stringValue"].as_str().unwrap())).collect()
 }
 
+fn spans(message: &Value) -> Vec<Value> {
+    message["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+}
+
+/// Names of spans, each with the code of its status: 2 is a failure.
+fn names_with_status(spans: &[Value]) -> Vec<(&str, u64)> {
+    let of = |span: &'_ Value| span["status"]["code"].as_u64().unwrap();
+    spans.iter().map(|span| (span["name"].as_str().unwrap(), of(span))).collect()
+}
+
+fn steps_are_within_their_root(spans: &[Value]) {
+    let number = |of: &Value, name: &str| of[name].as_str().unwrap().parse::<u64>().unwrap();
+    let root = &spans[0];
+    assert_eq!(root["traceId"].as_str().unwrap().len(), 32);
+    assert_eq!(root["spanId"].as_str().unwrap().len(), 16);
+    for step in &spans[1..] {
+        assert_eq!((&step["traceId"], &step["parentSpanId"]), (&root["traceId"], &root["spanId"]));
+        let (begin, end) = (number(step, "startTimeUnixNano"), number(step, "endTimeUnixNano"));
+        assert!(number(root, "startTimeUnixNano") <= begin && begin <= end);
+        assert!(end <= number(root, "endTimeUnixNano"));
+    }
+}
+
 #[test]
 fn each_dispatch_is_a_trace_of_its_steps_and_holds_no_secret() {
     let (url, arrived) = collector();
@@ -75,20 +98,50 @@ fn each_dispatch_is_a_trace_of_its_steps_and_holds_no_secret() {
     ] {
         assert!(attributes.contains(&expected), "{attributes:?}");
     }
-    let spans = of_process["scopeSpans"][0]["spans"].as_array().unwrap();
-    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["dispatch update-status", "observe", "custody", "decide", "apply"]);
-    let number = |of: &Value, name: &str| of[name].as_str().unwrap().parse::<u64>().unwrap();
-    let root = &spans[0];
-    assert_eq!(root["traceId"].as_str().unwrap().len(), 32);
-    assert_eq!(root["spanId"].as_str().unwrap().len(), 16);
-    for step in &spans[1..] {
-        assert_eq!((&step["traceId"], &step["parentSpanId"]), (&root["traceId"], &root["spanId"]));
-        let (begin, end) = (number(step, "startTimeUnixNano"), number(step, "endTimeUnixNano"));
-        assert!(number(root, "startTimeUnixNano") <= begin && begin <= end);
-        assert!(end <= number(root, "endTimeUnixNano"));
-    }
+    let spans = spans(&message);
+    let names = names_with_status(&spans);
+    assert_eq!(
+        names,
+        [
+            ("dispatch update-status", 0),
+            ("observe", 0),
+            ("custody", 0),
+            ("decide", 0),
+            ("apply", 0)
+        ]
+    );
+    steps_are_within_their_root(&spans);
     assert!(!message.to_string().contains("canary"), "{message}");
+}
+
+#[test]
+fn each_action_is_a_trace_of_its_steps_also_one_that_fails_and_holds_no_token() {
+    let (url, arrived) = collector();
+    let mut juju = deployed(Runner::process(TOOL));
+    juju.integrate("charm-tracing", tempo(&url));
+    juju.container(0).on_exec(Box::new(|_| (0, "dG9rZW4=\n".to_owned(), String::new())));
+    let mut traced = |action: &str, params: &[(&str, Value)], wanted: &[(&str, u64)]| {
+        while arrived.try_recv().is_ok() {}
+        let outcome = juju.run_action(0, action, params);
+        let (_, message) = arrived.recv_timeout(Duration::from_mins(1)).unwrap();
+        let spans = spans(&message);
+        assert_eq!(names_with_status(&spans), wanted, "{action}");
+        steps_are_within_their_root(&spans);
+        for secret in ["canary", "dG9rZW4=", "quito-edge", "a name"] {
+            assert!(!message.to_string().contains(secret), "{action}: {message}");
+        }
+        outcome
+    };
+    let cluster = |name: &str| [("cluster", json!(name))];
+    let enrolled = [("action enroll-cluster", 0), ("observe", 0), ("command", 0)];
+    let outcome = traced("enroll-cluster", &cluster("quito-edge"), &enrolled);
+    assert_eq!(outcome.results["token"], "dG9rZW4=");
+    let refused = [("action enroll-cluster", 2), ("observe", 0), ("command", 0)];
+    assert!(traced("enroll-cluster", &cluster("a name"), &refused).failure.is_some());
+    traced("get-status", &[], &[("action get-status", 0), ("observe", 0)]);
+    let settled = [("observe", 0), ("custody", 0), ("decide", 0), ("apply", 0)];
+    let rotated = [[("action rotate-certificate-key", 0)].as_slice(), &settled].concat();
+    assert_eq!(traced("rotate-certificate-key", &[], &rotated).failure, None);
 }
 
 #[test]

@@ -47,7 +47,8 @@ export function drawPlot(into: HTMLElement, options: Options): { resize: () => v
       height,
       legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
-      padding: [8, 8, 0, 0],
+      // At the right, half of the last time below the axis has to have room.
+      padding: [8, 20, 0, 0],
       scales: {
         x: { time: true, range: [from, to] },
         y: { range: (_plot, _low, high) => [0, most ?? (high > 0 ? high * 1.08 : 1)] },

@@ -9,6 +9,7 @@ import { NoRights } from "@/components/NoRights";
 import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useAddress } from "@/components/useAddress";
+import { auditDetails } from "@/lib/auditDetails";
 import { count } from "@/lib/count";
 import { exactTimeText, parseTime } from "@/lib/dates";
 import { visible } from "@/lib/visible";
@@ -113,28 +114,11 @@ function Records({ records }: { records: readonly AuditRecord[] }) {
             </td>
             <td data-label="Outcome">{visible(record.outcome)}</td>
             <td className="breakable" data-label="Details">
-              {visible(detailText(record.details))}
+              {visible(auditDetails(record.details))}
             </td>
           </tr>
         ))}
       </tbody>
     </table>
   );
-}
-
-/** `disk_threshold: 80 → 90`; moments as dates, other values as they are. */
-function detailText(details: AuditRecord["details"]): string {
-  if (details === null) return "";
-  const plain = (value: unknown, key: string) => {
-    // Moments are seconds here.
-    if (typeof value === "number" && key.endsWith("_at")) return exactTimeText(value * 1000);
-    return typeof value === "string" ? value : JSON.stringify(value);
-  };
-  return Object.entries(details)
-    .map(([key, value]) =>
-      Array.isArray(value) && value.length === 2
-        ? `${key}: ${plain(value[0], key)} → ${plain(value[1], key)}`
-        : `${key}: ${plain(value, key)}`,
-    )
-    .join(", ");
 }

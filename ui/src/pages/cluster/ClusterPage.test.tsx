@@ -51,13 +51,17 @@ describe("the page of a cluster", () => {
     expect(server.calls.filter((call) => call.endsWith("/nowhere"))).toHaveLength(1);
   });
 
-  it("[copy-buttons] copies name, addresses and fingerprint", async () => {
+  it("[copy-buttons] copies name, addresses, the time of the join, the certificate and its fingerprint", async () => {
     const entry = (value: string) => ({ value, title: "", description: "" });
     const configuration = {
       cluster_connector_domain: entry("connector.example.net"),
       cluster_connector_port: entry("443"),
     };
-    serve({ [`GET ${OSLO}`]: { metadata: oslo }, "GET /1.0/configuration": { metadata: configuration } });
+    const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    serve({
+      [`GET ${OSLO}`]: { metadata: { ...oslo, cluster_certificate: pem } },
+      "GET /1.0/configuration": { metadata: configuration },
+    });
     const { user } = open(PAGE);
     await user.click(await screen.findByRole("button", { name: "Copy certificate fingerprint" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("ab".repeat(32));
@@ -67,6 +71,11 @@ describe("the page of a cluster", () => {
     await expect(navigator.clipboard.readText()).resolves.toBe("https://10.40.7.11:8443");
     await user.click(screen.getByRole("button", { name: "Copy connector address" }));
     await expect(navigator.clipboard.readText()).resolves.toBe("connector.example.net:443");
+    await user.click(screen.getByRole("button", { name: "Copy time of the join" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe("2026-11-01T08:15:42Z");
+    expect(screen.getByText(/^Valid until 1 Nov 2036|^Valid until Nov 1, 2036/)).toBeInTheDocument();
+    await user.click(screen.getByRole("button", { name: "Copy certificate" }));
+    await expect(navigator.clipboard.readText()).resolves.toBe(pem);
   });
 
   it("has a tab with an address for everything", async () => {

@@ -112,7 +112,7 @@ function About() {
       <h2 className="p-heading--5">About</h2>
       <dl className="about">
         <dt>Description</dt>
-        <dd className="about__copy">
+        <dd className="about__copy is-wide">
           {cluster.description === "" ? (
             mayChange ? (
               <Button type="button" dense onClick={edit}>
@@ -135,33 +135,51 @@ function About() {
             </>
           )}
         </dd>
-        <dt>Joined</dt>
-        <dd>{dateTimeText(parseTime(cluster.joined_at))}</dd>
+        <Copied label="Name" what="name" text={cluster.name} />
+        <Copied label="Joined" what="time of the join" text={cluster.joined_at}>
+          {dateTimeText(parseTime(cluster.joined_at))}
+        </Copied>
         <dt>Heartbeat interval</dt>
         <dd>{Math.round(cluster.heartbeat_interval_seconds)} s</dd>
         <dt>Tunnel</dt>
         <dd>{cluster.tunnel_registered ? "Tunnel registered" : "Tunnel not available"}</dd>
-        <Copied label="Name" text={cluster.name} />
-        {cluster.ui_url !== "" && <Copied label="LXD UI" text={cluster.ui_url} />}
-        {connector !== null && <Copied label="Connector address" text={connector} />}
-        <Copied label="Certificate fingerprint" text={cluster.certificate_fingerprint} code />
+        {connector !== null && <Copied label="Connector address" what="connector address" text={connector} />}
+        {cluster.ui_url !== "" && <Copied label="LXD UI" what="LXD UI" text={cluster.ui_url} />}
+        <Copied
+          wide
+          label="Certificate fingerprint"
+          what="certificate fingerprint"
+          text={cluster.certificate_fingerprint}
+        >
+          <code>{cluster.certificate_fingerprint}</code>
+        </Copied>
+        <Copied wide label="Certificate" what="certificate" text={cluster.cluster_certificate}>
+          Valid until {dateTimeText(parseTime(cluster.certificate_not_after))}
+        </Copied>
       </dl>
     </section>
   );
 }
 
-function Copied({ label, text, code = false }: { label: string; text: string; code?: boolean }) {
+interface CopiedProps {
+  label: string;
+  /** What the button calls it. */
+  what: string;
+  /** What is copied. */
+  text: string;
+  /** What is shown, where that is something else. */
+  children?: ReactNode;
+  /** Gives it a row for itself. */
+  wide?: boolean;
+}
+
+function Copied({ label, what, text, children, wide = false }: CopiedProps) {
   return (
     <>
       <dt>{label}</dt>
-      <dd className="about__copy">
-        {code ? <code className="breakable">{text}</code> : <span className="breakable">{visible(text)}</span>}
-        <CopyButton
-          text={text}
-          label={`Copy ${/^[A-Z]{2}/.test(label) ? label : label.toLowerCase()}`}
-          appearance="base"
-          iconOnly
-        />
+      <dd className={classNames("about__copy", { "is-wide": wide })}>
+        <span className="breakable">{children ?? visible(text)}</span>
+        <CopyButton text={text} label={`Copy ${what}`} appearance="base" iconOnly />
       </dd>
     </>
   );

@@ -29,7 +29,7 @@ const summary: FleetSummary = {
 
 function serveOverview() {
   const server = serve({
-    "GET /1.0/fleet/clusters": { metadata: rows },
+    "GET /1.0/fleet/clusters?rows=values": { metadata: rows },
     "GET /1.0/fleet/summary": { metadata: summary },
     "GET /1.0/audit?limit=8": {
       metadata: {
@@ -37,12 +37,13 @@ function serveOverview() {
           {
             id: 1,
             at: "2026-11-22T04:00:00Z",
+            actor_kind: "operator",
             actor: "https://id.example|ada",
             actor_name: "Ada Min",
             source: "10.0.0.1",
-            event: "cluster edited",
+            event: "cluster.changed",
             object: "full",
-            outcome: "ok",
+            outcome: "success",
             request_id: "r",
             details: null,
           },
@@ -134,7 +135,7 @@ describe("the overview", () => {
   it("[events] says what happened and by whom, to those who may know", async () => {
     serveOverview();
     const { unmount } = open("/ui/overview");
-    expect(await screen.findByText("cluster edited")).toBeInTheDocument();
+    expect(await screen.findByText("cluster.changed")).toBeInTheDocument();
     expect(screen.getByText(/by Ada Min/)).toBeInTheDocument();
     unmount();
     const server = serveOverview();

@@ -38,18 +38,15 @@ export function Counts({ summary, tokens }: CountsProps) {
         ))}
       </Count>
       <Count title="Members" value={members.total} to="/clusters?sort=-members">
-        <Line to={listOf("member:online")} n={members.total - members.not_online}>
-          online
-        </Line>
-        <Line to={listOf("member:offline")} n={members.offline}>
-          offline
-        </Line>
-        <Line to={listOf("member:evacuated")} n={members.evacuated}>
-          evacuated
-        </Line>
-        <Line to={listOf("member:blocked")} n={members.blocked}>
-          blocked
-        </Line>
+        <StatusLines
+          field="member"
+          counts={[
+            ["online", members.total - members.not_online],
+            ["offline", members.offline],
+            ["evacuated", members.evacuated],
+            ["blocked", members.blocked],
+          ]}
+        />
         {otherMembers > 0 && (
           <Line to={listOf("warning:members")} n={otherMembers}>
             others
@@ -57,18 +54,15 @@ export function Counts({ summary, tokens }: CountsProps) {
         )}
       </Count>
       <Count title="Instances" value={instances.total} to="/clusters?sort=-instances">
-        <Line to={listOf("instance:running")} n={instances.running}>
-          running
-        </Line>
-        <Line to={listOf("instance:stopped")} n={instances.stopped}>
-          stopped
-        </Line>
-        <Line to={listOf("instance:frozen")} n={instances.frozen}>
-          frozen
-        </Line>
-        <Line to={listOf("instance:error")} n={instances.error}>
-          in error state
-        </Line>
+        <StatusLines
+          field="instance"
+          counts={[
+            ["running", instances.running],
+            ["stopped", instances.stopped],
+            ["frozen", instances.frozen],
+            ["error", instances.error],
+          ]}
+        />
         {instances.other > 0 && <Line n={instances.other}>others</Line>}
       </Count>
       <Count title="Clusters with warnings" value={clusters.with_warnings} to={listOf("warning:yes")}>
@@ -106,10 +100,19 @@ function Count({ title, value, to, children }: { title: string; value: number; t
   );
 }
 
+/** How many are in each status, under the name by which the search of the list finds it. */
+function StatusLines({ field, counts }: { field: "member" | "instance"; counts: [status: string, n: number][] }) {
+  return counts.map(([status, n]) => (
+    <Line key={status} to={listOf(`${field}:${status}`)} n={n}>
+      {status === "error" ? "in error state" : status}
+    </Line>
+  ));
+}
+
 function Line({ to, n, children }: { to?: string; n: number; children: ReactNode }) {
   const text = (
     <>
-      <b>{number(n)}</b> {children}
+      <b>{number(n)}</b> <span className="counts__what">{children}</span>
     </>
   );
   return <li className={n === 0 ? "is-zero" : undefined}>{to === undefined ? text : <Link to={to}>{text}</Link>}</li>;

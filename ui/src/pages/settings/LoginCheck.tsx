@@ -31,7 +31,7 @@ export function LoginCheck() {
   const { data, isFetching } = query;
   const failed = data?.steps.filter(({ result }) => result === "failed").length ?? 0;
   return (
-    <section className="block settings-block">
+    <section className="block">
       <h2 className="p-heading--5">Login</h2>
       <p className="u-text--muted">
         Tries each step of a login with the identity provider, without logging anybody in or out.

@@ -5,8 +5,8 @@ import { shortcutsOn, switchShortcuts } from "@/lib/shortcutSetting";
 export function Preferences() {
   const [on, setOn] = useState(shortcutsOn);
   return (
-    <section className="block settings-block">
-      <h2 className="p-heading--5">This browser</h2>
+    <section className="block">
+      <h2 className="p-heading--5">Keyboard</h2>
       <label className="check-list__entry">
         <input
           type="checkbox"

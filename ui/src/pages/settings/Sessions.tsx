@@ -20,7 +20,7 @@ export function Sessions() {
     onSettled: () => void client.invalidateQueries(sessionsQuery),
   });
   return (
-    <section className="block settings-block">
+    <section className="block">
       <h2 className="p-heading--5">Your sessions</h2>
       <QueryNotice what="Your sessions" query={query} />
       {query.data === undefined ? (

@@ -15,7 +15,7 @@ function valueText(key: string, value: string): string {
   return value === "" ? "-" : value;
 }
 
-/** The server's configuration, to read. Secrets are not sent by the server. */
+/** What is one's own, and the server's configuration, to read. Secrets are not sent by the server. */
 export function SettingsPage() {
   const query = useQuery(configurationQuery);
   const { mayAdminister } = useRights();
@@ -25,40 +25,47 @@ export function SettingsPage() {
       <div className="page-head">
         <h1 className="p-heading--4 page-head__title">Settings</h1>
       </div>
-      <p className="u-text--muted page-intro">
-        Set where the Cluster Manager is deployed: by the options of the charm, or in the environment of the services.
-      </p>
-      <QueryNotice what="The configuration" query={query} />
-      {query.data === undefined ? (
-        !query.isError && (
-          <div role="status" aria-label="Loading the configuration">
-            <SkeletonLines lines={10} />
-          </div>
-        )
-      ) : (
-        <table className="settings-table" aria-label="Configuration of the server">
-          <thead>
-            <tr>
-              <th scope="col">Configuration</th>
-              <th scope="col">Value</th>
-            </tr>
-          </thead>
-          <tbody>
-            {Object.entries(query.data).map(([key, { title, value, description }]) => (
-              <tr key={key}>
-                <th scope="row">{title}</th>
-                <td>
-                  <span className="settings-table__value">{valueText(key, value)}</span>
-                  <span className="settings-table__description">{description}</span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {mayAdminister && <LoginCheck />}
-      <Sessions />
-      <Preferences />
+      <div className="settings">
+        <div className="settings__own">
+          <Preferences />
+          <Sessions />
+          {mayAdminister && <LoginCheck />}
+        </div>
+        <section className="settings__server">
+          <p className="u-text--muted page-intro">
+            Set where the Cluster Manager is deployed: by the options of the charm, or in the environment of the
+            services.
+          </p>
+          <QueryNotice what="The configuration" query={query} />
+          {query.data === undefined ? (
+            !query.isError && (
+              <div role="status" aria-label="Loading the configuration">
+                <SkeletonLines lines={10} />
+              </div>
+            )
+          ) : (
+            <table className="settings-table" aria-label="Configuration of the server">
+              <thead>
+                <tr>
+                  <th scope="col">Configuration</th>
+                  <th scope="col">Value</th>
+                </tr>
+              </thead>
+              <tbody>
+                {Object.entries(query.data).map(([key, { title, value, description }]) => (
+                  <tr key={key}>
+                    <th scope="row">{title}</th>
+                    <td>
+                      <span className="settings-table__value">{valueText(key, value)}</span>
+                      <span className="settings-table__description">{description}</span>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )}
+        </section>
+      </div>
     </>
   );
 }

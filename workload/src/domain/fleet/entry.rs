@@ -30,8 +30,8 @@ pub struct Entry {
     pub since: StandingSince,
     /// The cluster in few figures.
     pub row: CompactRow,
-    /// The same as JSON.
-    pub json: Box<str>,
+    /// Its values as JSON, without the keys.
+    pub values: Box<str>,
 }
 
 impl Entry {
@@ -52,8 +52,9 @@ impl Entry {
         let mut kinds: Vec<_> = warnings.iter().map(Warning::kind).collect();
         let row = CompactRow::new(&cluster, freshness, &kinds);
         kinds.dedup();
-        let json = serde_json::to_string(&row).unwrap_or_else(|_| "{}".to_owned()).into();
-        Self { cluster, freshness, kinds, warnings: warnings.len(), since, row, json }
+        let values = serde_json::to_string(&row.values()).unwrap_or_else(|_| "[]".to_owned());
+        let values = values.into();
+        Self { cluster, freshness, kinds, warnings: warnings.len(), since, row, values }
     }
 
     /// Whether time alone has changed what is to be said about the cluster.

@@ -28,7 +28,7 @@ pub use entry::{Entry, StandingSince};
 pub use events::{FleetEvent, Subscription};
 pub use history::{FleetHistory, history};
 pub use query::Query;
-pub use row::{CompactRow, FullestPool};
+pub use row::{CompactRow, CompactValues, FullestPool};
 pub use snapshot::Snapshot;
 pub use summary::{
     Cpu, FullPool, Instances, Members, States, Summary, Top, TopMemory, TopSilent, TopWarnings,

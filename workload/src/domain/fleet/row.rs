@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use utoipa::openapi::schema::{ArrayBuilder, ArrayItems};
+use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ArrayItems};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, schema};
 
@@ -75,6 +75,37 @@ impl PartialSchema for FullestPool {
 
 impl utoipa::ToSchema for FullestPool {}
 
+/// What [`CompactRow::values`] gives, for the description of the API.
+#[derive(Debug)]
+pub struct CompactValues;
+
+impl PartialSchema for CompactValues {
+    fn schema() -> RefOr<Schema> {
+        let mut row = match CompactRow::schema() {
+            RefOr::T(Schema::Object(row)) => row,
+            other => return other,
+        };
+        let values = CompactRow::KEYS.iter().filter_map(|key| row.properties.remove(*key));
+        let values = values.map(|value| match value {
+            RefOr::T(schema) => schema,
+            reference @ RefOr::Ref(_) => AllOfBuilder::new().item(reference).build().into(),
+        });
+        let list = ArrayBuilder::new()
+            .prefix_items(values)
+            .items(ArrayItems::False)
+            .min_items(Some(CompactRow::KEYS.len()))
+            .max_items(Some(CompactRow::KEYS.len()))
+            .description(Some("A cluster in few figures: the values without their keys."));
+        list.build().into()
+    }
+}
+
+impl utoipa::ToSchema for CompactValues {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        CompactRow::schemas(schemas);
+    }
+}
+
 impl CompactRow {
     /// The keys in their order.
     pub const KEYS: [&str; 14] = [
@@ -132,6 +163,26 @@ impl CompactRow {
         }
     }
 
+    /// The values in the order of [`Self::KEYS`]: in lists of thousands the keys are half of the bytes.
+    pub(super) fn values(&self) -> impl Serialize {
+        (
+            &self.name,
+            &self.description,
+            self.state,
+            self.seen,
+            self.members,
+            self.instances,
+            self.memory,
+            self.storage,
+            &self.pool,
+            &self.load,
+            self.tunnel,
+            &self.warnings,
+            self.thresholds,
+            self.joined,
+        )
+    }
+
     /// Used memory in percent, rounded up; 0 when unknown.
     #[must_use]
     pub fn memory_percent(&self) -> u64 {
@@ -178,6 +229,8 @@ fn percent(part: u128, whole: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::entry::tests::named;
     use super::*;
     use crate::model::StoragePoolUsage;
@@ -216,14 +269,14 @@ mod tests {
             json,
             r#"{"name":"lyon-edge","description":"","state":"online","seen":1795348780,"members":[5,3,1,1,0],"instances":[9,5,1,2,1],"memory":[900,1000],"storage":[4941,7000],"pool":["local",84],"load":"","tunnel":false,"warnings":["pool","pool","memory"],"thresholds":[80,80],"joined":1795345200}"#
         );
-        let keys: Vec<_> = json
-            .split('"')
-            .skip(1)
-            .step_by(2)
-            .filter(|key| CompactRow::KEYS.contains(key))
-            .collect();
-        assert_eq!(keys.iter().filter(|key| **key != "pool" && **key != "memory").count(), 12);
-        assert!(json.len() <= 300, "{}", json.len());
+        let values = serde_json::to_string(&row.values()).unwrap();
+        assert_eq!(
+            values,
+            r#"["lyon-edge","","online",1795348780,[5,3,1,1,0],[9,5,1,2,1],[900,1000],[4941,7000],["local",84],"",false,["pool","pool","memory"],[80,80],1795345200]"#
+        );
+        let object = serde_json::to_value(&row).unwrap();
+        let by_key: Vec<_> = CompactRow::KEYS.iter().map(|key| &object[key]).collect();
+        assert_eq!(serde_json::to_value(row.values()).unwrap(), json!(by_key));
         assert_eq!((row.memory_percent(), row.storage_percent()), (90, 71));
     }
 

@@ -1,5 +1,6 @@
 import { useState } from "react";
-import type { Instance, InstanceAction } from "@/api/tunnel";
+import type { Instance } from "@/api/lxd";
+import type { InstanceAction } from "@/api/tunnel";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { count } from "@/lib/count";
 import { visible } from "@/lib/visible";

@@ -65,6 +65,43 @@ describe("instances through the tunnel", () => {
     vi.useRealTimers();
   });
 
+  it("shows what makes sense of an answer in shapes that no LXD has", async () => {
+    const hostile = [
+      { name: "proto", project: "__proto__", type: "constructor", status: "toString", location: "hasOwnProperty" },
+      { name: "<script>alert(1)</script>", project: {}, type: ["container"], status: null, created_at: 12 },
+      { name: "twice", project: "default", status: "Running" },
+      { name: "twice", project: "default", status: "Stopped" },
+      { project: "no name" },
+      null,
+      "text",
+    ];
+    serve({ [LYON]: { metadata: cluster() }, [LIST]: { metadata: hostile } });
+    open(PAGE);
+    expect(await screen.findByText("3 instances")).toBeInTheDocument();
+    expect(screen.getByText(/^4 entries of the cluster’s answer could not be read/)).toBeInTheDocument();
+    expect(screen.getByRole("row", { name: /proto/ })).toHaveTextContent("__proto__constructortoStringhasOwnProperty");
+    expect(screen.getByRole("row", { name: /<script>alert/ })).toHaveTextContent("default");
+    expect(screen.getByRole("row", { name: /twice/ })).toHaveTextContent("Running");
+  });
+
+  it.each([{ length: 2 }, "all of them", 5])("says that %j is no list of instances", async (answer) => {
+    serve({ [LYON]: { metadata: cluster() }, [LIST]: { metadata: answer } });
+    open(PAGE);
+    expect(await screen.findByRole("alert")).toHaveTextContent("The answer of the cluster's LXD makes no sense.");
+  });
+
+  it.each([null, {}, { id: { $ne: "" } }, [{ id: "op-1" }]])(
+    "does not follow an operation that is none: %j",
+    async (begun) => {
+      const server = serve({ [`PUT ${TUNNEL}/instances/web-1/state?project=default`]: { metadata: begun } });
+      const change = changeInstance("lyon-edge", { name: "web-1", project: "default" }, "start", false, () =>
+        Promise.resolve(),
+      );
+      await expect(change).rejects.toMatchObject({ status: 502, more: { changes: true } });
+      expect(server.calls).toHaveLength(1);
+    },
+  );
+
   it("[tunnel-timeout] does not wait for ever for an operation", async () => {
     serve({
       [`PUT ${TUNNEL}/instances/web-1/state?project=default`]: { metadata: { id: "op-1", status: "Running" } },

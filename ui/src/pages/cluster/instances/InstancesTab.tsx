@@ -1,7 +1,8 @@
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 import SearchBox from "@kit/SearchBox";
 import { ApiError } from "@/api/client";
-import { instancesQuery, type Instance, type InstanceAction } from "@/api/tunnel";
+import { keyOf, type Instance, type InstanceList } from "@/api/lxd";
+import { instancesQuery, type InstanceAction } from "@/api/tunnel";
 import { LockArt, SearchArt } from "@/components/art";
 import { CopyButton } from "@/components/CopyButton";
 import { DataTable } from "@/components/DataTable";
@@ -20,7 +21,7 @@ import { count, number } from "@/lib/count";
 import { fold, matches, searchWords } from "@/lib/search";
 import { useClusterContext } from "../context";
 import { ConfirmAction } from "./ConfirmAction";
-import { DEFAULT_SORT, exportColumns, instanceColumns, keyOf, SORTABLE } from "./columns";
+import { DEFAULT_SORT, exportColumns, instanceColumns, SORTABLE } from "./columns";
 import { JobBar } from "./JobBar";
 import { ACTION_LABELS, actionsFor } from "./labels";
 import { useInstanceJobs } from "./useInstanceJobs";
@@ -28,7 +29,7 @@ import { useInstanceJobs } from "./useInstanceJobs";
 /** Where the member answers: how to turn its tunnel on. */
 const TURN_ON = "microcloud cluster-manager set reverse_tunnel true";
 const ROW_HEIGHT = { wide: 40, phone: 56 };
-const NOTHING: Instance[] = [];
+const NOTHING: InstanceList = { instances: [], leftOut: 0 };
 
 /** The instances of the cluster, as its LXD lists them through the tunnel. */
 export function InstancesTab() {
@@ -71,7 +72,7 @@ function Listed() {
   const [params, change] = useAddress();
   const text = params.get("query") ?? "";
   const search = useDeferredValue(text);
-  const rows = query.data ?? NOTHING;
+  const { instances: rows, leftOut } = query.data ?? NOTHING;
   const found = useMemo(() => {
     const words = searchWords(search);
     return rows.filter((row) =>
@@ -81,7 +82,7 @@ function Listed() {
 
   const [selection, selected] = useSelection();
   useEffect(() => {
-    if (query.data !== undefined) selection.keepOnly(new Set(query.data.map(keyOf)));
+    if (query.data !== undefined) selection.keepOnly(new Set(query.data.instances.map(keyOf)));
   }, [query.data, selection]);
   const jobs = useInstanceJobs(cluster.name);
   const [asking, setAsking] = useState<{ action: InstanceAction; instances: Instance[] } | null>(null);
@@ -127,6 +128,12 @@ function Listed() {
         />
       )}
       <JobBar jobs={jobs} />
+      {leftOut > 0 && (
+        <p className="u-text--muted">
+          {count(leftOut, "entry", "entries")} of the cluster’s answer could not be read and{" "}
+          {leftOut === 1 ? "is" : "are"} left out.
+        </p>
+      )}
       {query.data === undefined ? (
         !query.isError && (
           <div role="status" aria-label="Loading the instances">

@@ -1,4 +1,5 @@
 import Button from "@kit/Button";
+import { keyOf } from "@/api/lxd";
 import { count, number } from "@/lib/count";
 import { visible } from "@/lib/visible";
 import { doingText, type InstanceJobs } from "./useInstanceJobs";
@@ -49,7 +50,7 @@ export function JobBar({ jobs: { job, start, dismiss } }: { jobs: InstanceJobs }
           <summary>{count(job.failed.length, "failure")}</summary>
           <ul>
             {job.failed.map(({ instance, reason }) => (
-              <li key={`${instance.project}/${instance.name}`}>
+              <li key={keyOf(instance)}>
                 <strong className="breakable">{visible(instance.name)}</strong>: {visible(reason)}
               </li>
             ))}

@@ -1,4 +1,5 @@
-import type { Instance, InstanceAction } from "@/api/tunnel";
+import { keyOf, type Instance } from "@/api/lxd";
+import type { InstanceAction } from "@/api/tunnel";
 import type { Column } from "@/components/DataTable";
 import { MoreIcon } from "@/components/icons";
 import { Menu } from "@/components/Menu";
@@ -14,10 +15,11 @@ import { ACTION_LABELS, actionsFor } from "./labels";
 export const DEFAULT_SORT: Sort = { id: "name", desc: false };
 export const SORTABLE = ["name", "project", "type", "status", "location", "created", "used"];
 
-/** Names are unique within a project only. */
-export const keyOf = ({ name, project }: Instance) => `${project}/${name}`;
-
-const TYPES: Record<string, string> = { container: "Container", "virtual-machine": "VM" };
+// The keys come from clusters: these are maps, since an object knows more words, such as `constructor`.
+const TYPES = new Map([
+  ["container", "Container"],
+  ["virtual-machine", "VM"],
+]);
 
 export const exportColumns: readonly ExportColumn<Instance>[] = [
   ["name", (row) => row.name],
@@ -56,7 +58,7 @@ export function instanceColumns({ selection, selectable, locked, onAction }: Opt
       ),
     },
     textColumn("project", "Project", (row) => row.project),
-    textColumn("type", "Type", (row) => TYPES[row.type] ?? row.type),
+    textColumn("type", "Type", (row) => TYPES.get(row.type) ?? row.type),
     {
       id: "status",
       label: "Status",
@@ -119,17 +121,17 @@ function timeColumn(id: string, label: string, value: (row: Instance) => string)
   };
 }
 
-const COLOURS: Record<string, string> = {
-  running: "online",
-  ready: "online",
-  stopped: "never",
-  frozen: "waiting",
-  error: "offline",
-};
+const COLOURS = new Map([
+  ["running", "online"],
+  ["ready", "online"],
+  ["stopped", "never"],
+  ["frozen", "waiting"],
+  ["error", "offline"],
+]);
 
 function InstanceStatus({ status }: { status: string }) {
   return (
-    <span className={`instance-status is-${COLOURS[status.toLowerCase()] ?? "other"}`}>
+    <span className={`instance-status is-${COLOURS.get(status.toLowerCase()) ?? "other"}`}>
       <i aria-hidden="true" />
       {visible(status)}
     </span>

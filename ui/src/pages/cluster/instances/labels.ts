@@ -8,16 +8,16 @@ export const ACTION_LABELS: Record<InstanceAction, string> = {
   unfreeze: "Unfreeze",
 };
 
-const POSSIBLE: Record<string, readonly InstanceAction[]> = {
-  running: ["stop", "restart", "freeze"],
-  ready: ["stop", "restart", "freeze"],
-  stopped: ["start"],
-  frozen: ["unfreeze", "stop"],
-  error: ["start", "stop", "restart"],
-};
+const POSSIBLE = new Map<string, readonly InstanceAction[]>([
+  ["running", ["stop", "restart", "freeze"]],
+  ["ready", ["stop", "restart", "freeze"]],
+  ["stopped", ["start"]],
+  ["frozen", ["unfreeze", "stop"]],
+  ["error", ["start", "stop", "restart"]],
+]);
 
 /** What makes sense for at least one of the statuses, in the order of the labels. */
 export function actionsFor(statuses: readonly string[]): InstanceAction[] {
-  const possible = new Set(statuses.flatMap((status) => POSSIBLE[status.toLowerCase()] ?? []));
+  const possible = new Set(statuses.flatMap((status) => POSSIBLE.get(status.toLowerCase()) ?? []));
   return (Object.keys(ACTION_LABELS) as InstanceAction[]).filter((action) => possible.has(action));
 }

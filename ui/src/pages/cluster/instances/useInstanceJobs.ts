@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
-import { changeInstance, instancesQuery, type Instance, type InstanceAction } from "@/api/tunnel";
+import type { Instance } from "@/api/lxd";
+import { changeInstance, instancesQuery, type InstanceAction } from "@/api/tunnel";
 import { errorText } from "@/components/ErrorNotice";
 import { useToasts } from "@/components/Toasts";
 import { count } from "@/lib/count";

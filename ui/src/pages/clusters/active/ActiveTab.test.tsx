@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ADMIN, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/fleet/clusters";
+const LIST = "GET /1.0/fleet/clusters?rows=values";
 const DETAILS = "GET /1.0/remote-cluster?fields=name,member_statuses,instance_statuses";
 
 const edge2 = cluster({
@@ -298,7 +298,11 @@ describe("the list of clusters", () => {
 
 describe("bulk work", () => {
   const ACTIONS = "POST /1.0/fleet/actions";
-  const differing = fleet.map((row, at) => ({ ...row, thresholds: [80, 70 + at] }));
+  const differing = [
+    fleetCluster({ name: "edge-10", thresholds: [80, 70] }),
+    fleetCluster({ name: "edge-2", thresholds: [80, 71] }),
+    fleetCluster({ name: "alpha/1", thresholds: [80, 72] }),
+  ];
 
   async function choose(user: ReturnType<typeof open>["user"]) {
     await user.click(await screen.findByRole("checkbox", { name: "Select edge-2" }));

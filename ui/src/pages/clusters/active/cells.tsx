@@ -167,7 +167,7 @@ export function PoolCell({ row }: { row: FleetRow }) {
 /** The number of warnings; the texts appear on hover, on focus and on click. */
 export function WarningsCell({ row }: { row: FleetRow }) {
   const { name, warnings } = row;
-  if (warnings.length === 0) return <span className="u-text--muted">0</span>;
+  if (warnings.length === 0) return <span className="warning-count is-zero">0</span>;
   const kinds = [...new Set(warnings)].map(warningKindText);
   return (
     <Tip message={<DetailLines name={name} lines={(cluster) => cluster.warnings.map(warningText)} meanwhile={kinds} />}>

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { open, serve } from "@/testing/app";
 import { fleetCluster } from "@/testing/clusters";
 
-const LIST = "GET /1.0/fleet/clusters";
+const LIST = "GET /1.0/fleet/clusters?rows=values";
 const TOKENS = "GET /1.0/remote-cluster-join-token";
 const CREATE = "POST /1.0/remote-cluster-join-token";
 const PANEL = "/ui/clusters?panel=enroll-cluster";

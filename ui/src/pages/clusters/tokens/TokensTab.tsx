@@ -83,16 +83,15 @@ export function TokensTab() {
       ) : (
         <>
           <div className="toolbar">
-            <p className="toolbar__count" role="status">
-              {chosen.length === 0
-                ? `Showing all ${count(rows.length, "token")}`
-                : `${count(chosen.length, "token")} selected`}
-            </p>
-            {chosen.length > 0 && (
-              <>
-                <Button type="button" appearance="link" onClick={() => setSelected(new Set())}>
-                  Clear selection
-                </Button>
+            {chosen.length === 0 ? (
+              <p className="toolbar__count" role="status">
+                {count(rows.length, "token")}
+              </p>
+            ) : (
+              <div className="toolbar__selection">
+                <p className="toolbar__count" role="status">
+                  {count(chosen.length, "token")} selected
+                </p>
                 <Button
                   type="button"
                   dense
@@ -102,7 +101,10 @@ export function TokensTab() {
                   <Icon name="delete" />
                   <span>{chosen.length === 1 ? "Revoke token" : "Revoke tokens"}</span>
                 </Button>
-              </>
+                <button type="button" className="p-button--link" onClick={() => setSelected(new Set())}>
+                  Clear selection
+                </button>
+              </div>
             )}
             {mayChange && chosen.length === 0 && expired.length > 0 && (
               <Button type="button" dense onClick={() => setAsking(expired)}>
