@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use end_to_end_tests::{Call, Deployment, MockProvider, Operator, Process, Reply, Service, Unit};
+use end_to_end_tests::{
+    Call, Deployment, MockKeys, MockProvider, Operator, Process, Reply, Service, Unit,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -160,6 +162,22 @@ async fn oidc_10_a_lost_answer_is_asked_for_once_more_with_the_same_token() {
     assert_eq!(ada.get(LIST).await.status, 200);
     let used = tokens();
     assert_eq!((used.len(), used[0] == used[1], used[1] == used[2]), (3, true, false), "{used:?}");
+}
+
+#[tokio::test]
+async fn oidc_10_a_new_refresh_token_counts_although_what_came_with_it_could_not_be_checked() {
+    let Mocked { deployment, provider, unit: _unit, mut ada } = mocked().await;
+    // Signed by a key that is not published yet.
+    let header = json!({"alg": "RS256", "kid": "tomorrow"});
+    provider.sign_with(move |keys, claims| keys.sign_by_stranger(&header, claims));
+    age(&deployment, "20 min").await;
+    assert_eq!(ada.get(LIST).await.status, 200);
+    provider.sign_with(MockKeys::sign);
+    age(&deployment, "20 min").await;
+    assert_eq!(ada.get(LIST).await.status, 200);
+    let used = provider.calls(Call::is_refresh);
+    let used: Vec<_> = used.iter().map(|call| &call.form["refresh_token"]).collect();
+    assert!(used.len() == 2 && used[0] != used[1], "{used:?}");
 }
 
 #[tokio::test]

@@ -43,6 +43,15 @@ pub enum RefreshError {
     /// It could not be asked, or its answer says nothing about the session.
     #[error("the identity provider could not verify a session")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
+    /// Its ID token could not be checked. The refresh token that came with it counts from now on: the provider may have forgotten the
+    /// one before, or take its use for a theft.
+    #[error("the identity provider's answer could not be checked")]
+    Unchecked {
+        /// The new refresh token.
+        refresh_token: SecretString,
+        /// What is wrong.
+        source: Box<dyn StdError + Send + Sync>,
+    },
 }
 
 /// Who vouches for sessions.

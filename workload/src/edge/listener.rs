@@ -17,9 +17,13 @@ use workload_config::{Balancer, Network};
 
 use super::framing::FramedAcceptor;
 use super::handshakes::Handshakes;
+use super::idle::Idle;
 use super::proxy_protocol::ProxyAcceptor;
 use super::rate_limit::Newcomers;
 use crate::metrics::Metrics;
+
+/// Longest time for the TLS handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +34,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Most headers.
     pub headers: usize,
-    /// Longest time to complete the headers; an idle HTTP/1.1 connection is closed after the same time.
+    /// Longest time to complete the headers; an idle HTTP/1.1 connection is closed after the same time, one of HTTP/2 a little later.
     pub header_time: Duration,
     /// Longest time without any byte on a connection.
     pub idle: Duration,
@@ -153,13 +157,14 @@ async fn run<A: salvo::conn::Acceptor + Send>(
     grace: Duration,
 ) {
     let timeouts = FuseConfig::default()
-        .with_tls_handshake_timeout(Duration::from_secs(10))
+        .with_tls_handshake_timeout(HANDSHAKE_TIME)
         .with_http1_header_timeout(limits.header_time)
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(Duration::from_secs(30))
         .with_request_body_timeout(Duration::from_secs(10));
+    let idle = Idle::default();
     let mut server =
-        server.max_connections(limits.connections).fuse_policy(newcomers.protect(timeouts));
+        server.max_connections(limits.connections).fuse_policy(newcomers.protect(timeouts, &idle));
     server.http1_mut().max_buf_size(limits.header_bytes).max_headers(limits.headers);
     let list_size = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
     server
@@ -170,11 +175,14 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         .keep_alive_interval(Some(Duration::from_secs(20)))
         .keep_alive_timeout(Duration::from_secs(10));
     let handle = server.handle();
+    // A new connection has its handshake before it, too.
+    let patience = limits.header_time + HANDSHAKE_TIME;
+    tokio::spawn(idle.clone().close(patience, stop.clone()));
     tokio::spawn(async move {
         stop.cancelled().await;
         handle.stop_graceful(grace);
     });
-    if let Err(error) = server.try_serve(service).await {
+    if let Err(error) = server.try_serve(service.hoop(idle)).await {
         tracing::error!(%error, "a listener failed");
     }
 }

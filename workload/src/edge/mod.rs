@@ -10,6 +10,7 @@ mod error;
 mod framing;
 mod handshakes;
 mod headers;
+mod idle;
 mod lean;
 mod listener;
 mod path;

@@ -288,10 +288,15 @@ impl IdentityProvider for Provider {
         }
         // A refreshed ID token need not have the nonce of the login.
         let nonce = || |_: Option<&Nonce>| Ok(());
-        let login = self
-            .login(&documents, &tokens, nonce, OffsetDateTime::now_utc())
-            .await
-            .map_err(away)?;
+        let now = OffsetDateTime::now_utc();
+        let login = self.login(&documents, &tokens, nonce, now).await;
+        let login = login.map_err(|error| match tokens.refresh_token() {
+            Some(token) => RefreshError::Unchecked {
+                refresh_token: token.secret().clone().into(),
+                source: error.into(),
+            },
+            None => away(error),
+        })?;
         if login.identity.subject != subject {
             return Err(ended("the answer to a refresh is about somebody else"));
         }

@@ -102,7 +102,7 @@ pub async fn store(
     Ok(stored == 1)
 }
 
-/// Gives the lease back without a result; the next attempt may be made in ten seconds.
+/// Gives the lease back without a result; the next attempt may be made in ten seconds, with another refresh token if there is one.
 ///
 /// # Errors
 ///
@@ -112,16 +112,19 @@ pub async fn postpone(
     db: &impl GenericClient,
     id_hash: &[u8; 32],
     lease: &Lease,
+    refresh_token_sealed: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "
-        UPDATE sessions SET verifying_until = NULL, verify_not_before = clock_timestamp() + make_interval(secs => $3)
+        UPDATE sessions
+           SET verifying_until = NULL, verify_not_before = clock_timestamp() + make_interval(secs => $3),
+               refresh_token_sealed = coalesce($4, refresh_token_sealed)
          WHERE id_hash = $1 AND verifying_until = $2";
     let id_hash = id_hash.as_slice();
     execute(
         db,
         "postponing the verification of a session",
         SQL,
-        &[&id_hash, &lease.until, &PAUSE_S],
+        &[&id_hash, &lease.until, &PAUSE_S, &refresh_token_sealed],
     )
     .await?;
     Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -98,7 +99,16 @@ impl<P: IdentityProvider> Sessions<P> {
             }
             Err(error @ RefreshError::Unavailable(_)) => {
                 tracing::warn!(error = %Chain(&error), subject, "a session could not be verified");
-                verification::postpone(&self.pool.get().await?, &hash, &lease).await?;
+                verification::postpone(&self.pool.get().await?, &hash, &lease, None).await?;
+                Ok(())
+            }
+            Err(error @ RefreshError::Unchecked { .. }) => {
+                tracing::warn!(error = %Chain(&error), subject, "a session could not be verified");
+                let RefreshError::Unchecked { refresh_token, .. } = error else { return Ok(()) };
+                let text = refresh_token.expose_secret().as_bytes();
+                let sealed = self.key.session_tokens(id).seal("refresh", text);
+                let db = self.pool.get().await?;
+                verification::postpone(&db, &hash, &lease, sealed.as_deref()).await?;
                 Ok(())
             }
         }

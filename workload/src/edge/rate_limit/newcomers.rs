@@ -12,6 +12,7 @@ use salvo::fuse::{ArcConnObserver, ConnObserver, FuseAction, FuseConfig, FuseInf
 use workload_config::RateLimit;
 
 use super::{Limit, MonotonicClock, PeerNetwork, Peers, Refusals};
+use crate::edge::idle::{Idle, Seen};
 
 /// The limit of connections that have not shown who they are: so many at a time per address, where the address is the client's
 /// own. A further one is closed before anything is read from it. A connection stops to count with the first request that belongs
@@ -79,10 +80,14 @@ impl Newcomers {
         }
     }
 
-    /// Accepts connections within the limit and protects each of them with `timeouts`.
+    /// Accepts connections within the limit, protects each of them with `timeouts`, and lets `idle` see them.
     #[must_use]
-    pub fn protect(&self, timeouts: FuseConfig) -> impl FusePolicy + use<> {
-        Admission { newcomers: self.clone(), timeouts }
+    pub(in crate::edge) fn protect(
+        &self,
+        timeouts: FuseConfig,
+        idle: &Idle,
+    ) -> impl FusePolicy + use<> {
+        Admission { newcomers: self.clone(), timeouts, idle: idle.clone() }
     }
 
     /// Takes a place. Not true when there is none left for the address.
@@ -145,6 +150,7 @@ impl Limit for Newcomers {
 struct Admission {
     newcomers: Newcomers,
     timeouts: FuseConfig,
+    idle: Idle,
 }
 
 #[async_trait]
@@ -158,11 +164,20 @@ impl FusePolicy for Admission {
     }
 
     /// The stream keeps the observer for as long as it lives.
-    fn observe(&self, info: &FuseInfo, _: &ConnCtrl) -> Option<ArcConnObserver> {
-        let place = self.newcomers.place(&info.remote_addr)?;
-        Some(Arc::new(place))
+    fn observe(&self, info: &FuseInfo, control: &ConnCtrl) -> Option<ArcConnObserver> {
+        let place = self.newcomers.place(&info.remote_addr);
+        let seen = self.idle.see(&info.remote_addr, control)?;
+        Some(Arc::new(Admitted { _place: place, _seen: seen }))
     }
 }
+
+/// What ends with a connection.
+struct Admitted {
+    _place: Option<Place>,
+    _seen: Seen,
+}
+
+impl ConnObserver for Admitted {}
 
 /// The place of one connection.
 struct Place {
@@ -170,8 +185,6 @@ struct Place {
     connection: SocketAddr,
     number: u64,
 }
-
-impl ConnObserver for Place {}
 
 impl Drop for Place {
     fn drop(&mut self) {
