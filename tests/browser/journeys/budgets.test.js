@@ -97,7 +97,9 @@ test("[5000-rows] 5,000 clusters are listed with few nodes, all can be reached, 
   const visitor = await visit();
   const { page } = visitor;
   const metadata = manyClusters(5000).map((row) => Object.values(row));
-  await page.route(`${MANAGEMENT_URL}/1.0/fleet/clusters?rows=values`, (route) => route.fulfill({ json: { error: "", metadata } }));
+  await page.route(`${MANAGEMENT_URL}/1.0/fleet/clusters?rows=values`, (route) =>
+    route.fulfill({ json: { error: "", metadata } }),
+  );
   await page.goto(`${MANAGEMENT_URL}/ui/clusters`);
   await settle(page);
   const nodes = () => page.evaluate(() => document.querySelectorAll("*").length);
