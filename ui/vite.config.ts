@@ -67,8 +67,12 @@ const FORMS = /react-hook-form|components[\\/](FormPanel|TextField|SidePanel)\.t
 const server = process.env["MANAGEMENT_URL"] ?? "https://localhost:9100";
 const proxied = { target: server, secure: false, changeOrigin: true };
 
+/** Where people say what does not work: the address in package.json, under the name that npm gives it. */
+const { bugs } = JSON.parse(readFileSync(fromHere("./package.json"), "utf8")) as { bugs?: { url: string } };
+
 export default defineConfig({
   base: "/ui/",
+  define: { "import.meta.env.BUGS_URL": JSON.stringify(bugs?.url ?? "") },
   plugins: [themeBeforeFirstPaint(), preloadFont(), react()],
   resolve: {
     alias: {

@@ -39,6 +39,9 @@ pub const OAUTH: Endpoint = Endpoint::new("oauth");
 /// The other units of this application.
 pub const PEERS: Endpoint = Endpoint::new("peers");
 
+/// Endpoints whose interface has nothing in our application's databag.
+pub const WITHOUT_APP_DATA: [Endpoint; 1] = [GRAFANA_METADATA];
+
 /// Endpoints whose interface has our unit databag as well.
 pub const WITH_UNIT_DATA: [Endpoint; 2] = [INGRESS, METRICS_ENDPOINT];
 

@@ -109,7 +109,8 @@ impl Reader<'_> {
     }
 
     fn own(&self, id: RelationId) -> Result<Own, ToolError> {
-        let leader = self.leader.as_ref();
+        let nothing_to_say = endpoints::WITHOUT_APP_DATA.contains(id.endpoint());
+        let leader = self.leader.as_ref().filter(|_| !nothing_to_say);
         let app = leader.map(|leader| self.model.own_app_data(leader, &id)).transpose()?;
         let unit_too = endpoints::WITH_UNIT_DATA.contains(id.endpoint());
         let unit = if unit_too { Some(self.model.own_unit_data(&id)?) } else { None };

@@ -4,9 +4,16 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cluster_manager::domain::dropped_metrics;
+use cluster_manager::model::MemberMetrics;
+use cluster_manager::remote_write::{Limits, Options, RemoteWrite};
+use cluster_manager::store::Pool;
 use cluster_simulator::STATUS_PATH;
 use end_to_end_tests::{Deployment, Process, Service};
 use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// A Prometheus that takes remote writes, and its address.
 async fn prometheus(deployment: &Deployment) -> (Process, String) {
@@ -110,4 +117,62 @@ async fn rel_05_heartbeats_do_not_wait_for_a_prometheus_that_hangs() {
         "{metrics}"
     );
     assert!(!metrics.contains(&of_receiver("queue_heartbeats", 0)), "some wait: {metrics}");
+}
+
+/// What a unit does whose two receivers are away, when a cluster brings twice as many series as it may.
+async fn bring_too_many_series(pool: &Pool, cluster: &str) {
+    let limits = Limits { series: 20, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    let urls = ["http://127.0.0.1:1/", "http://127.0.0.1:2/"].map(|url| url.parse().unwrap());
+    let tls = cluster_manager::tls::client_config(None).unwrap();
+    let forward = RemoteWrite::new(&urls, &tls, &options).unwrap();
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    dropped_metrics::record(pool, &forward, &stop, &tasks);
+    forward.run(&stop, &tasks);
+    let metrics: Vec<_> = (0..40).map(|n| format!("lxd_a{{n=\"{n}\"}} 1\n")).collect();
+    let text =
+        MemberMetrics { member: "m1".into(), service: "LXD".into(), metrics: metrics.concat() };
+    forward.enqueue(cluster, OffsetDateTime::now_utc(), vec![text]);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while forward.receivers().any(|(_, stats)| stats.samples_dropped_over_budget.get() < 20) {
+        assert!(Instant::now() < deadline, "{forward:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    forward.shutdown(Duration::ZERO).await;
+    drop(forward);
+    tasks.close();
+    // Ends once all that was told is recorded.
+    tasks.wait().await;
+}
+
+#[tokio::test]
+async fn met_05_operators_see_once_an_hour_that_series_of_a_cluster_are_dropped() {
+    let deployment = Deployment::new().await;
+    assert!(deployment.run(&["migrate"]).status.success());
+    let db = deployment.database.connect().await;
+    let old = "INSERT INTO audit_events (at, actor_kind, actor, actor_name, source, event, object, outcome, request_id)
+               SELECT now() - interval '51 min', 'system', '', '', '', 'cluster.metrics-dropped', 'lyon', 'refused', ''";
+    db.batch_execute(old).await.unwrap();
+    let settings = deployment.settings();
+    let find = |name: &str| {
+        settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    };
+    let config = workload_config::Config::parse(find).unwrap();
+    let pool = Pool::new(&config.database).unwrap();
+    for cluster in ["flood", "lyon", "flood"] {
+        bring_too_many_series(&pool, cluster).await;
+    }
+    let records = "SELECT object, outcome, actor_kind, details ->> 'reason', (details ->> 'samples')::bigint
+                     FROM audit_events WHERE event = 'cluster.metrics-dropped' AND at > now() - interval '50 min'
+                 ORDER BY object";
+    let found = db.query(records, &[]).await.unwrap();
+    let found: Vec<(String, String, String, String, i64)> = found
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
+        .collect();
+    let record = |cluster: &str| {
+        let reason = "more than 20 different series within an hour".to_owned();
+        (cluster.to_owned(), "refused".to_owned(), "system".to_owned(), reason, 20)
+    };
+    assert_eq!(found, [record("flood"), record("lyon")]);
 }

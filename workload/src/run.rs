@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use workload_config::{Config, DatabaseHost, DatabaseServer, PublicUrl};
 
 use crate::domain::audit::{self, Sampler};
+use crate::domain::dropped_metrics;
 use crate::domain::fleet::Fleet;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
@@ -345,6 +346,7 @@ impl Unit {
         let tls = tls::client_config(ca_file.as_deref())?;
         let forward = RemoteWrite::new(receivers, &tls, &options).map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
+        dropped_metrics::record(&self.pool, &forward, &self.life.stop, &self.life.tasks);
         forward.run(&self.life.stop, &self.life.tasks);
         if let Some(ca_file) = ca_file {
             let (trusting, stop) = (forward.clone(), self.life.stop.clone());

@@ -1,14 +1,13 @@
 //! The model as one dispatch sees it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, ConfigError};
-use crate::dispatch::Dispatch;
-use std::collections::BTreeSet;
-
+use crate::dispatch::{Dispatch, Event};
 use crate::ids::{AppName, Endpoint, RelationId, SecretId, UnitName};
 use crate::log::{Level, Log};
 use crate::status::Status;
@@ -22,6 +21,8 @@ pub struct Model<'a> {
     tools: &'a dyn HookTools,
     dispatch: &'a Dispatch,
     leader: Cell<Option<bool>>,
+    /// Applications on the other sides: they never change while a relation lives.
+    remote_apps: RefCell<BTreeMap<RelationId, AppName>>,
     log: Log,
 }
 
@@ -44,7 +45,17 @@ impl<'a> Model<'a> {
     /// The model as `dispatch` sees it.
     #[must_use]
     pub fn new(tools: &'a dyn HookTools, dispatch: &'a Dispatch) -> Self {
-        Self { tools, dispatch, leader: Cell::new(None), log: Log::default() }
+        let mut remote_apps = BTreeMap::new();
+        if let Event::Relation { id, app, .. } = &dispatch.event {
+            remote_apps.insert(id.clone(), app.clone());
+        }
+        Self {
+            tools,
+            dispatch,
+            leader: Cell::new(None),
+            remote_apps: RefCell::new(remote_apps),
+            log: Log::default(),
+        }
     }
 
     /// This dispatch.
@@ -101,9 +112,17 @@ impl<'a> Model<'a> {
     ///
     /// [`ToolError`].
     pub fn remote_app_data(&self, id: &RelationId) -> Result<Bag, ToolError> {
-        let bag = calls::relation_app(self.tools, id)
-            .and_then(|app| calls::relation_get_app(self.tools, id, &app));
+        let bag = self.remote_app(id).and_then(|app| calls::relation_get_app(self.tools, id, &app));
         gone_is_default(bag)
+    }
+
+    fn remote_app(&self, id: &RelationId) -> Result<AppName, ToolError> {
+        if let Some(app) = self.remote_apps.borrow().get(id) {
+            return Ok(app.clone());
+        }
+        let app = calls::relation_app(self.tools, id)?;
+        self.remote_apps.borrow_mut().insert(id.clone(), app.clone());
+        Ok(app)
     }
 
     /// The databags of all remote units, by name; empty if the relation has gone meanwhile.
@@ -114,6 +133,7 @@ impl<'a> Model<'a> {
     pub fn remote_unit_data(&self, id: &RelationId) -> Result<Vec<(UnitName, Bag)>, ToolError> {
         let mut bags = Vec::new();
         for unit in gone_is_default(calls::relation_units(self.tools, id))? {
+            self.remote_apps.borrow_mut().insert(id.clone(), unit.app().clone());
             let bag = gone_is_default(calls::relation_get_unit(self.tools, id, &unit))?;
             bags.push((unit, bag));
         }

@@ -127,7 +127,10 @@ fn the_modules_variables_are_described_typed_and_used_and_its_options_exist() {
         assert!(charm["config"]["options"].get(option).is_some(), "{option}");
     }
     let providers = blocks(&module, "terraform");
-    assert!(hcl::format::to_string(providers[0].1).unwrap().contains("juju/juju"));
+    let provider = hcl::format::to_string(providers[0].1).unwrap();
+    assert!(provider.contains("juju/juju") && provider.contains("\">= 0.20, < 1.0\""));
+    // With 1.0 the provider gave up the name of the model, which is what the module asks for, for its identifier.
+    assert!(all.contains("model = var.model") && !all.contains("model_uuid"));
     for (labels, body) in blocks(&module, "output") {
         assert!(attribute(body, "value").is_some(), "{labels:?}");
     }

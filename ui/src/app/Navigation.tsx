@@ -24,9 +24,6 @@ import { ThemeSwitch } from "./ThemeSwitch";
 /** Path, label, icon, and whether it is the current section. */
 type Entry = [string, string, ReactNode, boolean];
 
-/** Where people say what does not work. */
-const BUGS = "https://github.com/canonical/microcloud-cluster-manager/issues/new";
-
 const COLLAPSED_KEY = "navigation-collapsed";
 
 interface Props {
@@ -38,6 +35,8 @@ interface Props {
 /** The dark navigation: a column at the left, or a top bar with a drawer below 620 px. */
 export function Navigation({ me, restricted }: Props) {
   const { pathname } = useLocation();
+  // Of the build; empty where nobody takes reports.
+  const bugs = import.meta.env.BUGS_URL;
   const { mayAdminister } = useRights();
   const narrow = useMedia("(max-width: 619.98px)");
   const middle = useMedia("(max-width: 819.98px)");
@@ -135,10 +134,12 @@ export function Navigation({ me, restricted }: Props) {
             <UserIcon />
             <span>{me === undefined ? " " : <Visible text={me.name} />}</span>
           </p>
-          <a className="nav__entry" href={BUGS} target="_blank" rel="noopener noreferrer" title="Report a bug">
-            <BugIcon />
-            <span>Report a bug</span>
-          </a>
+          {bugs !== "" && (
+            <a className="nav__entry" href={bugs} target="_blank" rel="noopener noreferrer" title="Report a bug">
+              <BugIcon />
+              <span>Report a bug</span>
+            </a>
+          )}
           <hr className="nav__rule" />
           <LogOutButton className="nav__entry" icon={<LogOutIcon />} />
           <button

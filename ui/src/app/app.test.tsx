@@ -1,5 +1,5 @@
 import { screen, waitFor, within } from "@testing-library/react";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { open, serve } from "@/testing/app";
 
 const LIST = "GET /1.0/fleet/clusters?rows=values";
@@ -47,10 +47,22 @@ describe("the frame", () => {
     expect(await screen.findByText("Version 1.2.3")).toBeInTheDocument();
     expect(screen.getByRole("link", { name: "Settings" })).toHaveAttribute("aria-current", "page");
     expect(screen.getByRole("link", { name: "Clusters" })).not.toHaveAttribute("aria-current");
-    const bugs = screen.getByRole("link", { name: "Report a bug" });
+    await waitFor(() => expect(document.title).toBe("Settings | MicroCloud Cluster Manager"));
+  });
+
+  it("leads to where bugs are reported, if the build knows where that is", async () => {
+    serve({});
+    vi.stubEnv("BUGS_URL", "https://bugs.example.net/new");
+    const { unmount } = open("/ui/settings");
+    const bugs = await screen.findByRole("link", { name: "Report a bug" });
+    expect(bugs).toHaveAttribute("href", "https://bugs.example.net/new");
     expect(bugs).toHaveAttribute("target", "_blank");
     expect(bugs).toHaveAttribute("rel", "noopener noreferrer");
-    await waitFor(() => expect(document.title).toBe("Settings | MicroCloud Cluster Manager"));
+    unmount();
+    vi.stubEnv("BUGS_URL", "");
+    open("/ui/settings");
+    expect(await screen.findByText("Ada Min")).toBeInTheDocument();
+    expect(screen.queryByRole("link", { name: "Report a bug" })).not.toBeInTheDocument();
   });
 
   it("remembers that the navigation was collapsed", async () => {

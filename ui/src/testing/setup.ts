@@ -7,6 +7,7 @@ configure({ asyncUtilTimeout: 20_000 });
 
 afterEach(() => {
   cleanup();
+  vi.unstubAllEnvs();
   localStorage.clear();
 });
 

@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod audit;
 pub mod clusters;
 mod conflicts;
+pub mod dropped_metrics;
 pub mod enrol;
 mod error;
 pub mod fleet;

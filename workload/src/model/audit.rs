@@ -106,6 +106,8 @@ pub enum Event {
     ClusterChanged,
     /// A cluster was removed by an operator.
     ClusterRemoved,
+    /// New series of a cluster's metrics are dropped: it brings too many.
+    MetricsDropped,
     /// A person sent a request to a cluster through its tunnel.
     TunnelRequest,
     /// A cluster opened its tunnel.
@@ -144,6 +146,7 @@ impl Event {
             Self::ClusterLeft => "cluster.left",
             Self::ClusterChanged => "cluster.changed",
             Self::ClusterRemoved => "cluster.removed",
+            Self::MetricsDropped => "cluster.metrics-dropped",
             Self::TunnelRequest => "tunnel.request",
             Self::TunnelOpened => "tunnel.opened",
             Self::TunnelClosed => "tunnel.closed",

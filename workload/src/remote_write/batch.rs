@@ -21,6 +21,8 @@ pub struct Batch {
     pub samples: u64,
     /// Samples that are not forwarded.
     pub left_out: LeftOut,
+    /// For the first time within the hour, some were left out because the cluster had brought too many series.
+    pub newly_over_budget: bool,
     /// Texts that were given up because of a bad line.
     pub texts_rejected: u64,
     /// The first such text: its member and the line.
@@ -107,6 +109,9 @@ impl Batcher {
                 batch.texts_rejected += 1;
                 batch.first_error.get_or_insert_with(|| (text.member.clone(), error));
             }
+        }
+        if batch.left_out.over_budget > 0 {
+            batch.newly_over_budget = self.budgets.of(cluster, at).tell();
         }
         self.seen.clear();
         self.seen.shrink_to(1 << 16);

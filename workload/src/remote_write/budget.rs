@@ -27,6 +27,8 @@ struct Brought {
     samples: usize,
     /// Since then.
     series: Option<HashSet<u32>>,
+    /// Whether somebody has been told that it brought too many.
+    told: bool,
 }
 
 /// What one cluster may still bring.
@@ -54,6 +56,11 @@ impl Budgets {
 }
 
 impl Budget<'_> {
+    /// Whether this is the first time within the hour that somebody is told of what did not fit.
+    pub(super) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.brought.told, true)
+    }
+
     /// Whether a sample of the series with this hash still fits.
     pub(super) fn admits(&mut self, series: u64) -> bool {
         let Some(known) = &mut self.brought.series else {

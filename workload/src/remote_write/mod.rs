@@ -33,11 +33,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -145,11 +146,24 @@ struct Way {
     shared: Arc<Shared>,
 }
 
+/// A cluster has brought more different series within an hour than [`Limits::series`]: new ones are dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverBudget {
+    /// Its name.
+    pub cluster: String,
+    /// Samples of its heartbeat that were dropped for that.
+    pub samples: u64,
+    /// The most series that it may bring.
+    pub series: usize,
+}
+
 /// What workers and the handle have in common.
 struct Shared {
     options: Options,
     queue: Queue,
     stats: Arc<Stats>,
+    /// Who wants to know of clusters over their budget.
+    over_budget: OnceLock<mpsc::Sender<OverBudget>>,
     /// Deliver what is there, then end.
     finish: CancellationToken,
     /// End now.
@@ -188,6 +202,14 @@ impl RemoteWrite {
     /// What `reqwest` says when `tls` cannot be used.
     pub fn trust(&self, tls: &rustls::ClientConfig) -> Result<(), reqwest::Error> {
         self.0.ways.iter().try_for_each(|way| way.receiver.replace(tls.clone()))
+    }
+
+    /// Tells of a cluster over its budget, about once an hour and receiver. What `to` has no room for is not told: the counts are
+    /// in [`Stats`] all the same. To be called once.
+    pub fn tell_over_budget(&self, to: &mpsc::Sender<OverBudget>) {
+        for way in &self.0.ways {
+            way.shared.over_budget.get_or_init(|| to.clone());
+        }
     }
 
     /// Takes over the metrics of a heartbeat that `cluster` sent and that arrived at `received_at`.
@@ -275,6 +297,7 @@ impl Shared {
             options,
             queue,
             stats,
+            over_budget: OnceLock::new(),
             finish: CancellationToken::new(),
             abort: CancellationToken::new(),
             workers: TaskTracker::new(),
@@ -294,6 +317,13 @@ impl Shared {
         if !texts.is_empty() {
             let (queued_at, texts) = (Instant::now(), Arc::clone(texts));
             self.queue.push(Heartbeat { cluster: cluster.into(), received_at, queued_at, texts });
+        }
+    }
+
+    fn tell(&self, cluster: &str, samples: u64) {
+        if let Some(to) = self.over_budget.get() {
+            let series = self.options.limits.series;
+            drop(to.try_send(OverBudget { cluster: cluster.to_owned(), samples, series }));
         }
     }
 

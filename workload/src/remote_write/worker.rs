@@ -124,6 +124,9 @@ impl<R: Receiver> Worker<R> {
         stats.samples_dropped_duplicate.add(batch.left_out.duplicate);
         let over_budget = batch.left_out.over_budget;
         stats.samples_dropped_over_budget.add(over_budget);
+        if batch.newly_over_budget {
+            self.shared.tell(cluster, over_budget);
+        }
         if over_budget > 0 && self.logged_over_budget.is_over() {
             tracing::warn!(
                 cluster.name = cluster,

@@ -26,6 +26,29 @@ pub async fn insert(
     Ok(())
 }
 
+/// Records something, unless the same happened to the same within the last `seconds`. `false`: it did.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.audit.insert_unless_recent", skip_all)]
+pub async fn insert_unless_recent(
+    db: &impl GenericClient,
+    origin: &Origin,
+    entry: &AuditEntry<'_>,
+    seconds: f64,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+         WHERE NOT EXISTS (SELECT FROM audit_events
+                            WHERE event = $5 AND object = $6 AND at > clock_timestamp() - make_interval(secs => $10))";
+    let columns = Columns::of(origin, entry);
+    let [kind, actor, name, source, event, object, outcome, request, details] = columns.values();
+    let values = [kind, actor, name, source, event, object, outcome, request, details, &seconds];
+    Ok(execute(db, WRITING, SQL, &values).await? == 1)
+}
+
 /// The same on a connection that is not of the pool, as migrations and takeovers have it.
 ///
 /// # Errors

@@ -35,6 +35,10 @@ describe("the page of a cluster", () => {
     expect(screen.getByText("2 instances are in error state")).toBeInTheDocument();
     expect(screen.getByText("Tunnel registered")).toBeInTheDocument();
     expect(screen.getByText("ab".repeat(32))).toBeInTheDocument();
+    expect(screen.getByRole("link", { name: "Audit records" })).toHaveAttribute(
+      "href",
+      "/ui/audit?object=oslo%2Fcore+1",
+    );
     await user.click(screen.getByRole("button", { name: "View details" }));
     const dialog = within(screen.getByRole("dialog", { name: "Storage pool details" }));
     const pools = within(dialog.getByRole("table", { name: "Storage pools" }));
@@ -134,6 +138,7 @@ describe("the page of a cluster", () => {
     serve({ [`GET ${OSLO}`]: { metadata: oslo }, "GET /1.0": { metadata: { ...ADMIN, role: "viewer" } } });
     open(`${PAGE}?panel=configure-cluster&cluster=oslo%2Fcore+1`);
     await screen.findByText("Tunnel registered");
+    expect(screen.queryByRole("link", { name: "Audit records" })).not.toBeInTheDocument();
     for (const name of ["Configure", "Remove", "Edit description"]) {
       expect(screen.queryByRole("button", { name })).not.toBeInTheDocument();
     }

@@ -13,6 +13,7 @@ import { StateBadge } from "@/components/StateBadge";
 import { StatusRing } from "@/components/StatusRing";
 import { UsageBar } from "@/components/UsageBar";
 import { useNowText } from "@/components/useNow";
+import { useRights } from "@/components/useRights";
 import { Visible } from "@/components/Visible";
 import { sinceText } from "@/lib/age";
 import { loadText, toRow, type Usage } from "@/lib/clusterRow";
@@ -105,6 +106,7 @@ function connectorAddress(configuration: Configuration | undefined): string | nu
 
 function About() {
   const { cluster, mayChange, configure } = useClusterContext();
+  const { mayAdminister } = useRights();
   const edit = () => configure("description");
   const connector = connectorAddress(useQuery({ ...configurationQuery, enabled: false }).data);
   return (
@@ -145,6 +147,14 @@ function About() {
         <dd>{cluster.tunnel_registered ? "Tunnel registered" : "Tunnel not available"}</dd>
         {connector !== null && <Copied label="Connector address" what="connector address" text={connector} />}
         {cluster.ui_url !== "" && <Copied label="LXD UI" what="LXD UI" text={cluster.ui_url} />}
+        {mayAdminister && (
+          <>
+            <dt>Events</dt>
+            <dd>
+              <Link to={`/audit?${new URLSearchParams({ object: cluster.name })}`}>Audit records</Link>
+            </dd>
+          </>
+        )}
         <Copied
           wide
           label="Certificate fingerprint"

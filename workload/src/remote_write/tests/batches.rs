@@ -139,14 +139,15 @@ fn met_05_a_cluster_brings_so_many_series_and_the_others_do_not_notice() {
     let mut send = |cluster: &str, second: u64, range| {
         let at = moment(0).truncate_to_hour() + Duration::from_secs(second);
         let batch = batcher.encode(cluster, at, at, &[text("a", &lines(range))]);
-        (series(&batch).len(), batch.left_out.over_budget)
+        (series(&batch).len(), batch.left_out.over_budget, batch.newly_over_budget)
     };
-    assert_eq!(send("flood", 1, 0..80), (80, 0));
-    assert_eq!(send("flood", 2, 80..160), (20, 60));
-    assert_eq!(send("lyon", 2, 0..40), (40, 0));
-    assert_eq!(send("flood", 3, 60..100), (40, 0), "what is known goes on");
-    assert_eq!(send("flood", 4, 1000..1010), (0, 10));
-    assert_eq!(send("flood", 3700, 1000..1010), (10, 0), "an hour later");
+    assert_eq!(send("flood", 1, 0..80), (80, 0, false));
+    assert_eq!(send("flood", 2, 80..160), (20, 60, true));
+    assert_eq!(send("lyon", 2, 0..40), (40, 0, false));
+    assert_eq!(send("flood", 3, 60..100), (40, 0, false), "what is known goes on");
+    assert_eq!(send("flood", 4, 1000..1010), (0, 10, false), "told once within the hour");
+    assert_eq!(send("flood", 3700, 1000..1010), (10, 0, false), "an hour later");
+    assert_eq!(send("flood", 3701, 2000..2200), (90, 110, true), "another hour, told once more");
 }
 
 #[test]
