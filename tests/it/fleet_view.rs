@@ -54,6 +54,11 @@ impl Fleet {
         }
     }
 
+    /// Records of the audit log.
+    async fn records(&mut self, event: &str) -> Value {
+        self.admin.get(&format!("/1.0/audit?event={event}")).await.metadata()["records"].take()
+    }
+
     pub(crate) async fn with(&mut self, path: &str, headers: &[(&'static str, &str)]) -> Answer {
         let headers = headers.iter().map(|(name, value)| {
             (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
@@ -63,7 +68,11 @@ impl Fleet {
 }
 
 fn names(list: &Value) -> Vec<&str> {
-    list.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
+    texts(list, "name")
+}
+
+fn texts<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
+    list.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap()).collect()
 }
 
 const ROWS: &str = "/1.0/fleet/clusters";
@@ -322,6 +331,43 @@ async fn the_summary_counts_the_fleet() {
     let summary = fleet.until("/1.0/fleet/summary", |s| s["clusters"]["offline"] == 2).await;
     assert_eq!(summary["warnings"]["heartbeat"], 2);
     assert_eq!(summary["top"]["silent"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_cluster_that_goes_offline_and_comes_back_is_recorded_once_whatever_units_there_are() {
+    let mut fleet = fleet(&["lyon", "oslo"]).await;
+    let second = fleet.deployment.start(Service::ManagementApi).await;
+    let mut there = fleet.admin.at(second.api);
+    let mute = fleet.deployment.enrol("mute").await;
+    let db = fleet.deployment.database.connect().await;
+    db.batch_execute(
+        "UPDATE remote_cluster_details SET last_heartbeat_at = now() - interval '1 hour'
+          WHERE last_heartbeat_at IS NOT NULL;
+         UPDATE remote_clusters SET updated_at = now(), joined_at = joined_at - interval '2 hours'",
+    )
+    .await
+    .unwrap();
+    let silent = |summary: &Value| {
+        summary["clusters"]["offline"] == 2 && summary["clusters"]["never"] == 1
+    };
+    fleet.until("/1.0/fleet/summary", silent).await;
+    assert!(silent(&there.get("/1.0/fleet/summary").await.metadata()), "the other unit, too");
+    let gone = fleet.records("cluster.went-offline").await;
+    let mut who = texts(&gone, "object");
+    who.sort_unstable();
+    assert_eq!(who, ["lyon", "oslo"], "once each, and nothing of who never came");
+    let last = &gone[0]["details"]["last_heartbeat_at"];
+    assert!(last.as_str().is_some_and(|last| last.ends_with('Z')), "{gone}");
+    assert_eq!(gone[0]["actor_kind"], "system");
+
+    let body = super::example("heartbeat-3-members.json");
+    beat(&mute, &body).await;
+    beat(&fleet.members[0], &body).await;
+    let two = |summary: &Value| summary["clusters"]["online"] == 2;
+    fleet.until("/1.0/fleet/summary", two).await;
+    while !two(&there.get("/1.0/fleet/summary").await.metadata()) {}
+    assert_eq!(texts(&fleet.records("cluster.came-back").await, "object"), ["lyon"]);
+    assert_eq!(fleet.records("cluster.went-offline").await, gone);
 }
 
 #[tokio::test]

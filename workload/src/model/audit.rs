@@ -106,6 +106,10 @@ pub enum Event {
     ClusterChanged,
     /// A cluster was removed by an operator.
     ClusterRemoved,
+    /// A cluster has been silent for so long that it counts as offline.
+    ClusterWentOffline,
+    /// A cluster that was offline sends heartbeats again.
+    ClusterCameBack,
     /// New series of a cluster's metrics are dropped: it brings too many.
     MetricsDropped,
     /// A person sent a request to a cluster through its tunnel.
@@ -146,6 +150,8 @@ impl Event {
             Self::ClusterLeft => "cluster.left",
             Self::ClusterChanged => "cluster.changed",
             Self::ClusterRemoved => "cluster.removed",
+            Self::ClusterWentOffline => "cluster.went-offline",
+            Self::ClusterCameBack => "cluster.came-back",
             Self::MetricsDropped => "cluster.metrics-dropped",
             Self::TunnelRequest => "tunnel.request",
             Self::TunnelOpened => "tunnel.opened",

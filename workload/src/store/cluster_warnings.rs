@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::StoreError;
 use super::statement::{execute, query};
+use crate::model::Event;
 
 /// Since when a warning stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,41 +60,69 @@ pub async fn count_clusters(db: &impl GenericClient) -> Result<Vec<(String, i64)
         .collect()
 }
 
-/// Notes new warnings; those that another unit noted before keep their time, and clusters that are gone are left out.
+/// The end of a statement that has noted warnings: records silent clusters, but not those that never sent a heartbeat.
+macro_rules! record_silence {
+    ($event:literal) => {
+        concat!(
+            "
+            INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+                 SELECT 'system', '', '', '', ",
+            $event,
+            ", name, 'success', '',
+                        jsonb_build_object('last_heartbeat_at', to_char(since AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))
+                   FROM noted JOIN remote_clusters ON id = remote_cluster_id
+                  WHERE kind = 'heartbeat' AND since <> joined_at
+               ORDER BY id"
+        )
+    };
+}
+
+/// Notes new warnings; those that another unit noted before keep their time, and clusters that are gone are left out. The one
+/// unit that notes it records in the audit log that a cluster went offline.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.cluster_warnings.begin", skip_all, fields(warnings = new.len()))]
 pub async fn begin(db: &impl GenericClient, new: &[StandingWarning]) -> Result<(), StoreError> {
-    const SQL: &str = "
-        INSERT INTO cluster_warnings (remote_cluster_id, kind, subject, since)
-             SELECT cluster_id, kind, subject, since
-               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[])
-                 AS new (cluster_id, kind, subject, since)
-               JOIN remote_clusters ON id = cluster_id
-           ORDER BY cluster_id, kind, subject
-        ON CONFLICT DO NOTHING";
+    const SQL: &str = concat!(
+        "WITH noted AS (
+            INSERT INTO cluster_warnings (remote_cluster_id, kind, subject, since)
+                 SELECT cluster_id, kind, subject, since
+                   FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[])
+                     AS new (cluster_id, kind, subject, since)
+                   JOIN remote_clusters ON id = cluster_id
+               ORDER BY cluster_id, kind, subject
+            ON CONFLICT DO NOTHING
+              RETURNING remote_cluster_id, kind, since)",
+        record_silence!("$5"),
+    );
     let (ids, kinds, subjects) = keys(new);
     let since: Vec<_> = new.iter().map(|row| row.since).collect();
-    execute(db, "noting new warnings", SQL, &[&ids, &kinds, &subjects, &since]).await?;
+    let event = Event::ClusterWentOffline.as_str();
+    execute(db, "noting new warnings", SQL, &[&ids, &kinds, &subjects, &since, &event]).await?;
     Ok(())
 }
 
-/// Forgets warnings that no longer stand.
+/// Forgets warnings that no longer stand. The one unit that does records in the audit log that a cluster came back.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.cluster_warnings.end", skip_all, fields(warnings = gone.len()))]
 pub async fn end(db: &impl GenericClient, gone: &[StandingWarning]) -> Result<(), StoreError> {
-    const SQL: &str = "
-        DELETE FROM cluster_warnings AS standing
-              USING unnest($1::bigint[], $2::text[], $3::text[]) AS gone (cluster_id, kind, subject)
-              WHERE standing.remote_cluster_id = gone.cluster_id AND standing.kind = gone.kind
-                AND standing.subject = gone.subject";
+    const SQL: &str = concat!(
+        "WITH noted AS (
+            DELETE FROM cluster_warnings AS standing
+                  USING unnest($1::bigint[], $2::text[], $3::text[]) AS gone (cluster_id, kind, subject)
+                  WHERE standing.remote_cluster_id = gone.cluster_id AND standing.kind = gone.kind
+                    AND standing.subject = gone.subject
+              RETURNING standing.remote_cluster_id, standing.kind, standing.since)",
+        record_silence!("$4"),
+    );
     let (ids, kinds, subjects) = keys(gone);
-    execute(db, "forgetting past warnings", SQL, &[&ids, &kinds, &subjects]).await?;
+    let event = Event::ClusterCameBack.as_str();
+    execute(db, "forgetting past warnings", SQL, &[&ids, &kinds, &subjects, &event]).await?;
     Ok(())
 }
 
