@@ -347,9 +347,8 @@ async fn a_cluster_that_goes_offline_and_comes_back_is_recorded_once_whatever_un
     )
     .await
     .unwrap();
-    let silent = |summary: &Value| {
-        summary["clusters"]["offline"] == 2 && summary["clusters"]["never"] == 1
-    };
+    let silent =
+        |summary: &Value| summary["clusters"]["offline"] == 2 && summary["clusters"]["never"] == 1;
     fleet.until("/1.0/fleet/summary", silent).await;
     assert!(silent(&there.get("/1.0/fleet/summary").await.metadata()), "the other unit, too");
     let gone = fleet.records("cluster.went-offline").await;
