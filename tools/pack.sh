@@ -46,11 +46,12 @@ packager() {
 }
 
 # Charmcraft copies all of its folder into its container: it gets one without what builds leave, which is 100 times as much. What
-# charmcraft itself has left there stays, so that it builds again only what has changed.
+# charmcraft itself has left there stays, so that it builds again only what has changed: it goes by the times of the files, which
+# the older formats of tar cut to seconds.
 copy_sources() {
   mkdir -p -- "$SOURCES"
   find "$SOURCES" -mindepth 1 -maxdepth 1 ! -name parts ! -name stage ! -name prime -exec rm -rf -- {} +
-  tar -C "$ROOT" -c --exclude=./.git --exclude=./.dev --exclude=./target --exclude=./tests/artefacts --exclude=./ui/dist \
+  tar -C "$ROOT" -c --format=posix --exclude=./.git --exclude=./.dev --exclude=./target --exclude=./tests/artefacts --exclude=./ui/dist \
     --exclude=node_modules . | tar -C "$SOURCES" -x
 }
 
