@@ -79,7 +79,7 @@ async fn main() {
     bench
         .measure(
             "compact list, first 50 by memory",
-            &format!("{list}?sort=-memory&limit=50"),
+            &format!("{list}&sort=-memory&limit=50"),
             HeaderMap::new(),
             100,
             false,

@@ -25,6 +25,9 @@ use crate::metrics::Metrics;
 /// Longest time for the TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
+/// Connections that wait in the kernel; it takes as many as its own limit allows, `net.core.somaxconn`, which is 4,096 as a rule.
+const BACKLOG: u32 = 1 << 15;
+
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -70,7 +73,7 @@ impl Listener {
         socket.set_nodelay(true)?; // inherited by the accepted connections
         socket.bind(address)?;
         Ok(Self {
-            tcp: socket.listen(4096)?,
+            tcp: socket.listen(BACKLOG)?,
             tls,
             limits,
             balancers: None,
