@@ -80,6 +80,12 @@ pub(super) fn with_readable_numbers(text: &str) -> String {
     readable
 }
 
+/// Whether half a character may stand in a text as an escape (RFC 8259, section 8.2): the library reads no such text, and passes over
+/// one in a value that nobody wants.
+pub(super) fn may_hold_half_a_character(bytes: &[u8]) -> bool {
+    bytes.windows(3).any(|three| matches!(three, b"\\ud" | b"\\uD"))
+}
+
 /// Bytes of the text at the beginning, with its quotes.
 fn text_length(from: &str) -> usize {
     let mut escaped = false;

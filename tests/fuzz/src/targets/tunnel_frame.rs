@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::ensure;
-use super::json::with_readable_numbers;
+use super::json::{may_hold_half_a_character, with_readable_numbers};
 use crate::{Target, Verdict};
 
 pub(super) fn target() -> Target {
@@ -48,8 +48,11 @@ fn check(input: &[u8]) -> Verdict {
     let Ok(text) = str::from_utf8(input) else { return Ok("not text".into()) };
     let Some(received) = frame::read(text) else { return Ok("no answer".into()) };
     // What the server understands, a reader without its short cuts understands as well, and to the same end.
-    let value: Value = serde_json::from_str(&with_readable_numbers(text))
-        .map_err(|error| format!("no JSON: {error}"))?;
+    let value: Value = match serde_json::from_str(&with_readable_numbers(text)) {
+        Ok(value) => value,
+        Err(_) if may_hold_half_a_character(input) => return Ok("half a character".into()),
+        Err(error) => return Err(format!("no JSON: {error}")),
+    };
     let id = value["uuid"].as_str().and_then(|id| Uuid::try_parse(id).ok());
     ensure!(id == Some(received.id), "the id is another");
     let Some(answer) = received.answer else { return Ok("an answer that is kept back".into()) };
