@@ -28,6 +28,25 @@ fn values<'a>(lock: &'a str, key: &str) -> Vec<&'a str> {
     lock.lines().filter_map(|line| line.strip_prefix(&begin)?.strip_suffix('"')).collect()
 }
 
+/// Names of packages in Cargo's tree.
+fn tree(of: &[&str]) -> BTreeSet<String> {
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--locked", "--offline", "--prefix", "none"]).args(of);
+    let tree = tree.current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_charm_has_no_async_runtime_and_no_tls() {
+    let names = tree(&["--package", "microcloud-cluster-manager-charm", "--edges", "normal"]);
+    assert!(names.contains("ops-rs") && names.contains("relations"), "{names:?}");
+    for name in ["tokio", "async-std", "smol", "rustls", "openssl", "native-tls"] {
+        assert!(!names.contains(name), "{name}");
+    }
+}
+
 #[test]
 fn sup_01_crates_come_from_the_one_registry_with_a_checksum_and_none_is_banned() {
     let lock = read("Cargo.lock");
@@ -38,21 +57,7 @@ fn sup_01_crates_come_from_the_one_registry_with_a_checksum_and_none_is_banned()
     assert_eq!(sums.len(), values(&lock, "source").len());
     assert!(sums.iter().all(|sum| sum.len() == 64));
     // The lock file also names what only features need that nobody switches on.
-    let mut tree = Command::new("cargo");
-    tree.args([
-        "tree",
-        "--locked",
-        "--offline",
-        "--workspace",
-        "--edges",
-        "all",
-        "--prefix",
-        "none",
-    ]);
-    let tree = tree.current_dir(root()).output().unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let tree = String::from_utf8(tree.stdout).unwrap();
-    let names: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names = tree(&["--workspace", "--edges", "all"]);
     assert!(names.len() > 100 && names.contains("rustls"), "{}", names.len());
     let rules = read("deny.toml");
     let banned: Vec<_> = rules
