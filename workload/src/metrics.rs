@@ -33,6 +33,8 @@ pub struct Metrics {
     pub handshakes: IntCounterVec,
     /// Time from the acceptance of a connection to the end of its handshake.
     pub handshake_seconds: Histogram,
+    /// Connections that wait for the turn of their handshake.
+    pub handshakes_waiting: IntGauge,
     /// Heartbeats by result: `stored`, `unknown`, `invalid`, `overloaded`, `failed`.
     pub heartbeats: IntCounterVec,
     /// Heartbeats that were written together.
@@ -89,6 +91,10 @@ impl Metrics {
                 ))
                 .buckets(SECONDS.to_vec()),
             )?,
+            handshakes_waiting: IntGauge::with_opts(opts(
+                "tls_handshakes_waiting",
+                "Connections that wait for the turn of their handshake.",
+            ))?,
             heartbeats: IntCounterVec::new(
                 opts("heartbeats_total", "Heartbeats by result."),
                 &["result"],
@@ -139,6 +145,7 @@ impl Metrics {
             Box::new(self.request_seconds.clone()),
             Box::new(self.handshakes.clone()),
             Box::new(self.handshake_seconds.clone()),
+            Box::new(self.handshakes_waiting.clone()),
             Box::new(self.heartbeats.clone()),
             Box::new(self.heartbeat_batch.clone()),
             Box::new(self.heartbeat_queue.clone()),

@@ -1,12 +1,10 @@
 //! Listening sockets with their limits.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use salvo::conn::Acceptor;
-use salvo::conn::rustls::RustlsAcceptor;
 use salvo::conn::tcp::TcpAcceptor;
 use salvo::fuse::FuseConfig;
 use salvo::{Server, Service};
@@ -16,14 +14,11 @@ use tokio_util::task::TaskTracker;
 use workload_config::{Balancer, Network};
 
 use super::framing::FramedAcceptor;
-use super::handshakes::Handshakes;
+use super::handshakes::{HANDSHAKE_TIME, Handshakes};
 use super::idle::Idle;
 use super::proxy_protocol::ProxyAcceptor;
 use super::rate_limit::Newcomers;
 use crate::metrics::Metrics;
-
-/// Longest time for the TLS handshake.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Connections that wait in the kernel; it takes as many as its own limit allows, `net.core.somaxconn`, which is 4,096 as a rule.
 const BACKLOG: u32 = 1 << 15;
@@ -141,34 +136,40 @@ fn start<A>(
 ) where
     A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send> + Send + 'static,
 {
+    let mut timeouts = FuseConfig::default()
+        .with_http1_header_timeout(limits.0.header_time)
+        .with_connection_idle_timeout(limits.0.idle)
+        .with_write_stall_timeout(Duration::from_secs(30))
+        .with_request_body_timeout(Duration::from_secs(10));
     if let Some((config, metrics)) = tls {
-        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let tls = Arc::new(arc_swap::ArcSwapOption::from_pointee(tls));
-        let acceptor = RustlsAcceptor::new(tcp, tls, CancellationToken::new());
-        let acceptor = FramedAcceptor(Handshakes::new(acceptor, metrics));
-        tasks.spawn(run(Server::new(acceptor), limits, service, stop, grace));
+        // These run from the acceptance of a connection, which may have to wait for its turn: the handshakes look after the time.
+        timeouts.tls_handshake_timeout = None;
+        timeouts.http1_header_timeout = None;
+        let tls = Handshakes::new(tcp, config, metrics, limits.0.header_time);
+        let server = Server::new(FramedAcceptor(tls));
+        tasks.spawn(run(server, timeouts, limits, service, stop, grace));
     } else {
-        tasks.spawn(run(Server::new(FramedAcceptor(tcp)), limits, service, stop, grace));
+        let server = Server::new(FramedAcceptor(tcp));
+        tasks.spawn(run(server, timeouts, limits, service, stop, grace));
     }
 }
 
 async fn run<A: salvo::conn::Acceptor + Send>(
     server: Server<A>,
+    timeouts: FuseConfig,
     (limits, newcomers): (Limits, Newcomers),
     service: Service,
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let timeouts = FuseConfig::default()
-        .with_tls_handshake_timeout(HANDSHAKE_TIME)
-        .with_http1_header_timeout(limits.header_time)
-        .with_connection_idle_timeout(limits.idle)
-        .with_write_stall_timeout(Duration::from_secs(30))
-        .with_request_body_timeout(Duration::from_secs(10));
     let idle = Idle::default();
     let mut server =
         server.max_connections(limits.connections).fuse_policy(newcomers.protect(timeouts, &idle));
-    server.http1_mut().max_buf_size(limits.header_bytes).max_headers(limits.headers);
+    server
+        .http1_mut()
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits.headers);
     let list_size = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
     server
         .http2_mut()
@@ -178,8 +179,8 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         .keep_alive_interval(Some(Duration::from_secs(20)))
         .keep_alive_timeout(Duration::from_secs(10));
     let handle = server.handle();
-    // A new connection has its handshake before it, too.
-    let patience = limits.header_time + HANDSHAKE_TIME;
+    // A new connection has its handshake before it, too, and may have to wait for that.
+    let patience = limits.header_time + HANDSHAKE_TIME + limits.idle;
     tokio::spawn(idle.clone().close(patience, stop.clone()));
     tokio::spawn(async move {
         stop.cancelled().await;

@@ -19,6 +19,7 @@ pub mod proxy_protocol;
 pub mod rate_limit;
 mod request_log;
 mod service;
+mod turns;
 
 pub use body::{Body, BodyRoom, parse_json, read_body};
 pub use client_certificate::presented_certificate;
