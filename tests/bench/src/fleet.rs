@@ -101,6 +101,18 @@ pub(crate) fn without_metrics(heartbeat: &str) -> Result<Vec<u8>, Error> {
     Ok(serde_json::to_vec(&body)?)
 }
 
+/// A heartbeat with the metrics of so many of its members that it has `bytes` at most.
+pub(crate) fn within(heartbeat: &str, bytes: usize) -> Result<Vec<u8>, Error> {
+    let mut body: serde_json::Value = serde_json::from_str(heartbeat)?;
+    loop {
+        let written = serde_json::to_vec(&body)?;
+        let metrics = body.get_mut("server_metrics").and_then(|list| list.as_array_mut());
+        if written.len() <= bytes || metrics.is_none_or(|list| list.pop().is_none()) {
+            return Ok(written);
+        }
+    }
+}
+
 /// How many samples the metrics of a heartbeat have: lines of the text format that are no comments.
 pub(crate) fn samples(heartbeat: &[u8]) -> Result<usize, Error> {
     let body: serde_json::Value = serde_json::from_slice(heartbeat)?;

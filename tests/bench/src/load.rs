@@ -15,9 +15,6 @@ use crate::database::Database;
 /// Before a measurement counts, so that caches, connections to PostgreSQL and the allocator are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Clusters of a herd that are under way at a time. One machine plays all of them: with more, the clients keep the server waiting.
-pub(crate) const HERD: usize = 1000;
-
 /// How heartbeats come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -183,16 +180,17 @@ impl Load<'_> {
         Ok(begin.elapsed())
     }
 
-    /// Every cluster sends one heartbeat with fresh connections, as soon as one of [`HERD`] places is free.
+    /// Every cluster sends one heartbeat with fresh connections, so many of them at a time.
     pub(crate) async fn herd(
         self,
         connector: &Connector,
         members: Vec<Member>,
         body: &[u8],
+        at_a_time: usize,
     ) -> Result<Done, Error> {
         let before = (connector.cpu()?, self.database.cpu()?);
         let begin = Instant::now();
-        let places = Arc::new(Semaphore::new(HERD));
+        let places = Arc::new(Semaphore::new(at_a_time));
         let mut senders = JoinSet::new();
         for member in members {
             let (body, places) = (body.to_vec(), Arc::clone(&places));

@@ -47,7 +47,7 @@ struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     at_a_time: u32,
     /// Only measurements whose names begin with one of these letters, such as "ab"
-    #[arg(long, default_value = "abcdefghi")]
+    #[arg(long, default_value = "abcdefghik")]
     only: String,
 }
 
@@ -105,6 +105,9 @@ async fn measure(
     }
     if wanted("h") {
         bench.receiver_in_trouble().await?;
+    }
+    if wanted("k") {
+        bench.large_bodies().await?;
     }
     if wanted("i") {
         bench.tunnels().await?;

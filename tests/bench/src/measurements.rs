@@ -9,12 +9,16 @@ use crate::connector::Connector;
 use crate::database::Database;
 use crate::fleet::{self, Fleet, Manager};
 use crate::floor::Handshakes;
-use crate::load::{HERD, Load, Pattern};
+use crate::load::{Load, Pattern};
 use crate::{Error, Options, report, sink};
 
 /// A heartbeat of a MicroCloud with three members and of one with fifty, with the metrics of each member.
 const THREE_MEMBERS: &str = include_str!("../../examples/heartbeat-3-members.json");
 const FIFTY_MEMBERS: &str = include_str!("../../examples/heartbeat-50-members.json");
+/// Bytes of a large heartbeat, at most.
+const LARGE_BODY: usize = 200 << 10;
+/// Clusters of a herd that are under way at a time, in its first measurement.
+const SOME_OF_A_HERD: usize = 1000;
 /// Tunnels that are being opened at a time.
 const OPENING: usize = 64;
 
@@ -156,15 +160,37 @@ impl<'a> Bench<'a> {
 
     /// (g)
     pub(crate) async fn herd(&self) -> Result<(), Error> {
-        report::heading(&format!(
-            "(g) after an outage: every cluster comes back, {} at a time, as many as this machine can play",
-            report::grouped(HERD)
-        ));
-        let connector = self.connector(None).await?;
-        let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
-        let done = self.load.herd(&connector, members, &self.plain).await?;
-        report::line(&self.everyone(), &done);
-        report::herd(&done, &connector.memory()?);
+        report::heading(
+            "(g) after an outage: every cluster comes back, with the processors shared with all of them",
+        );
+        let everybody = self.fleet.all().len();
+        for at_a_time in [SOME_OF_A_HERD, everybody] {
+            let connector = self.connector(None).await?;
+            let members = self.fleet.members(&self.manager, &connector, everybody);
+            let done = self.load.herd(&connector, members, &self.plain, at_a_time).await?;
+            let title = match at_a_time {
+                SOME_OF_A_HERD => {
+                    format!("{}, {} at a time", self.everyone(), report::grouped(at_a_time))
+                }
+                _ => format!("{}, all at once", self.everyone()),
+            };
+            report::line(&title, &done);
+            report::herd(&done, &connector.memory()?);
+        }
+        Ok(())
+    }
+
+    /// (k)
+    pub(crate) async fn large_bodies(&self) -> Result<(), Error> {
+        report::title("(k) memory while every cluster sends a large heartbeat, forwarded");
+        let receiver = sink::start().await?;
+        let body = fleet::within(FIFTY_MEMBERS, LARGE_BODY)?;
+        let connector = self.connector(Some(&receiver)).await?;
+        let idle = connector.memory()?;
+        let everybody = self.fleet.all().len();
+        let members = self.fleet.members(&self.manager, &connector, everybody);
+        let took = self.load.each_once(members, &body).await?;
+        report::large_bodies(&self.everyone(), body.len(), idle, connector.memory()?, took);
         Ok(())
     }
 

@@ -107,6 +107,23 @@ pub(crate) fn memory(
     );
 }
 
+/// Memory of the connector under large bodies.
+pub(crate) fn large_bodies(
+    clusters: &str,
+    bytes: usize,
+    idle: Memory,
+    after: Memory,
+    took: Duration,
+) {
+    println!(
+        "  {clusters} sent {} kB each within {:.1} s; resident memory of the connector: {:.1} MiB before, {:.1} MiB at most",
+        grouped(bytes / 1000),
+        took.as_secs_f64(),
+        mib(idle.now),
+        mib(after.most)
+    );
+}
+
 /// How many samples one core takes from the text to remote write, from the difference of two loads.
 pub(crate) fn samples(count: usize, without: &Done, with: &Done) {
     let (without, with) = (without.cpu().0, with.cpu().0);
