@@ -40,6 +40,7 @@ mod management;
 mod metrics;
 mod mutual_tls;
 mod newcomers;
+mod open_files;
 mod openapi;
 mod proxy_protocol;
 mod rate_limit;

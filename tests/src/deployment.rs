@@ -29,6 +29,8 @@ pub struct Deployment {
     pub certificates: Certificates,
     /// Settings on top of the usual ones, for services that start after they were set.
     pub extra: Vec<(&'static str, String)>,
+    /// A program with arguments that starts the services, such as `prlimit`; empty: nothing stands between.
+    pub under: Vec<&'static str>,
     directory: TempDir,
     address: IpAddr,
     connector_port: u16,
@@ -69,6 +71,7 @@ impl Deployment {
             database,
             certificates,
             extra: Vec::new(),
+            under: Vec::new(),
             directory,
             address,
             connector_port: FIRST_PORT,
@@ -273,7 +276,15 @@ impl Deployment {
 
     fn launch_with(&self, service: Service, port: u16, status_port: u16, log: &Path) -> Unit {
         let name = name_of(service);
-        let mut command = Command::new(program("microcloud-cluster-manager"));
+        let own = program("microcloud-cluster-manager");
+        let mut command = match self.under.split_first() {
+            None => Command::new(own),
+            Some((first, arguments)) => {
+                let mut command = Command::new(first);
+                command.args(arguments).arg(own);
+                command
+            }
+        };
         command.arg(name).envs(self.settings());
         command.env("SERVER_PORT", port.to_string()).env("STATUS_PORT", status_port.to_string());
         Unit {

@@ -15,6 +15,7 @@ pub mod management_api;
 pub mod metrics;
 pub mod model;
 pub mod oidc;
+mod open_files;
 pub mod openapi;
 pub mod remote_write;
 pub mod run;

@@ -37,7 +37,7 @@ use crate::tls::{
     self, ClientCertificates, Identities, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
 };
 use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
-use crate::{cluster_connector, management_api, openapi, status_listener};
+use crate::{cluster_connector, management_api, open_files, openapi, status_listener};
 
 pub use database::{apply_takeover, check_takeover, migrate, waiting_takeover};
 
@@ -390,6 +390,8 @@ impl Unit {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
         };
         let (drain, grace) = (config.shutdown_drain, config.shutdown_grace);
+        let connections = open_files::connections(limits.connections, open_files::raise_limit());
+        let limits = Limits { connections, ..limits };
         let api = bind(config.listen, Some((tls, metrics.clone())), limits)?
             .behind(&config.balancer)
             .limit(&newcomers);

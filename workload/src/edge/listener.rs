@@ -186,7 +186,10 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         stop.cancelled().await;
         handle.stop_graceful(grace);
     });
-    if let Err(error) = server.try_serve(service.hoop(idle)).await {
+    // Accepting costs next to nothing, and what nobody accepts the kernel turns away in the end: it goes on for as long as somebody
+    // waits, however much others have to do.
+    let serve = tokio::task::coop::unconstrained(server.try_serve(service.hoop(idle)));
+    if let Err(error) = serve.await {
         tracing::error!(%error, "a listener failed");
     }
 }
