@@ -169,6 +169,31 @@ async fn web_06_no_other_origin_is_ever_allowed() {
 }
 
 #[tokio::test]
+async fn web_08_a_link_to_a_name_of_ours_that_the_connector_does_not_know_is_not_shown() {
+    let mut deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let _provider = deployment.start_identity_provider().await;
+    let member = deployment.enrol("lyon").await;
+    let alias = "https://alias.example.com:8443/1.0/remote-cluster/lyon/tunnel/1.0";
+    let body = serde_json::json!({"ui_url": alias}).to_string();
+    member.request("POST", STATUS_PATH, body.into_bytes()).await.unwrap().success().unwrap();
+    deployment.extra.push(("MANAGEMENT_API_ALLOWED_HOSTS", "alias.example.com:8443".into()));
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let mut admin = deployment.logged_in("admin@example.com").await;
+    let stored = "SELECT count(*) FROM remote_cluster_details WHERE ui_url <> ''";
+    assert_eq!(deployment.database.count(stored).await, 1);
+    let list = "/1.0/remote-cluster";
+    for path in [list.to_owned(), format!("{list}?fields=ui_url"), format!("{list}/lyon")] {
+        let shown = admin.get(&path).await.metadata();
+        let cluster = shown.get(0).unwrap_or(&shown);
+        assert_eq!(cluster["ui_url"], "", "{path}");
+    }
+    let output = deployment.run(&["clusters", "show", "lyon", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["ui_url"], "");
+}
+
+#[tokio::test]
 async fn web_09_only_the_uis_own_files_are_served() {
     let deployment = Deployment::new().await;
     let unit = deployment.start(Service::ManagementApi).await;

@@ -195,7 +195,7 @@ fn management_app(
     ))?;
     let join_tokens = join_token_policy(config)?;
     let mut own_hosts = config.own_hosts();
-    own_hosts.push(public_url.host().to_ascii_lowercase());
+    own_hosts.push(public_url.host().to_owned());
     let roles = RoleGroups {
         admin: oidc.admin_groups.clone(),
         operator: oidc.operator_groups.clone(),

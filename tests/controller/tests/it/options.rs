@@ -80,6 +80,19 @@ fn options_reach_the_services_that_they_are_about() {
 }
 
 #[test]
+fn web_08_both_services_know_the_names_that_no_link_of_a_cluster_may_lead_to() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let juju = deployed(Runner::InProcess);
+    for service in ["management-api", "cluster-connector"] {
+        let config = read(&juju, service, secret.path().to_str().unwrap());
+        let hosts = config.own_hosts();
+        for host in ["manager.example.com", "clusters.example.com"] {
+            assert!(hosts.iter().any(|own| own == host), "{service}: {hosts:?}");
+        }
+    }
+}
+
+#[test]
 fn each_unit_tells_the_address_at_which_others_reach_its_tunnels() {
     let mut juju = deployed(Runner::InProcess);
     juju.add_unit();
