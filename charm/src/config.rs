@@ -7,6 +7,9 @@ use relations::SecretUri;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+/// What is asked for besides `openid` unless an option says something else.
+const SCOPES: &str = "offline_access email profile";
+
 /// All options, in their final types.
 ///
 /// The defaults are those of `charmcraft.yaml`; a test compares them.
@@ -100,6 +103,14 @@ impl Default for Config {
             shutdown_drain_seconds: Within(15),
             takeover: Takeover::Automatic,
         }
+    }
+}
+
+impl Config {
+    /// What logins ask the identity provider for besides `openid`, separated by blanks.
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        self.oidc_scopes.as_deref().filter(|scopes| !scopes.trim().is_empty()).unwrap_or(SCOPES)
     }
 }
 

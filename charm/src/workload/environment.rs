@@ -118,7 +118,7 @@ impl Facts<'_> {
             config.oidc_operator_groups.as_deref().unwrap_or_default(),
         );
         vars.set("OIDC_VIEWER_GROUPS", config.oidc_viewer_groups.as_deref().unwrap_or_default());
-        vars.set("OIDC_SCOPES", config.oidc_scopes.as_deref().unwrap_or_default());
+        vars.set("OIDC_SCOPES", config.scopes());
         vars.set("TUNNEL_FORWARD_ACCESS_TOKEN", &config.tunnel_forward_access_token.to_string());
         let grafana = self.inputs.grafana.as_ref().and_then(Offer::good);
         vars.set("GRAFANA_BASE_URL", grafana.map(GrafanaMetadata::base_url).unwrap_or_default());
