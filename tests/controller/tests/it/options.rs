@@ -44,11 +44,14 @@ fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its
         for (name, value) in names.into_iter().zip(ends) {
             juju.config(name, json!(value.parse::<i64>().unwrap()));
         }
+        let rate = if ends[0] == "1" { 0.001 } else { 1_000_000.0 };
+        juju.config("rate-limit-refill-rate", json!(rate));
         assert!(juju.status(0).starts_with("active: "), "{}", juju.status(0));
         for service in ["management-api", "cluster-connector"] {
             let config = read(&juju, service, secret);
             assert_eq!(config.shutdown_drain.as_secs().to_string(), ends[4]);
             assert_eq!(config.connector.port.to_string(), ends[5]);
+            assert_eq!(config.rate_limit.refill_rate.to_string(), rate.to_string());
         }
     }
 }

@@ -123,7 +123,7 @@ fn blocked() -> Vec<(Controller, &'static str)> {
         (
             with_options(&[("oidc-issuer", json!("http://a"))]),
             "blocked: option oidc-issuer is wrong: it must be a URL that begins with \
-             https://; run: juju config @ oidc-issuer=<value>",
+             https:// and a host; run: juju config @ oidc-issuer=<value>",
         ),
         (
             without(&["management-api-domain"]),
