@@ -177,6 +177,23 @@ fn blocked() -> Vec<(Controller, &'static str)> {
              provider, run: juju status --relations",
         ),
         (
+            database(&[
+                ("username", "u"),
+                ("password", "p"),
+                ("tls", "True"),
+                ("tls-ca", "-----BEGIN"),
+            ]),
+            "blocked: unusable data in relation database:2: relation interface \
+             postgresql_client: key \"tls-ca\" is not a PEM text with certificates; look at the \
+             provider, run: juju status --relations",
+        ),
+        (
+            with("oauth", Remote::hydra("http://iam.example.com")),
+            "blocked: unusable data in relation oauth:4: relation interface oauth: key \
+             \"issuer_url\" is not a URL that begins with https:// and a host; look at the \
+             provider, run: juju status --relations",
+        ),
+        (
             with("certificates", refusing(101, "ip_not_allowed").0),
             "blocked: certificates: the provider refused the request with 101 \
              ip_not_allowed; look at its options, run: juju config <provider>",
