@@ -64,6 +64,28 @@ async fn sess_03_a_login_attempt_is_a_sealed_cookie_of_its_own() {
 }
 
 #[tokio::test]
+async fn sess_03_of_many_begun_logins_the_newest_eight_stay_and_the_last_one_logs_in() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let mut browser = deployment.operator();
+    let longest = format!("/oidc/login?next=/ui/{}", "x".repeat(1020));
+    let mut begun = None;
+    for _ in 0..100 {
+        let answer = browser.raw(Method::GET, &longest, HeaderMap::new(), String::new()).await;
+        assert_eq!(answer.status, 302, "{}", answer.body);
+        let size = answer.headers.get_all(SET_COOKIE).iter().map(HeaderValue::len).max();
+        assert!(size < Some(4096), "browsers keep none of more than 4096 bytes");
+        begun = Some(answer);
+    }
+    let attempts = browser.cookies.keys().filter(|(_, name)| name.contains("login"));
+    assert_eq!(attempts.count(), 8);
+    let answer = provider.come_back(&mut browser, &begun.unwrap()).await;
+    assert_eq!((answer.status, answer.header("location").map(str::len)), (303, Some(1024)));
+    assert_eq!(browser.get("/1.0").await.status, 200);
+}
+
+#[tokio::test]
 async fn oidc_03_requests_for_other_hosts_ask_the_provider_nothing() {
     let mut deployment = Deployment::new().await;
     let provider = MockProvider::start(&mut deployment).await;

@@ -1,5 +1,6 @@
 //! `/oidc/login`, `/oidc/callback` and `/oidc/logout`.
 
+use salvo::http::cookie::Cookie;
 use salvo::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION};
 use salvo::http::{Method, StatusCode};
 use salvo::{Depot, Request, Response, Scribe, handler};
@@ -23,17 +24,22 @@ const LOGIN_PAGE: &str = "/ui/login/";
 /// `GET /oidc/login[?next=/ui/…]`: sends the browser to the identity provider.
 #[handler]
 pub(super) async fn begin(req: &mut Request, depot: &mut Depot, res: &mut Response) {
-    let next = safe_next(req.query::<String>("next").as_deref());
-    if let Err(failure) = try_begin(depot, res, next).await {
+    if let Err(failure) = try_begin(req, depot, res).await {
         failure.answer(req, res);
     }
 }
 
-async fn try_begin(depot: &Depot, res: &mut Response, next: String) -> Result<(), Failure> {
+async fn try_begin(req: &mut Request, depot: &Depot, res: &mut Response) -> Result<(), Failure> {
     let app = app(depot)?;
-    let begun = app.provider.begin(next, OffsetDateTime::now_utc()).await?;
-    let sealed = begun.attempt.seal(&app.master_key.login_attempts());
+    let next = safe_next(req.query::<String>("next").as_deref());
+    let (key, now) = (app.master_key.login_attempts(), OffsetDateTime::now_utc());
+    let begun = app.provider.begin(next, now).await?;
+    let sealed = begun.attempt.seal(&key);
     let sealed = sealed.ok_or_else(|| ApiError::Internal("a login could not be sealed".into()))?;
+    let sent = req.cookies().iter().map(Cookie::name_value);
+    for name in LoginAttempt::superfluous(&key, sent, now) {
+        cookies::clear_attempt(res, name.to_owned());
+    }
     cookies::set_attempt(
         res,
         LoginAttempt::cookie_name(&begun.attempt.state),
