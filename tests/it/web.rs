@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cluster_manager::management_api::access::{Access, ROUTES};
 use cluster_simulator::tls::Trust;
 use cluster_simulator::{Connection, Request, STATUS_PATH};
-use end_to_end_tests::{Deployment, MockProvider, Service, Unit};
+use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
@@ -83,6 +83,37 @@ async fn sess_03_of_many_begun_logins_the_newest_eight_stay_and_the_last_one_log
     let answer = provider.come_back(&mut browser, &begun.unwrap()).await;
     assert_eq!((answer.status, answer.header("location").map(str::len)), (303, Some(1024)));
     assert_eq!(browser.get("/1.0").await.status, 200);
+}
+
+#[tokio::test]
+async fn oidc_03_a_login_begins_under_the_public_name_whichever_name_is_used() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra = vec![(
+        "MANAGEMENT_API_ALLOWED_HOSTS",
+        "Alias.example.com:443,alias.example.com:8443".into(),
+    )];
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let ask = async |browser: &mut Operator, host: &str, path: &str| {
+        browser.raw(Method::GET, path, headers(&[("host", host)]), String::new()).await
+    };
+    let mut browser = deployment.operator();
+    for host in ["alias.example.com", "ALIAS.example.com:443", "alias.example.com:8443"] {
+        let answer = ask(&mut browser, host, "/oidc/login?next=/ui/clusters?a=b%26c").await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (302, None), "{host}");
+        let target = answer.header("location").unwrap().to_owned();
+        let path = target.strip_prefix(&deployment.origin()).unwrap();
+        let begun = browser.raw(Method::GET, path, HeaderMap::new(), String::new()).await;
+        let answer = provider.come_back(&mut browser, &begun).await;
+        let page = answer.header("location");
+        assert_eq!((answer.status, page), (303, Some("/ui/clusters?a=b&c")), "{host}");
+        // A proxy that changes the name sends the browser in no circle.
+        let begun = ask(&mut browser, host, path).await;
+        assert!(begun.header("set-cookie").is_some(), "{host}");
+        assert_eq!(provider.come_back(&mut browser, &begun).await.status, 303, "{host}");
+    }
+    let answer = ask(&mut browser, "other.example.com:443", "/oidc/login").await;
+    assert_eq!(answer.status, 421);
 }
 
 #[tokio::test]
