@@ -388,6 +388,24 @@ async fn sess_04_a_session_that_may_be_idle_for_a_minute_only_lives_as_long_as_i
 }
 
 #[tokio::test]
+async fn oidc_05_control_characters_in_claims_are_no_part_of_a_person() {
+    let Mocked { deployment, provider, unit: _unit, ada: _ada } = mocked().await;
+    provider.edit_claims(|claims| {
+        claims["name"] = "Ada\0 \u{7f}L.".into();
+        claims["email"] = "ada\r\n\0@example.com".into();
+        claims["mcm-idp-groups"] = json!(["adm\0ins", "admins\n", "admins"]);
+    });
+    let mut ada = deployment.operator();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    age(&deployment, "20 min").await;
+    let seen = ada.get("/1.0").await.metadata();
+    assert_eq!((&seen["name"], &seen["email"]), (&json!("Ada L."), &json!("ada@example.com")));
+    assert_eq!(seen["groups"], json!(["admins"]));
+    provider.edit_claims(|claims| claims["sub"] = "ada\0".into());
+    assert_eq!(provider.log_in(&mut deployment.operator()).await.status, 401);
+}
+
+#[tokio::test]
 async fn sess_06_a_new_master_key_and_a_new_certificate_log_nobody_out() {
     let mut deployment = Deployment::new().await;
     let key = deployment.file("first.key");

@@ -241,11 +241,13 @@ impl Provider {
 
     fn identity(&self, claims: &Claims) -> Identity {
         let name = claims.name().and_then(|name| name.get(None));
+        // The database takes no NUL, and nobody has control characters in their name.
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect();
         Identity {
             issuer: self.settings.issuer.clone(),
             subject: claims.subject().to_string(),
-            name: name.map(|name| name.to_string()).unwrap_or_default(),
-            email: claims.email().map(|email| email.to_string()).unwrap_or_default(),
+            name: name.map(|name| plain(name.as_str())).unwrap_or_default(),
+            email: claims.email().map(|email| plain(email.as_str())).unwrap_or_default(),
         }
     }
 

@@ -127,8 +127,9 @@ fn check_common(claims: &Claims, now: OffsetDateTime) -> Result<(), ClaimsVerifi
         return refuse("it is not valid yet");
     }
     let subject = claims.subject().as_str();
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
-        return refuse("the subject must have 1 to 255 bytes");
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.contains(char::is_control)
+    {
+        return refuse("the subject must have 1 to 255 bytes and no control characters");
     }
     Ok(())
 }
