@@ -1,11 +1,14 @@
 //! The charm's options, as `charmcraft.yaml` declares them.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use relations::SecretUri;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
+
+/// What is asked for besides `openid` unless an option says something else.
+const SCOPES: &str = "offline_access email profile";
 
 /// All options, in their final types.
 ///
@@ -100,6 +103,14 @@ impl Default for Config {
             shutdown_drain_seconds: Within(15),
             takeover: Takeover::Automatic,
         }
+    }
+}
+
+impl Config {
+    /// What logins ask the identity provider for besides `openid`, separated by blanks.
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        self.oidc_scopes.as_deref().filter(|scopes| !scopes.trim().is_empty()).unwrap_or(SCOPES)
     }
 }
 
@@ -218,7 +229,7 @@ impl fmt::Display for PublicHost {
     }
 }
 
-/// A URL that begins with `https://`, verbatim: issuers are compared byte by byte.
+/// A URL that begins with `https://` and has a host, verbatim: issuers are compared byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HttpsUrl(pub String);
@@ -228,12 +239,30 @@ impl TryFrom<String> for HttpsUrl {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let rest = text.strip_prefix("https://");
-        if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace)) {
+        if rest.is_some_and(|rest| has_host(rest) && !rest.contains(char::is_whitespace)) {
             Ok(Self(text))
         } else {
-            Err("it must be a URL that begins with https://")
+            Err("it must be a URL that begins with https:// and a host")
         }
     }
+}
+
+/// Whether what follows `https://` begins with a host, and a port if there is one.
+fn has_host(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let after_host = if let Some(v6) = authority.strip_prefix('[') {
+        let parts = v6.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
+        parts.map(|(_, port)| port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        // Some have underscores or letters of their language in the names of hosts.
+        let plain = host.trim_end_matches('.').replace(|c: char| c == '_' || !c.is_ascii(), "x");
+        PublicHost::try_from(plain).is_ok().then_some(port)
+    };
+    after_host.is_some_and(|port| {
+        let port = port.strip_prefix(':').unwrap_or(port);
+        port.is_empty() || (port.chars().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok())
+    })
 }
 
 /// A TCP port, 1 to 65535.
@@ -288,7 +317,7 @@ impl<const MIN: u32, const MAX: u32> fmt::Display for Within<MIN, MAX> {
     }
 }
 
-/// Events per second, more than 0.
+/// Events per second, 0.001 to 1,000,000: what the services take.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Rate(pub f64);
@@ -297,7 +326,11 @@ impl TryFrom<f64> for Rate {
     type Error = &'static str;
 
     fn try_from(rate: f64) -> Result<Self, Self::Error> {
-        if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err("it must be more than 0") }
+        if (0.001..=1_000_000.0).contains(&rate) {
+            Ok(Self(rate))
+        } else {
+            Err("it must be a number from 0.001 to 1000000")
+        }
     }
 }
 
@@ -369,7 +402,9 @@ mod tests {
     fn numbers_out_of_range_are_refused() {
         assert!(Port::try_from(0).is_err() && Port::try_from(65_536).is_err());
         assert!(AtLeastOne::try_from(0).is_err() && AtLeastOne::try_from(-1).is_err());
-        assert!(Rate::try_from(0.0).is_err() && Rate::try_from(f64::NAN).is_err());
+        for rate in [0.0, 0.000_9, -1.0, 1_000_001.0, f64::NAN, f64::INFINITY] {
+            assert!(Rate::try_from(rate).is_err(), "{rate}");
+        }
         assert_eq!(Port::try_from(65_535), Ok(Port(65_535)));
         assert_eq!(Within::<1, 3>::try_from(3), Ok(Within(3)));
         let refused = Within::<1, 3>::try_from(4).unwrap_err();
@@ -384,6 +419,33 @@ mod tests {
             url("https://iam.example.com/hydra/").unwrap().0,
             "https://iam.example.com/hydra/"
         );
-        assert!(url("http://iam.example.com").is_err() && url("https://").is_err());
+        for good in [
+            "https://iam.example.com",
+            "https://iam_1.example.com:8443/realms/a?b#c",
+            "https://bücher.example",
+            "https://10.0.0.1",
+            "https://[fd00::1]:8443/",
+            "https://iam.example.com:/",
+            "https://localhost./",
+        ] {
+            assert!(url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://iam.example.com",
+            "https://",
+            "https://:443",
+            "https:///path",
+            "https://?query",
+            "https://iam.example.com:port",
+            "https://iam.example.com:+1",
+            "https://iam.example.com:65536",
+            "https://[fd00::1",
+            "https://[fd00]",
+            "https://1.2.3.400",
+            "https://iam<.example.com",
+            "https://iam.example.com/a b",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
     }
 }

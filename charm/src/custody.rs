@@ -63,8 +63,8 @@ fn connector(
             return Ok(None);
         };
         let key = pki::public_key_of(legacy.key.expose_secret());
-        if let Some(issued) = newest(answers.certificates.iter(), key.as_deref()) {
-            let pair = Pair { chain: chain(issued), key: legacy.key.clone() };
+        if let Some((_, chain)) = newest(answers.certificates.iter(), key.as_deref()) {
+            let pair = Pair { chain, key: legacy.key.clone() };
             let domain = addresses.connector.as_ref().map(ToString::to_string);
             return Ok(Some(Connector::new(pair, domain)));
         }
@@ -107,9 +107,10 @@ fn certificates(
         .request
         .as_deref()
         .and_then(|request| newest(answers(inputs)?.answers_to(request), key.as_deref()));
-    if let Some(issued) = issued {
-        kept.served = Some(Pair { chain: chain(issued), key: kept.key.clone() });
-    }
+    let issued = issued.map(|(issued, chain)| {
+        kept.served = Some(Pair { chain, key: kept.key.clone() });
+        issued
+    });
     if let Some(names) = names_to_request(inputs, addresses, &kept, issued) {
         kept.request = Some(pki::signing_request(kept.key.expose_secret(), &names)?);
     }
@@ -202,20 +203,24 @@ fn public_key(kept: &Certificates) -> Option<Vec<u8>> {
     }
 }
 
-/// The newest usable certificate for the public key `key`. What providers write is checked, not believed.
+/// The newest usable certificate for the public key `key`, with its chain. What providers write is checked, not believed.
 fn newest<'a>(
     issued: impl Iterator<Item = &'a IssuedCertificate>,
     key: Option<&[u8]>,
-) -> Option<&'a IssuedCertificate> {
+) -> Option<(&'a IssuedCertificate, String)> {
     let key = key?;
     let usable = issued.filter(|issued| !issued.is_revoked()).filter_map(|issued| {
         let leaf = Leaf::parse(&issued.certificate)?;
-        (leaf.public_key == key && !leaf.is_ca).then_some((leaf.not_before, issued))
+        if leaf.public_key != key || leaf.is_ca {
+            return None;
+        }
+        Some((leaf.not_before, issued, chain(issued)?))
     });
-    usable.max_by_key(|(since, _)| *since).map(|(_, issued)| issued)
+    let newest = usable.max_by_key(|(since, ..)| *since);
+    newest.map(|(_, issued, chain)| (issued, chain))
 }
 
-fn chain(issued: &IssuedCertificate) -> String {
+fn chain(issued: &IssuedCertificate) -> Option<String> {
     let mut others = issued.chain.clone().unwrap_or_default();
     others.push(issued.ca.clone());
     pki::chain_of(&issued.certificate, &others)

@@ -168,8 +168,11 @@ impl Writes {
         }
         if let (Some(oauth), Some(url)) = (&inputs.login.relation, addresses.management_url()) {
             let redirect = format!("{url}/oidc/callback");
+            let more = config.scopes().split_ascii_whitespace().filter(|scope| *scope != "openid");
+            let scopes: Vec<&str> = ["openid"].into_iter().chain(more).collect();
             let audience = config.oidc_audience.as_deref();
-            self.app(&oauth.offer.own, &OauthRequest::code_flow(&redirect, audience));
+            let request = OauthRequest::code_flow(&redirect, &scopes.join(" "), audience);
+            self.app(&oauth.offer.own, &request);
         }
         for own in &inputs.metrics {
             let address = inputs.address.clone().unwrap_or_else(|| addresses.pod.clone());

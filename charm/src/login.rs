@@ -1,10 +1,13 @@
 //! Where people log in: the relation `oauth`, or the options `oidc-*`.
 
 use ops::Status;
+use relations::oauth::OauthAnswer;
+use relations::{BagError, Databag};
 use secrecy::SecretString;
 
-use crate::config::Config;
+use crate::config::{Config, HttpsUrl};
 use crate::observe::{Inputs, Registration};
+use crate::pki;
 
 /// The identity provider.
 #[derive(Debug, Clone)]
@@ -17,7 +20,7 @@ pub struct Provider {
     pub client_secret: Option<SecretString>,
     /// Claim with the groups of a person.
     pub groups_claim: String,
-    /// Authorities to trust for it.
+    /// Authorities to trust for it, one PEM text each.
     pub authorities: Vec<String>,
 }
 
@@ -39,13 +42,24 @@ fn from_relation(relation: &Registration, config: &Config) -> Result<Provider, S
         Ok(answer) => answer.as_ref().ok_or_else(waiting)?,
         Err(error) => return Err(crate::status::unusable(&relation.offer.own.id, error)),
     };
+    let unusable = |key, expected| {
+        let error = BagError::Malformed { interface: OauthAnswer::INTERFACE, key, expected };
+        crate::status::unusable(&relation.offer.own.id, &error)
+    };
+    let HttpsUrl(issuer) = HttpsUrl::try_from(answer.issuer_url.clone())
+        .map_err(|_| unusable("issuer_url", "a URL that begins with https:// and a host"))?;
+    let chain = answer.ca_chain.join("\n");
+    let authorities =
+        if chain.trim().is_empty() { Some(Vec::new()) } else { pki::certificates(&chain) };
+    let authorities =
+        authorities.ok_or_else(|| unusable("ca_chain", "a JSON list of PEM certificates"))?;
     let client = answer.client.as_ref().ok_or_else(waiting)?;
     Ok(Provider {
-        issuer: answer.issuer_url.clone(),
+        issuer,
         client_id: client.id.clone(),
         client_secret: Some(relation.secret.clone().ok_or_else(waiting)?),
         groups_claim: answer.groups.clone().unwrap_or_else(|| config.oidc_groups_claim.clone()),
-        authorities: answer.ca_chain.clone(),
+        authorities,
     })
 }
 

@@ -8,7 +8,7 @@ use ops::tools::calls::Bag;
 use ops::{
     ConfigError, Endpoint, Event, Leader, Model, RelationId, SecretId, SecretRef, ToolError,
 };
-use relations::certificate_transfer;
+use relations::certificate_transfer::{self, Trusted};
 use relations::postgresql_client::{DatabaseAnswer, TlsSecret, UserSecret};
 use relations::prometheus_remote_write::RemoteWriteUnit;
 use relations::{Databag, SecretUri, oauth, peers};
@@ -21,6 +21,7 @@ pub use inputs::{
 
 use crate::config::Config;
 use crate::endpoints;
+use crate::pki;
 use crate::shared::{Content, Kept, Shared};
 use crate::surroundings::Surroundings;
 
@@ -172,6 +173,7 @@ impl Reader<'_> {
             let units = if version_1 { Vec::new() } else { self.model.remote_unit_data(&id)? };
             let bags: Vec<&Bag> = units.iter().map(|(_, bag)| bag).collect();
             let trusted = certificate_transfer::certificates(&app, bags);
+            let trusted = trusted.map(|trusted| only_certificates(&trusted));
             trust.push(Trust { own: self.own(id)?, trusted });
         }
         Ok(trust)
@@ -273,4 +275,16 @@ impl Reader<'_> {
         let request = requests.0.into_iter().next().map(|r| r.certificate_signing_request);
         Ok(Some(Legacy { label, key, request }))
     }
+}
+
+/// Leaves out what is PEM but no certificate.
+fn only_certificates(trusted: &Trusted) -> Trusted {
+    let (mut certificates, mut skipped) = (Vec::new(), trusted.skipped);
+    for text in &trusted.certificates {
+        match pki::certificates(text) {
+            Some(good) => certificates.extend(good),
+            None => skipped += 1,
+        }
+    }
+    Trusted { certificates, skipped }
 }

@@ -5,7 +5,7 @@ use relations::BagError;
 use time::Duration;
 
 use crate::config::ConnectorCertificate;
-use crate::observe::{ContainerState, Inputs, Offer, WrongOption};
+use crate::observe::{ContainerState, Inputs, Offer, Trust, WrongOption};
 use crate::pki::{self, Leaf};
 use crate::{addresses, custody, pinned, route, workload};
 
@@ -200,7 +200,8 @@ fn notes(inputs: &Inputs) -> Vec<String> {
 /// Optional relations whose data cannot be used.
 fn malformed(inputs: &Inputs) -> Vec<&RelationId> {
     let mut all = Vec::new();
-    all.extend(inputs.trust.iter().filter(|t| t.trusted.is_err()).map(|t| &t.own.id));
+    let damaged = |trust: &&Trust| trust.trusted.as_ref().map_or(true, |good| good.skipped > 0);
+    all.extend(inputs.trust.iter().filter(damaged).map(|trust| &trust.own.id));
     all.extend(inputs.route.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.ingress.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));
     all.extend(inputs.grafana.iter().filter(|o| o.answer.is_err()).map(|o| &o.own.id));

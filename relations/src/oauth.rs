@@ -28,12 +28,13 @@ pub struct OauthRequest {
 }
 
 impl OauthRequest {
-    /// What a web application with a login page asks for.
+    /// What a web application with a login page asks for. `scope` is what it will ask for at every login: the provider refuses a
+    /// login that asks for more than was registered.
     #[must_use]
-    pub fn code_flow(redirect_uri: &str, audience: Option<&str>) -> Self {
+    pub fn code_flow(redirect_uri: &str, scope: &str, audience: Option<&str>) -> Self {
         Self {
             redirect_uri: redirect_uri.to_owned(),
-            scope: "openid profile email".to_owned(),
+            scope: scope.to_owned(),
             grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
             audience: audience.map(str::to_owned).into_iter().collect(),
             token_endpoint_auth_method: "client_secret_basic".to_owned(),

@@ -108,10 +108,16 @@ async fn oidc_16_an_id_token_is_no_access_token_even_when_the_audience_is_the_cl
     let provider = MockProvider::start(&mut deployment).await;
     let _unit = deployment.start(Service::ManagementApi).await;
     let claims = provider.claims("mcm-web");
-    for (kind, status) in [(json!("JWT"), 401), (json!("at+jwt"), 200)] {
-        let header = json!({"alg": "RS256", "kid": "rsa", "typ": kind});
+    let typed = |kind: Value| json!({"alg": "RS256", "kid": "rsa", "typ": kind});
+    for (header, status) in [
+        (typed(json!("JWT")), 401),
+        (typed(Value::Null), 401),
+        (json!({"alg": "RS256", "kid": "rsa"}), 401),
+        (typed(json!("at+jwt")), 200),
+        (typed(json!("application/at+jwt")), 200),
+    ] {
         let token = provider.keys.sign_as(&header, &claims);
-        assert_eq!(get_with(&mut deployment.operator(), &token).await.status, status, "{kind}");
+        assert_eq!(get_with(&mut deployment.operator(), &token).await.status, status, "{header}");
     }
 }
 

@@ -241,6 +241,33 @@ async fn rel_06_the_connector_follows_new_files_without_a_failed_request() {
 }
 
 #[tokio::test]
+async fn rel_06_new_tokens_name_the_certificate_that_a_following_connector_presents_now() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("CLUSTER_CONNECTOR_CERTIFICATE", "follow".into()));
+    let _provider = deployment.start_identity_provider().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let mut admin = deployment.logged_in("admin@example.com").await;
+    let key = deployment.directory().join("tls/connector/tls.key");
+    let mut create = async |name: &str| {
+        let path = "/1.0/remote-cluster-join-token";
+        let body = serde_json::json!({"cluster_name": name});
+        let made = admin.send(reqwest::Method::POST, path, Some(&body)).await.metadata();
+        cluster_simulator::JoinToken::decode(made["token"].as_str().unwrap()).unwrap()
+    };
+    let first = fingerprint(&deployment);
+    assert_eq!(create("lyon").await.body().fingerprint, first);
+    drop(deployment.certificates.issue("connector", deployment.connector_address().ip()));
+    let token = create("quito").await;
+    assert_eq!(token.body().fingerprint, fingerprint(&deployment));
+    connector.until_log("a new certificate is presented").await;
+    deployment.member(&token).join(&token).await.expect("the token leads to the connector");
+    // Half a pair is not presented, and no token names it.
+    std::fs::write(key, "").unwrap();
+    assert_eq!(create("oslo").await.body().fingerprint, token.body().fingerprint);
+}
+
+#[tokio::test]
 async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificate() {
     let deployment = Deployment::new().await;
     let connector = deployment.start(Service::ClusterConnector).await;

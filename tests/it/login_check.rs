@@ -1,5 +1,7 @@
 //! The self-test of the login: it finds nothing wrong with an honest provider, and says in words what is wrong with any other.
 
+use std::time::{Duration, Instant};
+
 use end_to_end_tests::{
     CLIENT_SECRET, Certificates, Deployment, MockProvider, Operator, Reply, Service,
 };
@@ -195,4 +197,30 @@ async fn a_certificate_that_nobody_trusts_is_named() {
     assert_eq!((steps[0].0.as_str(), steps[0].1.as_str()), ("discovery", "failed"));
     assert!(steps[0].2.contains("is not accepted"), "{}", steps[0].2);
     assert!(steps[0].2.contains("OIDC_CA_FILE"), "{}", steps[0].2);
+}
+
+#[tokio::test]
+async fn lim_06_who_asks_for_a_second_check_meanwhile_does_not_wait_for_it() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let mut admin = deployment.operator();
+    assert_eq!(provider.log_in(&mut admin).await.status, 303);
+    let asked = || provider.calls(|call| call.path == DISCOVERY).len();
+    let before = asked();
+    provider.behave(|call| (call.path == DISCOVERY).then_some(Reply::Stall));
+    let mut first = admin.clone();
+    let first = tokio::spawn(async move { first.get("/1.0/login-check").await });
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while asked() == before {
+        assert!(Instant::now() < deadline, "the provider is not asked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let second = admin.get("/1.0/login-check").await;
+    let text = "another check of the login is running, try again later";
+    assert_eq!(second.error(), (503, text.into()));
+    assert!(second.header("retry-after").is_some());
+    assert!(!first.is_finished());
+    provider.release();
+    assert_eq!(first.await.unwrap().status, 200);
 }

@@ -370,6 +370,42 @@ async fn sess_04_sessions_that_ended_are_purged() {
 }
 
 #[tokio::test]
+async fn sess_04_a_session_that_may_be_idle_for_a_minute_only_lives_as_long_as_it_is_used() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra = vec![("SESSION_IDLE_SECONDS", "60".into())];
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let mut ada = deployment.operator();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    let db = deployment.database.connect().await;
+    for (idle, touched) in [(10, 0), (20, 1), (55, 1)] {
+        let sql = format!("UPDATE sessions SET last_used_at = now() - interval '{idle} s'");
+        db.batch_execute(&sql).await.unwrap();
+        assert_eq!(ada.get("/1.0").await.status, 200);
+        let fresh = "SELECT count(*) FROM sessions WHERE last_used_at > now() - interval '8 s'";
+        assert_eq!(deployment.database.count(fresh).await, touched, "{idle}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_05_control_characters_in_claims_are_no_part_of_a_person() {
+    let Mocked { deployment, provider, unit: _unit, ada: _ada } = mocked().await;
+    provider.edit_claims(|claims| {
+        claims["name"] = "Ada\0 \u{7f}L.".into();
+        claims["email"] = "ada\r\n\0@example.com".into();
+        claims["mcm-idp-groups"] = json!(["adm\0ins", "admins\n", "admins"]);
+    });
+    let mut ada = deployment.operator();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    age(&deployment, "20 min").await;
+    let seen = ada.get("/1.0").await.metadata();
+    assert_eq!((&seen["name"], &seen["email"]), (&json!("Ada L."), &json!("ada@example.com")));
+    assert_eq!(seen["groups"], json!(["admins"]));
+    provider.edit_claims(|claims| claims["sub"] = "ada\0".into());
+    assert_eq!(provider.log_in(&mut deployment.operator()).await.status, 401);
+}
+
+#[tokio::test]
 async fn sess_06_a_new_master_key_and_a_new_certificate_log_nobody_out() {
     let mut deployment = Deployment::new().await;
     let key = deployment.file("first.key");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cluster_manager::management_api::access::{Access, ROUTES};
 use cluster_simulator::tls::Trust;
 use cluster_simulator::{Connection, Request, STATUS_PATH};
-use end_to_end_tests::{Deployment, MockProvider, Service, Unit};
+use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
@@ -61,6 +61,59 @@ async fn sess_03_a_login_attempt_is_a_sealed_cookie_of_its_own() {
     assert_eq!(provider.log_in(&mut browser).await.status, 303);
     let left = browser.cookies.keys().filter(|(_, name)| name.contains("login")).count();
     assert_eq!(left, 2, "an attempt that came to its end is forgotten, the others stay");
+}
+
+#[tokio::test]
+async fn sess_03_of_many_begun_logins_the_newest_eight_stay_and_the_last_one_logs_in() {
+    let mut deployment = Deployment::new().await;
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let mut browser = deployment.operator();
+    let longest = format!("/oidc/login?next=/ui/{}", "x".repeat(1020));
+    let mut begun = None;
+    for _ in 0..100 {
+        let answer = browser.raw(Method::GET, &longest, HeaderMap::new(), String::new()).await;
+        assert_eq!(answer.status, 302, "{}", answer.body);
+        let size = answer.headers.get_all(SET_COOKIE).iter().map(HeaderValue::len).max();
+        assert!(size < Some(4096), "browsers keep none of more than 4096 bytes");
+        begun = Some(answer);
+    }
+    let attempts = browser.cookies.keys().filter(|(_, name)| name.contains("login"));
+    assert_eq!(attempts.count(), 8);
+    let answer = provider.come_back(&mut browser, &begun.unwrap()).await;
+    assert_eq!((answer.status, answer.header("location").map(str::len)), (303, Some(1024)));
+    assert_eq!(browser.get("/1.0").await.status, 200);
+}
+
+#[tokio::test]
+async fn oidc_03_a_login_begins_under_the_public_name_whichever_name_is_used() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra = vec![(
+        "MANAGEMENT_API_ALLOWED_HOSTS",
+        "Alias.example.com:443,alias.example.com:8443".into(),
+    )];
+    let provider = MockProvider::start(&mut deployment).await;
+    let _unit = deployment.start(Service::ManagementApi).await;
+    let ask = async |browser: &mut Operator, host: &str, path: &str| {
+        browser.raw(Method::GET, path, headers(&[("host", host)]), String::new()).await
+    };
+    let mut browser = deployment.operator();
+    for host in ["alias.example.com", "ALIAS.example.com:443", "alias.example.com:8443"] {
+        let answer = ask(&mut browser, host, "/oidc/login?next=/ui/clusters?a=b%26c").await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (302, None), "{host}");
+        let target = answer.header("location").unwrap().to_owned();
+        let path = target.strip_prefix(&deployment.origin()).unwrap();
+        let begun = browser.raw(Method::GET, path, HeaderMap::new(), String::new()).await;
+        let answer = provider.come_back(&mut browser, &begun).await;
+        let page = answer.header("location");
+        assert_eq!((answer.status, page), (303, Some("/ui/clusters?a=b&c")), "{host}");
+        // A proxy that changes the name sends the browser in no circle.
+        let begun = ask(&mut browser, host, path).await;
+        assert!(begun.header("set-cookie").is_some(), "{host}");
+        assert_eq!(provider.come_back(&mut browser, &begun).await.status, 303, "{host}");
+    }
+    let answer = ask(&mut browser, "other.example.com:443", "/oidc/login").await;
+    assert_eq!(answer.status, 421);
 }
 
 #[tokio::test]
@@ -166,6 +219,31 @@ async fn web_06_no_other_origin_is_ever_allowed() {
             assert!(!allowed, "{method} {path}: {:?}", answer.headers);
         }
     }
+}
+
+#[tokio::test]
+async fn web_08_a_link_to_a_name_of_ours_that_the_connector_does_not_know_is_not_shown() {
+    let mut deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let _provider = deployment.start_identity_provider().await;
+    let member = deployment.enrol("lyon").await;
+    let alias = "https://alias.example.com:8443/1.0/remote-cluster/lyon/tunnel/1.0";
+    let body = serde_json::json!({"ui_url": alias}).to_string();
+    member.request("POST", STATUS_PATH, body.into_bytes()).await.unwrap().success().unwrap();
+    deployment.extra.push(("MANAGEMENT_API_ALLOWED_HOSTS", "alias.example.com:8443".into()));
+    let _manager = deployment.start(Service::ManagementApi).await;
+    let mut admin = deployment.logged_in("admin@example.com").await;
+    let stored = "SELECT count(*) FROM remote_cluster_details WHERE ui_url <> ''";
+    assert_eq!(deployment.database.count(stored).await, 1);
+    let list = "/1.0/remote-cluster";
+    for path in [list.to_owned(), format!("{list}?fields=ui_url"), format!("{list}/lyon")] {
+        let shown = admin.get(&path).await.metadata();
+        let cluster = shown.get(0).unwrap_or(&shown);
+        assert_eq!(cluster["ui_url"], "", "{path}");
+    }
+    let output = deployment.run(&["clusters", "show", "lyon", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["ui_url"], "");
 }
 
 #[tokio::test]

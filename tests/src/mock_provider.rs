@@ -248,6 +248,20 @@ impl MockProvider {
     /// The same, with an answer that names an issuer (RFC 9207).
     pub async fn log_in_from(&self, operator: &mut Operator, issuer: Option<&str>) -> Answer {
         let begun = operator.raw(Method::GET, "/oidc/login", HeaderMap::new(), String::new()).await;
+        self.come_back_from(operator, &begun, issuer).await
+    }
+
+    /// Goes on with a login that was begun, and returns the answer of the callback.
+    pub async fn come_back(&self, operator: &mut Operator, begun: &Answer) -> Answer {
+        self.come_back_from(operator, begun, None).await
+    }
+
+    async fn come_back_from(
+        &self,
+        operator: &mut Operator,
+        begun: &Answer,
+        issuer: Option<&str>,
+    ) -> Answer {
         assert_eq!(begun.status, 302, "{}", begun.body);
         let target: url::Url = begun.header("location").unwrap().parse().unwrap();
         let parameter =

@@ -34,7 +34,8 @@ use crate::seal::{MasterKey, MasterKeyError};
 use crate::store::purge::PurgeAges;
 use crate::store::{Pool, StoreError};
 use crate::tls::{
-    self, ClientCertificates, Identities, InterUnit, Presented, Renewal, ServerIdentity, TlsError,
+    self, ClientCertificates, Identities, InterUnit, Pin, Presented, Renewal, ServerIdentity,
+    TlsError,
 };
 use crate::tunnel::{HopClient, Keeper, LxdSessions, Tunnels};
 use crate::{cluster_connector, management_api, open_files, openapi, status_listener};
@@ -195,7 +196,7 @@ fn management_app(
     ))?;
     let join_tokens = join_token_policy(config)?;
     let mut own_hosts = config.own_hosts();
-    own_hosts.push(public_url.host().to_ascii_lowercase());
+    own_hosts.push(public_url.host().to_owned());
     let roles = RoleGroups {
         admin: oidc.admin_groups.clone(),
         operator: oidc.operator_groups.clone(),
@@ -253,9 +254,13 @@ pub fn openapi() -> serde_json::Value {
 ///
 /// [`StartError::Tls`] when the connector's certificate cannot be used.
 pub fn join_token_policy(config: &Config) -> Result<JoinTokenPolicy, StartError> {
+    let at_start = connector_identities(config)?.present().fingerprint();
+    let followed =
+        config.connector.tls_path.clone().filter(|_| config.connector.follow_certificate);
+    let pin = Pin::new(at_start, followed);
     Ok(JoinTokenPolicy {
         connector_address: config.connector.address(),
-        connector_pin: connector_identities(config)?.present().fingerprint(),
+        connector_pin: Box::new(move || pin.now()),
         max_life: config.management.join_token_max_life,
         master_key: master_key(config)?,
     })

@@ -166,7 +166,7 @@ pub struct Database {
 pub struct Trust {
     /// Our side.
     pub own: Own,
-    /// The authorities.
+    /// The authorities, one PEM text with one certificate each.
     pub trusted: Result<Trusted, BagError>,
 }
 

@@ -10,6 +10,10 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+/// Longest chain that is served: it becomes part of a secret, which Juju bounds.
+const MAX_CHAIN: usize = 8;
+const MAX_CHAIN_BYTES: usize = 32 * 1024;
+
 /// Facts about a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
@@ -105,18 +109,42 @@ fn text_of(names: &[GeneralName<'_>]) -> BTreeSet<String> {
 }
 
 /// The file for a server: the leaf, then its issuers as far as they are known, without the root, which
-/// clients have themselves. Providers differ in what they send and in which order.
+/// clients have themselves. Providers differ in what they send and in which order. `None`: there is no
+/// leaf, or there are more issuers than anybody has.
 #[must_use]
-pub fn chain_of(leaf: &str, others: &[String]) -> String {
+pub fn chain_of(leaf: &str, others: &[String]) -> Option<String> {
     let blocks = |text: &str| pem::parse_many(text.as_bytes()).unwrap_or_default();
     let mut pool: Vec<pem::Pem> = others.iter().flat_map(|text| blocks(text)).collect();
-    let Some(leaf) = blocks(leaf).into_iter().next() else { return String::new() };
-    let mut chain = vec![leaf];
+    let mut chain = vec![blocks(leaf).into_iter().next()?];
     while let Some(issuer) = chain.last().and_then(|last| issuer_in(last, &mut pool)) {
         chain.push(issuer);
+        if chain.len() > MAX_CHAIN {
+            return None;
+        }
     }
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_many_config(&chain, config)
+    let text = pem::encode_many_config(&chain, lines());
+    (text.len() <= MAX_CHAIN_BYTES).then_some(text)
+}
+
+/// The certificates in a PEM text, each as a text of its own. `None` if there is none, or if a part of it is
+/// damaged or no certificate: a service that reads such a text does not start.
+#[must_use]
+pub fn certificates(text: &str) -> Option<Vec<String>> {
+    let blocks = pem::parse_many(text.as_bytes()).ok()?;
+    // The reader passes over what it does not understand.
+    if text.matches("-----BEGIN ").count() != blocks.len() {
+        return None;
+    }
+    let certificates = blocks.iter().filter(|block| block.tag() == "CERTIFICATE");
+    let written = certificates.map(|block| {
+        let (rest, _) = X509Certificate::from_der(block.contents()).ok()?;
+        rest.is_empty().then(|| pem::encode_config(block, lines()))
+    });
+    written.collect::<Option<Vec<String>>>().filter(|all| !all.is_empty())
+}
+
+fn lines() -> pem::EncodeConfig {
+    pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF)
 }
 
 /// Takes the issuer of `child` out of `pool`, unless it is a root.
@@ -134,6 +162,7 @@ fn issuer_in(child: &pem::Pem, pool: &mut Vec<pem::Pem>) -> Option<pem::Pem> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa};
     use time::Duration;
 
     use super::*;
@@ -175,7 +204,54 @@ mod tests {
             assert_eq!(Leaf::parse(text), None);
             assert_eq!(request_names(text), None);
             assert_eq!(public_key_of(text), None);
-            assert!(chain_of(text, &[text.to_owned()]).len() < 80);
+            assert!(chain_of(text, &[text.to_owned()]).is_none_or(|chain| chain.len() < 80));
         }
+    }
+
+    #[test]
+    fn charm_04_only_whole_certificates_are_handed_on() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        let certificate = |name: &str| {
+            let key = RealMint.p256_key().unwrap();
+            connector_certificate(&key, &names(&[name]), now).unwrap()
+        };
+        let (one, two) = (certificate("one.example"), certificate("two.example"));
+        let both = [one.clone(), two.clone()];
+        assert_eq!(
+            certificates(&format!("# a\r\n{}{two}", one.replace('\n', "\r\n"))).unwrap(),
+            both
+        );
+        for nothing in ["", " \n", "text", "-----BEGIN X-----\nAQID\n-----END X-----\n"] {
+            assert_eq!(certificates(nothing), None, "{nothing}");
+        }
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
+        for damaged in [&one[..one.len() / 2], &one.replace('A', "*"), no_certificate] {
+            assert_eq!(certificates(damaged), None, "{damaged}");
+            assert_eq!(certificates(&format!("{one}{damaged}")), None, "{damaged}");
+        }
+    }
+
+    #[test]
+    fn charm_04_a_chain_has_a_bound() {
+        let authority = |name: &str, issuer: Option<&CertifiedIssuer<'static, KeyPair>>| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            let key = KeyPair::generate().unwrap();
+            match issuer {
+                None => CertifiedIssuer::self_signed(params, key).unwrap(),
+                Some(issuer) => CertifiedIssuer::signed_by(params, key, issuer).unwrap(),
+            }
+        };
+        let mut authorities = vec![authority("root", None)];
+        for number in 0..9 {
+            authorities.push(authority(&format!("number {number}"), authorities.last()));
+        }
+        let texts: Vec<String> = authorities.iter().map(CertifiedIssuer::pem).collect();
+        let chain = |leaf: usize| chain_of(&texts[leaf], &texts);
+        assert_eq!(chain(8).unwrap().matches("BEGIN").count(), 8, "the root is left out");
+        assert_eq!(chain(9), None);
+        let long = pem::encode(&pem::Pem::new("CERTIFICATE", vec![0; MAX_CHAIN_BYTES]));
+        assert_eq!(chain_of(&long, &[]), None);
     }
 }

@@ -46,6 +46,8 @@ impl Facts<'_> {
         vars.set("HISTORY_HALF_HOURS_DAYS", &config.history_half_hours_days.to_string());
         vars.set("HISTORY_SIX_HOURS_DAYS", &config.history_six_hours_days.to_string());
         vars.set("AUDIT_RETENTION_DAYS", &config.audit_retention_days.to_string());
+        // The connector keeps links of clusters that lead there out.
+        vars.set("MANAGEMENT_API_URL", &self.management_url);
         let connector = self.addresses.connector.as_ref().map(ToString::to_string);
         vars.set("CLUSTER_CONNECTOR_DOMAIN", &connector.unwrap_or_default());
         vars.set("CLUSTER_CONNECTOR_PORT", &self.addresses.connector_port.to_string());
@@ -99,7 +101,6 @@ impl Facts<'_> {
         let (config, provider) = (self.config, &self.provider);
         let mut vars = Vars::default();
         self.traces(&mut vars, MANAGEMENT_TRACES);
-        vars.set("MANAGEMENT_API_URL", &self.management_url);
         vars.set("MANAGEMENT_API_TLS_PATH", &self.path("management"));
         vars.set("OIDC_ISSUER", &provider.issuer);
         vars.set("OIDC_CLIENT_ID", &provider.client_id);
@@ -117,7 +118,7 @@ impl Facts<'_> {
             config.oidc_operator_groups.as_deref().unwrap_or_default(),
         );
         vars.set("OIDC_VIEWER_GROUPS", config.oidc_viewer_groups.as_deref().unwrap_or_default());
-        vars.set("OIDC_SCOPES", config.oidc_scopes.as_deref().unwrap_or_default());
+        vars.set("OIDC_SCOPES", config.scopes());
         vars.set("TUNNEL_FORWARD_ACCESS_TOKEN", &config.tunnel_forward_access_token.to_string());
         let grafana = self.inputs.grafana.as_ref().and_then(Offer::good);
         vars.set("GRAFANA_BASE_URL", grafana.map(GrafanaMetadata::base_url).unwrap_or_default());

@@ -12,7 +12,8 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use ops::Status;
 use ops::pebble::{Check, CheckProbe, FileSpec, Layer, Level, Override, Service, Startup};
-use relations::postgresql_client::{Connection, NotReady, Tls};
+use relations::postgresql_client::{Connection, DatabaseAnswer, NotReady, Tls};
+use relations::{BagError, Databag};
 use secrecy::ExposeSecret;
 
 use crate::addresses::{
@@ -25,7 +26,7 @@ use crate::login::{self, Provider};
 use crate::observe::Inputs;
 use crate::shared::Pair;
 use crate::surroundings::Surroundings;
-use crate::{pinned, status};
+use crate::{pinned, pki, status};
 
 /// Name of the service that serves people.
 pub const MANAGEMENT: &str = "management-api";
@@ -189,12 +190,7 @@ impl<'a> Facts<'a> {
     }
 
     fn login_authorities(&self) -> String {
-        let mut all = self.authorities.clone();
-        for certificate in &self.provider.authorities {
-            all.push_str(certificate.trim_end());
-            all.push('\n');
-        }
-        all
+        [&self.authorities, self.provider.authorities.concat().as_str()].concat()
     }
 
     fn files(&self) -> Vec<FileSpec> {
@@ -326,7 +322,7 @@ fn authorities(inputs: &Inputs) -> String {
         good.flat_map(|trusted| trusted.certificates.iter().map(String::as_str)).collect();
     all.sort_unstable();
     all.dedup();
-    all.into_iter().flat_map(|certificate| [certificate, "\n"]).collect()
+    all.concat()
 }
 
 fn database(inputs: &Inputs, others_are_trusted: bool) -> Result<Connection, Status> {
@@ -343,11 +339,19 @@ fn database(inputs: &Inputs, others_are_trusted: bool) -> Result<Connection, Sta
     if answer.secret_user.is_some() && relation.user.is_none() {
         return Err(waiting("its secret cannot be read yet"));
     }
-    let connection = answer
+    let mut connection = answer
         .connection(relation.user.as_ref(), relation.tls.as_ref(), DATABASE_NAME)
         .map_err(|NotReady(what)| waiting(&format!("it has not delivered its {what} yet")))?;
     if connection.tls == Tls::VerifyAgainstSystem && !others_are_trusted {
         return Err(waiting("it has TLS but has not said which authority to trust"));
+    }
+    if let Tls::VerifyAgainst(bundle) = &mut connection.tls {
+        *bundle = pki::certificates(bundle).map(|all| all.concat()).ok_or_else(|| {
+            let (interface, key) = (DatabaseAnswer::INTERFACE, "tls-ca");
+            let expected = "a PEM text with certificates";
+            let error = BagError::Malformed { interface, key, expected };
+            status::unusable(&relation.offer.own.id, &error)
+        })?;
     }
     Ok(connection)
 }

@@ -31,7 +31,8 @@ fn our_oauth_request_is_written_as_the_samples_have_it() {
     {
         let sample = Sample::load(&format!("oauth-{case}"));
         let request: OauthRequest = both_ways(&sample.local_app_data, &[]);
-        let wanted = OauthRequest::code_flow(&format!("https://{domain}/oidc/callback"), None);
+        let redirect = format!("https://{domain}/oidc/callback");
+        let wanted = OauthRequest::code_flow(&redirect, "openid profile email", None);
         assert_eq!(request, wanted, "{case}");
     }
 }

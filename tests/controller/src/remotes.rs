@@ -66,6 +66,17 @@ impl Remote {
         Self::new(app, move |_, _| data.clone())
     }
 
+    /// The same charm, which writes one more key into its application databag.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Self::new(&self.app.clone(), move |app, units| {
+            let mut data = (self.react)(app, units);
+            data.app.insert(key.clone(), value.clone());
+            data
+        })
+    }
+
     /// PostgreSQL without TLS at `host_port`, with this user and password.
     #[must_use]
     pub fn postgresql(host_port: &str, user: &str, password: &str, revision: usize) -> Self {

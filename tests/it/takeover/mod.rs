@@ -195,6 +195,54 @@ async fn join_11_names_that_are_refused_today_stay_readable_and_deletable() {
     assert_eq!(clusters(&deployment).len(), 0);
 }
 
+#[tokio::test]
+async fn a_new_token_is_taken_over_in_place_of_one_that_has_expired() {
+    let deployment = Deployment::new().await;
+    let earlier = Earlier::new(&deployment).await;
+    earlier.token(&deployment, "oslo").await;
+    earlier.execute("UPDATE remote_cluster_tokens SET expiry = now() - interval '1 hour'").await;
+    let (_, first) = run(&deployment, &["takeover", "--apply"]);
+    assert_eq!(first["tokens"]["copied"], 1, "{first}");
+    // A unit of the earlier product still runs.
+    earlier.execute("DELETE FROM remote_cluster_tokens").await;
+    let token = earlier.token(&deployment, "Oslo").await;
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    let (_, pending) = run(&deployment, &["tokens"]);
+    assert_eq!(pending.as_array().unwrap().len(), 1, "{pending}");
+    let token = JoinToken::decode(&token).unwrap();
+    deployment.member(&token).join(&token).await.expect("the new one");
+    // One that still works stays, whatever comes.
+    connector.process.kill();
+    earlier.token(&deployment, "lyon").await;
+    assert_eq!(run(&deployment, &["takeover", "--apply"]).1["tokens"]["copied"], 1);
+    earlier.token(&deployment, "LYON").await;
+    let (_, last) = run(&deployment, &["takeover", "--apply"]);
+    assert_eq!((&last["tokens"]["copied"], &last["tokens"]["refused"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_certificate_from_the_year_0_keeps_no_cluster_back() {
+    let deployment = Deployment::new().await;
+    let earlier = Earlier::new(&deployment).await;
+    let good = earlier.enrolled("good").await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["old".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2099, 1, 1);
+    let old = params.self_signed(&key).unwrap().pem();
+    earlier
+        .cluster(
+            "old",
+            &format!("{old}-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"),
+        )
+        .await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let listed = clusters(&deployment);
+    let names: Vec<_> = listed.iter().map(|cluster| &cluster["name"]).collect();
+    assert_eq!(names, ["good", "old"], "the first block of a certificate's text counts");
+    assert_eq!(heartbeat(&member(&deployment, &good)).await, 200);
+}
+
 fn encoded(name: &str) -> String {
     let escaped: Vec<String> = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
     escaped.concat()

@@ -15,7 +15,7 @@ mod remote_write;
 mod tracing;
 mod tunnel;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -192,15 +192,23 @@ impl Config {
         read.finish(config)
     }
 
-    /// Host names of the manager itself, in lower case: where no link of a cluster may lead.
+    /// Hosts of the manager itself, where no link of a cluster may lead. They are written as the URL standard writes the host of
+    /// an address: names in lower case, IPv6 addresses in brackets, no ports.
     #[must_use]
     pub fn own_hosts(&self) -> Vec<String> {
-        let mut hosts = self.management.allowed_hosts.clone();
-        hosts
-            .extend(self.management.public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
-        hosts.push(self.connector.domain.to_ascii_lowercase());
-        hosts
+        let public = self.management.public_url.as_ref().map(PublicUrl::host);
+        let named = self.management.allowed_hosts.iter().map(String::as_str);
+        let all = named.chain(public).chain([self.connector.domain.as_str()]);
+        all.filter_map(host_in_address).collect()
     }
+}
+
+/// How the URL standard writes a host that comes with or without a port.
+fn host_in_address(text: &str) -> Option<String> {
+    let bare_v6 = text.parse::<Ipv6Addr>().is_ok();
+    let address = if bare_v6 { format!("https://[{text}]") } else { format!("https://{text}") };
+    let url = Url::parse(&address).ok()?;
+    Some(url.host_str()?.trim_end_matches('.').to_owned())
 }
 
 fn bodies_max_bytes(read: &mut Reader<'_>) -> Option<usize> {
@@ -271,6 +279,28 @@ mod tests {
             assert!(error.contains(name), "{name} is missing from: {error}");
         }
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn web_08_own_hosts_are_written_as_links_write_them() {
+        let config = parse(&[
+            ("MANAGEMENT_API_URL", "https://Manager.example.com:8443"),
+            (
+                "MANAGEMENT_API_ALLOWED_HOSTS",
+                "alias.example.com:8443, Alias.example.net., [FD00::0:1]:9000, 10.0.0.1:1, not a host",
+            ),
+            ("CLUSTER_CONNECTOR_DOMAIN", "::1"),
+        ])
+        .unwrap();
+        let expected = [
+            "alias.example.com",
+            "alias.example.net",
+            "[fd00::1]",
+            "10.0.0.1",
+            "manager.example.com",
+            "[::1]",
+        ];
+        assert_eq!(config.own_hosts(), expected);
     }
 
     /// What has none of these abilities has one `Lacks`; what has one of them has two, and the compiler cannot choose.

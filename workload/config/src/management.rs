@@ -12,7 +12,8 @@ use crate::Reader;
 pub struct Management {
     /// `MANAGEMENT_API_URL`: the origin that browsers use. Without it the first DNS name of the certificate is taken.
     pub public_url: Option<PublicUrl>,
-    /// `MANAGEMENT_API_ALLOWED_HOSTS`: further values of the `Host` header to accept, separated by commas.
+    /// `MANAGEMENT_API_ALLOWED_HOSTS`: further values of the `Host` header to accept, separated by commas. The port of https, which
+    /// browsers leave out, is left out here.
     pub allowed_hosts: Vec<String>,
     /// `MANAGEMENT_API_TLS_PATH`: directory with `tls.crt` and `tls.key`.
     pub tls_path: Option<PathBuf>,
@@ -103,6 +104,7 @@ impl Management {
                 .unwrap_or_default()
                 .split(',')
                 .map(|host| host.trim().to_ascii_lowercase())
+                .map(|host| host.strip_suffix(":443").map(str::to_owned).unwrap_or(host))
                 .filter(|host| !host.is_empty())
                 .collect(),
             tls_path: read.text("MANAGEMENT_API_TLS_PATH").map(PathBuf::from),

@@ -33,18 +33,19 @@ pub(super) async fn run(
     command: ClustersCommand,
     format: Format,
 ) -> Result<Ending, Failure> {
-    let pool = pool(config)?;
+    let (pool, own_hosts) = (pool(config)?, config.own_hosts());
     match command {
         ClustersCommand::List => {
             let list = clusters::list(&pool).await?;
             let text = list_text(&list);
-            let views: Vec<ClusterView> = list.iter().map(ClusterView::from).collect();
+            let views: Vec<ClusterView> =
+                list.iter().map(|cluster| ClusterView::of(cluster, &own_hosts)).collect();
             format.print(&views, || text)?;
         }
         ClustersCommand::Show { name } => {
             let cluster = clusters::get(&pool, &name).await?;
             let text = show_text(&cluster);
-            format.print(&ClusterView::from(&cluster), || text)?;
+            format.print(&ClusterView::of(&cluster, &own_hosts), || text)?;
         }
         ClustersCommand::Remove { name } => {
             clusters::remove(&pool, &name, &super::origin()).await?;

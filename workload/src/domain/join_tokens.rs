@@ -24,12 +24,11 @@ const MAX_PENDING: i64 = 10_000;
 const DEFAULT_LIFE: time::Duration = time::Duration::hours(24);
 
 /// What is written into every token, and the longest life that one may have.
-#[derive(Debug)]
 pub struct JoinTokenPolicy {
     /// `host:port` of the Cluster Connector.
     pub connector_address: String,
-    /// Fingerprint of the certificate that the Cluster Connector presents.
-    pub connector_pin: Fingerprint,
+    /// Tells the fingerprint of the certificate that the Cluster Connector presents at the moment.
+    pub connector_pin: Box<dyn Fn() -> Fingerprint + Send + Sync>,
     /// Longest life of a token.
     pub max_life: Duration,
     /// Seals the secrets of pending tokens.
@@ -103,7 +102,7 @@ async fn try_to_create(
         description: Description::parse(&request.description).map_err(|error| invalid(&error))?,
     };
     let (text, secret) =
-        JoinTokenText::generate(&token, &policy.connector_address, policy.connector_pin)
+        JoinTokenText::generate(&token, &policy.connector_address, (policy.connector_pin)())
             .map_err(Error::Defect)?;
 
     let id = Uuid::now_v7();

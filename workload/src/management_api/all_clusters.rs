@@ -54,8 +54,13 @@ const GROUP: i64 = 4;
 const MAX_GROUP: usize = 16;
 
 impl AllClusters {
-    /// The list for `fleet` at `now`.
-    pub(super) fn at(&self, fleet: &Snapshot, now: OffsetDateTime) -> Arc<Prepared> {
+    /// The list for `fleet` at `now`; `own_hosts` are the same ever after.
+    pub(super) fn at(
+        &self,
+        fleet: &Snapshot,
+        now: OffsetDateTime,
+        own_hosts: &[String],
+    ) -> Arc<Prepared> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(list) = &last.list
             && list.version == fleet.version
@@ -70,7 +75,7 @@ impl AllClusters {
             .map(|entry| {
                 let row = known.remove(&entry.cluster.id);
                 row.filter(|row| Arc::ptr_eq(&row.entry, entry) && is_before(now, row.until))
-                    .unwrap_or_else(|| Arc::new(Row::new(entry, now)))
+                    .unwrap_or_else(|| Arc::new(Row::new(entry, now, own_hosts)))
             })
             .collect();
         let groups = grouped(&rows, std::mem::take(&mut last.groups));
@@ -89,9 +94,9 @@ impl AllClusters {
 }
 
 impl Row {
-    fn new(entry: &Arc<Entry>, now: OffsetDateTime) -> Self {
+    fn new(entry: &Arc<Entry>, now: OffsetDateTime, own_hosts: &[String]) -> Self {
         let warnings = warnings::of(&entry.cluster, entry.freshness, now);
-        let view = ClusterView::new(&entry.cluster, entry.freshness, &warnings);
+        let view = ClusterView::new(&entry.cluster, entry.freshness, &warnings, own_hosts);
         let json = serde_json::to_string(&view).unwrap_or_else(|_| "{}".to_owned());
         Self {
             entry: Arc::clone(entry),

@@ -64,11 +64,12 @@ pub(crate) struct ClusterView<'a> {
 }
 
 impl<'a> ClusterView<'a> {
-    /// The view of a cluster and of what was concluded from its data.
+    /// The view of a cluster and of what was concluded from its data. Who stored the link may not have known all of `own_hosts`.
     pub(crate) fn new(
         cluster: &'a RemoteCluster,
         freshness: Freshness,
         warnings: &'a [Warning],
+        own_hosts: &[String],
     ) -> Self {
         let [one, five, fifteen] = &cluster.cpu_load;
         let pulse = &cluster.pulse;
@@ -92,7 +93,7 @@ impl<'a> ClusterView<'a> {
             member_statuses: &cluster.member_statuses,
             instance_count: cluster.instance_count,
             instance_statuses: &cluster.instance_statuses,
-            ui_url: cluster.ui_link(),
+            ui_url: UiUrl::shown(cluster.ui_link(), own_hosts),
             tunnel_registered: cluster.tunnel_registered,
             joined_at: pulse.joined_at,
             created_at: pulse.joined_at,
@@ -106,11 +107,13 @@ impl<'a> ClusterView<'a> {
             warnings,
         }
     }
-}
 
-impl<'a> From<&'a AssessedCluster> for ClusterView<'a> {
-    fn from(AssessedCluster { cluster, freshness, warnings }: &'a AssessedCluster) -> Self {
-        Self::new(cluster, *freshness, warnings)
+    /// The view of a cluster that was judged.
+    pub(crate) fn of(
+        AssessedCluster { cluster, freshness, warnings }: &'a AssessedCluster,
+        own_hosts: &[String],
+    ) -> Self {
+        Self::new(cluster, *freshness, warnings, own_hosts)
     }
 }
 
@@ -164,7 +167,8 @@ pub(super) async fn list(
     let (fleet, now) = app.fleet.now().await?;
     if query.is_everything() && fields.is_none() {
         // Thousands of clusters take longer than a request may keep a thread that others need.
-        let all = tokio::task::spawn_blocking(move || app.all_clusters.at(&fleet, now)).await;
+        let write = move || app.all_clusters.at(&fleet, now, &app.own_hosts);
+        let all = tokio::task::spawn_blocking(write).await;
         let all = all.map_err(|error| ApiError::Internal(error.into()))?;
         all.answer(req, res).await;
         return Ok(());
@@ -176,7 +180,7 @@ pub(super) async fn list(
     };
     let judged: Vec<_> = chosen.iter().map(|entry| judged(entry)).collect();
     let views = chosen.iter().zip(&judged).map(|(entry, (freshness, warnings))| {
-        ClusterView::new(&entry.cluster, *freshness, warnings)
+        ClusterView::new(&entry.cluster, *freshness, warnings, &app.own_hosts)
     });
     match fields {
         None => Success(views.collect::<Vec<_>>()).render(res),
@@ -191,8 +195,9 @@ pub(super) async fn list(
 /// `GET /1.0/remote-cluster/{name}`: one cluster.
 #[handler]
 pub(super) async fn get(req: &mut Request, depot: &mut Depot, res: &mut Response) -> Reply<()> {
-    let cluster = clusters::get(&app(depot)?.pool, &cluster_name(req)?).await?;
-    Success(ClusterView::from(&cluster)).render(res);
+    let app = app(depot)?;
+    let cluster = clusters::get(&app.pool, &cluster_name(req)?).await?;
+    Success(ClusterView::of(&cluster, &app.own_hosts)).render(res);
     Ok(())
 }
 

@@ -183,13 +183,24 @@ pub fn settings_digest(config: &Config) -> String {
     hex::encode(Sha256::digest(values(config).join("\0").as_bytes()))
 }
 
-/// An address without the password that it may hold.
+/// An address without what may be secret in it: user information and the values of its query.
 fn masked(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() && url.set_password(Some("***")).is_err() {
-        return "***".into();
+    const MASK: &str = "***";
+    let mut masked = url.clone();
+    let user = url.username().is_empty() || masked.set_username(MASK).is_ok();
+    let password = url.password().is_none() || masked.set_password(Some(MASK)).is_ok();
+    if !(user && password) {
+        return MASK.into();
     }
-    url.into()
+    if url.query().is_some_and(|query| !query.is_empty()) {
+        // What has no name is itself a value.
+        let pairs = url.query_pairs().map(|(name, value)| match &*value {
+            "" => (MASK.into(), value),
+            _ => (name, MASK.into()),
+        });
+        masked.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    masked.into()
 }
 
 /// Seconds as Go prints a duration: `45s`, `1m0s`, `1h0m0s`.
@@ -213,7 +224,10 @@ mod tests {
             ("OIDC_ISSUER", "https://id.example.org"),
             ("OIDC_CLIENT_ID", "mcm-web"),
             ("OIDC_CLIENT_SECRET", "canary-2"),
-            ("PROMETHEUS_BASE_URL", "https://user:canary-3@prometheus.example/api/v1/write"),
+            (
+                "PROMETHEUS_BASE_URL",
+                "https://canary-3:canary-4@prometheus.example/api/v1/write?db=canary-5&canary-6 https://canary-7@b.example/",
+            ),
         ];
         let find = |name: &str| {
             settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -231,6 +245,10 @@ mod tests {
         let text = view.to_string();
         assert!(!text.contains("canary"), "{text}");
         assert_eq!(view["oidc_client_secret"]["value"], "***");
+        assert_eq!(
+            view["prometheus_base_url"]["value"],
+            "https://***:***@prometheus.example/api/v1/write?db=***&***= https://***@b.example/"
+        );
         assert_eq!(view["rate_limit_cleanup_interval"]["value"], "10m0s");
         assert_eq!(go_duration(3600), "1h0m0s");
         assert_eq!(go_duration(59), "59s");

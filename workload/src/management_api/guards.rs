@@ -25,17 +25,23 @@ pub(super) async fn own_host(
     ctrl: &mut FlowCtrl,
 ) {
     let verdict = app(depot).and_then(|app| {
-        let named = match req.uri().authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => req.headers().get(HOST).and_then(|value| value.to_str().ok()),
-        };
-        let named = named.unwrap_or_default().to_ascii_lowercase();
+        let named = named_host(req);
         let ours = named == app.public_url.authority()
             || app.config.management.allowed_hosts.contains(&named)
             || req.uri().path() == "/1.0/status";
         if ours { Ok(()) } else { Err(ApiError::MisdirectedRequest) }
     });
     pass(verdict, req, res, ctrl);
+}
+
+/// The host that a request is for, in lower case, with its port unless that is the one of https: who writes it means the same.
+pub(super) fn named_host(req: &Request) -> String {
+    let named = match req.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => req.headers().get(HOST).and_then(|value| value.to_str().ok()),
+    };
+    let named = named.unwrap_or_default();
+    named.strip_suffix(":443").unwrap_or(named).to_ascii_lowercase()
 }
 
 /// Lets those through who may use the route, and tells the handlers who it is.

@@ -1,13 +1,16 @@
 //! `/oidc/login`, `/oidc/callback` and `/oidc/logout`.
 
+use salvo::http::cookie::Cookie;
 use salvo::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION};
 use salvo::http::{Method, StatusCode};
 use salvo::{Depot, Request, Response, Scribe, handler};
 use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
+use url::form_urlencoded;
 
 use super::caller::device;
+use super::guards::named_host;
 use super::{app, cookies};
 use crate::edge::{self, ApiError, Reply, Success};
 use crate::error_chain::Chain;
@@ -17,23 +20,41 @@ use crate::oidc::{LoginAttempt, OidcError, safe_next};
 /// How long the browser keeps the state of a login, in seconds.
 const ATTEMPT_LIFETIME_S: i64 = 600;
 
+/// In the query of a login that was sent here from another name of ours.
+const AT_HOME: &str = "at-home";
+
 /// The page that people without a session see.
 const LOGIN_PAGE: &str = "/ui/login/";
 
 /// `GET /oidc/login[?next=/ui/…]`: sends the browser to the identity provider.
 #[handler]
 pub(super) async fn begin(req: &mut Request, depot: &mut Depot, res: &mut Response) {
-    let next = safe_next(req.query::<String>("next").as_deref());
-    if let Err(failure) = try_begin(depot, res, next).await {
+    if let Err(failure) = try_begin(req, depot, res).await {
         failure.answer(req, res);
     }
 }
 
-async fn try_begin(depot: &Depot, res: &mut Response, next: String) -> Result<(), Failure> {
+async fn try_begin(req: &mut Request, depot: &Depot, res: &mut Response) -> Result<(), Failure> {
     let app = app(depot)?;
-    let begun = app.provider.begin(next, OffsetDateTime::now_utc()).await?;
-    let sealed = begun.attempt.seal(&app.master_key.login_attempts());
+    let next = safe_next(req.query::<String>("next").as_deref());
+    // The provider leads back to our public name, where a cookie of another name does not come along. Who was sent there and comes
+    // under another name all the same is behind a proxy that changes the name: the browser has the right one.
+    if named_host(req) != app.public_url.authority() && req.query::<String>(AT_HOME).is_none() {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("next", &next)
+            .append_pair(AT_HOME, "1")
+            .finish();
+        redirect(res, StatusCode::FOUND, &app.public_url.join(&format!("/oidc/login?{query}")));
+        return Ok(());
+    }
+    let (key, now) = (app.master_key.login_attempts(), OffsetDateTime::now_utc());
+    let begun = app.provider.begin(next, now).await?;
+    let sealed = begun.attempt.seal(&key);
     let sealed = sealed.ok_or_else(|| ApiError::Internal("a login could not be sealed".into()))?;
+    let sent = req.cookies().iter().map(Cookie::name_value);
+    for name in LoginAttempt::superfluous(&key, sent, now) {
+        cookies::clear_attempt(res, name.to_owned());
+    }
     cookies::set_attempt(
         res,
         LoginAttempt::cookie_name(&begun.attempt.state),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::app;
 use super::caller::caller;
-use crate::edge::{Reply, Success};
+use crate::edge::{ApiError, Reply, Success};
 use crate::oidc::{Finding, Outcome};
 
 /// What the identity provider makes of our settings.
@@ -26,6 +26,10 @@ pub(super) struct LoginCheckView {
 pub(super) async fn get(depot: &mut Depot) -> Reply<Success<LoginCheckView>> {
     let (app, caller) = (app(depot)?, caller(depot)?);
     let steps = app.provider.self_test(&caller.operator.groups).await;
+    let steps = steps.ok_or(ApiError::Unavailable(
+        "another check of the login is running, try again later",
+        None,
+    ))?;
     Ok(Success(LoginCheckView {
         ok: steps.iter().all(|finding| finding.result != Outcome::Failed),
         issuer: app.provider.issuer().to_owned(),

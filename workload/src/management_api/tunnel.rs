@@ -12,10 +12,11 @@ use salvo::http::header::{
 use salvo::http::{ResBody, StatusCode};
 use salvo::hyper::body::Frame;
 use salvo::{Depot, Request, Response, handler};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::caller::{Caller, caller};
-use super::{App, app, cookies};
+use super::{App, app};
 use crate::domain::tunnels;
 use crate::domain::{self, access_tokens, audit};
 use crate::edge::{ApiError, Reply, cluster_name, read_body};
@@ -35,7 +36,7 @@ const ANSWERED_BY: HeaderName = HeaderName::from_static("x-answered-by");
 pub(super) async fn pass_on(req: &mut Request, depot: &mut Depot, res: &mut Response) -> Reply<()> {
     let caller = caller(depot)?;
     let mut record = Record::new(req, app(depot)?, &caller);
-    let result = answer(req, depot, res, &mut record).await;
+    let result = answer(req, depot, res, &caller, &mut record).await;
     match result {
         Ok(answer) => {
             write(answer, record, res);
@@ -52,6 +53,7 @@ async fn answer(
     req: &mut Request,
     depot: &Depot,
     res: &Response,
+    caller: &Caller,
     record: &mut Record,
 ) -> Result<Answer<reqwest::Body>, ApiError> {
     let app = app(depot)?;
@@ -76,7 +78,7 @@ async fn answer(
             .unwrap_or_default()
             .into(),
     };
-    let visitor = Visitor { app: &app, id: cookies::session(req), cluster_id };
+    let visitor = Visitor { app: &app, id: caller.session.as_ref(), cluster_id };
     let send = async |session, access_token| {
         let request = tunnel::Request {
             method: req.method().clone(),
@@ -89,15 +91,22 @@ async fn answer(
     };
     let session = visitor.session();
     // LXD does not look at the token while it gets a session: the token goes out only where it is needed.
-    let token = if session.is_none() { visitor.access_token().await? } else { None };
+    let mut token = if session.is_none() { visitor.access_token().await? } else { None };
     let had_session = session.is_some();
-    let mut answer = send(session, token).await?;
+    let mut answer = send(session, token.clone()).await?;
+    // What LXD refused it did not begin to do, so the request may be repeated.
     if had_session && matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         visitor.forget_session();
-        // LXD refused before it did anything, so the request may be repeated.
-        if let Some(token) = visitor.access_token().await? {
-            answer = send(None, Some(token)).await?;
+        token = visitor.access_token().await?;
+        if token.is_some() {
+            answer = send(None, token.clone()).await?;
         }
+    }
+    if let Some(used) = token
+        && answer.status == StatusCode::UNAUTHORIZED
+        && let Some(newer) = visitor.newer_access_token(&used).await?
+    {
+        answer = send(None, Some(newer)).await?;
     }
     if let Some(session) = answer.session.take() {
         visitor.keep_session(session);
@@ -108,36 +117,48 @@ async fn answer(
 /// The operator at the cluster: what LXD knows them by.
 struct Visitor<'a> {
     app: &'a App,
-    /// Nothing is remembered for who has no session here.
-    id: Option<SessionId>,
+    /// The session by which the request was let in. Nothing is remembered for who came with an access token, whatever cookie is
+    /// beside it.
+    id: Option<&'a Arc<SessionId>>,
     cluster_id: i64,
 }
 
 impl Visitor<'_> {
-    fn session(&self) -> Option<secrecy::SecretString> {
-        self.app.tunnels.sessions.find(self.id.as_ref()?.hash(), self.cluster_id)
+    fn session(&self) -> Option<SecretString> {
+        self.app.tunnels.sessions.find(self.id?.hash(), self.cluster_id)
     }
 
-    fn keep_session(&self, session: secrecy::SecretString) {
-        if let Some(id) = &self.id {
+    fn keep_session(&self, session: SecretString) {
+        if let Some(id) = self.id {
             self.app.tunnels.sessions.keep(id.hash(), self.cluster_id, session);
         }
     }
 
     fn forget_session(&self) {
-        if let Some(id) = &self.id {
+        if let Some(id) = self.id {
             self.app.tunnels.sessions.forget(id.hash(), self.cluster_id);
         }
     }
 
     /// The access token, where it may be forwarded.
-    async fn access_token(&self) -> Result<Option<secrecy::SecretString>, domain::Error> {
-        match &self.id {
+    async fn access_token(&self) -> Result<Option<SecretString>, domain::Error> {
+        match self.id {
             Some(id) if self.app.config.tunnel.forward_access_token => {
                 access_tokens::find(&self.app.pool, &self.app.master_key, id).await
             }
             _ => Ok(None),
         }
+    }
+
+    /// Another access token than the one that was `used` and refused, if the identity provider gives one.
+    async fn newer_access_token(
+        &self,
+        used: &SecretString,
+    ) -> Result<Option<SecretString>, ApiError> {
+        let Some(id) = self.id else { return Ok(None) };
+        self.app.sessions.renew(id).await?;
+        let token = self.access_token().await?;
+        Ok(token.filter(|token| token.expose_secret() != used.expose_secret()))
     }
 }
 

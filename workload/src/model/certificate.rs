@@ -87,16 +87,22 @@ impl ClusterCertificate {
         Ok(certificate)
     }
 
-    /// Parses the text of a certificate that another product accepted: the first PEM block counts, whatever its label and whatever
-    /// stands around it, and it may have expired. The certificate itself must be one that a TLS handshake can prove.
+    /// Parses the text of a certificate that another product accepted: the first PEM block that can be read counts, whatever its
+    /// label and whatever stands around it, and it may have expired. The certificate itself must be one that a TLS handshake can
+    /// prove.
     ///
     /// # Errors
     ///
     /// [`CertificateError`] says which rule the text breaks.
     pub fn from_imported_pem(text: &str) -> Result<Self, CertificateError> {
-        let blocks = pem::parse_many(text).map_err(|_| CertificateError::NoPemBlock)?;
-        let block = blocks.first().ok_or(CertificateError::NoPemBlock)?;
-        Self::from_der(block.contents())
+        let mut rest = text;
+        while let Some((one, after)) = first_block(rest) {
+            if let Ok(block) = pem::parse(one) {
+                return Self::from_der(block.contents());
+            }
+            rest = after;
+        }
+        Err(CertificateError::NoPemBlock)
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
@@ -164,6 +170,16 @@ impl ClusterCertificate {
     }
 }
 
+/// What looks like the first PEM block of a text, and what follows it.
+fn first_block(text: &str) -> Option<(&str, &str)> {
+    const END: &str = "-----END ";
+    let text = text.get(text.find("-----BEGIN ")?..)?;
+    let label = text.find(END)? + END.len();
+    let dashes = "-----";
+    let end = label + text.get(label..)?.find(dashes)? + dashes.len();
+    text.split_at_checked(end)
+}
+
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
@@ -211,6 +227,9 @@ mod tests {
             format!("subject=CN = x\n\n{good}{other}"),
             good.replace("CERTIFICATE", "X509 CERTIFICATE"),
             good.replace('\n', "\r\n"),
+            format!("{good}{}", other.replace('A', "*")),
+            format!("{good}{}", &other[..other.len() / 2]),
+            format!("{}{good}", other.replace('A', "*")),
         ] {
             let imported = ClusterCertificate::from_imported_pem(&text).unwrap();
             assert_eq!(imported.to_pem(), canonical.to_pem(), "{text}");

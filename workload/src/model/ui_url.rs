@@ -13,11 +13,17 @@ pub struct InvalidUiUrl;
 
 impl UiUrl {
     /// Keeps `text` only if it is an absolute `https` address without user information, at most 2,048 bytes long, on a host
-    /// that is none of `own_hosts` (names of the manager itself, lower case). Anything else becomes empty: a link that a
-    /// cluster chooses must never lead back into the operator's session.
+    /// that is none of `own_hosts` (hosts of the manager itself, as the URL standard writes them). Anything else becomes empty: a
+    /// link that a cluster chooses must never lead back into the operator's session.
     #[must_use]
     pub fn sanitise(text: &str, own_hosts: &[String]) -> Self {
-        Self::accepted(text, own_hosts).map(|()| Self(text.to_owned())).unwrap_or_default()
+        Self(Self::shown(text, own_hosts).to_owned())
+    }
+
+    /// What may be shown of an address that was stored under other circumstances: the same rule as for [`Self::sanitise`].
+    #[must_use]
+    pub fn shown<'a>(text: &'a str, own_hosts: &[String]) -> &'a str {
+        Self::accepted(text, own_hosts).map_or("", |()| text)
     }
 
     /// Parses the address that an operator writes: the same rule, but what breaks it is refused instead of dropped. An empty
@@ -63,7 +69,7 @@ mod tests {
 
     #[test]
     fn web_08_only_plain_https_links_to_other_hosts_survive() {
-        let own = ["manager.example.com".to_owned(), "192.0.2.1".to_owned()];
+        let own = ["manager.example.com", "192.0.2.1", "[2001:db8::2]"].map(str::to_owned);
         for good in [
             "https://10.40.7.11:8443",
             "https://lxd.example.com/ui/?a=b",
@@ -87,6 +93,7 @@ mod tests {
             "https://manager.example.com.:443/",
             "https://192.0.2.1:9100",
             "https://0xc0000201/",
+            "https://[2001:DB8:0::2]:8443/",
             "https://a.example/\u{202e}",
             "https://a.example/ b",
             "https://",

@@ -23,12 +23,13 @@ pub(super) struct OtherClaims {
 impl AdditionalClaims for OtherClaims {}
 
 impl OtherClaims {
-    /// The groups: the claim must be an array of strings, anything else counts as absent and gives no rights.
+    /// The groups: the claim must be an array of strings, anything else counts as absent and gives no rights. Nor does a group with
+    /// control characters in its name.
     pub(super) fn groups(&self, claim: &str) -> Vec<String> {
         let Some(Value::Array(list)) = self.claims.get(claim) else { return Vec::new() };
-        let groups: Option<Vec<String>> =
-            list.iter().map(|group| group.as_str().map(str::to_owned)).collect();
-        groups.unwrap_or_default()
+        let groups: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+        let groups = groups.unwrap_or_default().into_iter();
+        groups.filter(|group| !group.contains(char::is_control)).map(str::to_owned).collect()
     }
 
     /// The claim `nbf`, in seconds since 1970 (RFC 7519, section 4.1.5).
@@ -116,6 +117,7 @@ mod tests {
             serde_json::from_str::<OtherClaims>(json).unwrap().groups("mcm-idp-groups")
         };
         assert_eq!(groups(r#"{"mcm-idp-groups":["admins","staff"]}"#), ["admins", "staff"]);
+        assert_eq!(groups(r#"{"mcm-idp-groups":["admins\u0000","staff"]}"#), ["staff"]);
         for none in [
             r"{}",
             r#"{"mcm-idp-groups":"admins"}"#,

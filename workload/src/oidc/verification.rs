@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{CoreGenderClaim, CoreJsonWebKey};
 use openidconnect::{
     AccessTokenHash, ClaimsVerificationError, ClientId, IdTokenClaims, IdTokenVerifier,
     JsonWebTokenType, NonceVerifier, OAuth2TokenResponse, SignatureVerificationError,
 };
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::claims::{OtherClaims, ProviderIdToken, Tokens};
@@ -66,13 +69,26 @@ pub(super) fn access_token<'a>(
         documents.issuer.clone(),
         documents.keys.clone(),
     );
-    let types: &[&str] = if audience == client_id { &["at+jwt"] } else { &["at+jwt", "jwt"] };
+    let is_ours = audience == client_id;
+    if is_ours && !names_its_type(token) {
+        return refuse("it does not say that it is an access token");
+    }
+    let types: &[&str] = if is_ours { &["at+jwt"] } else { &["at+jwt", "jwt"] };
     let types =
         types.iter().filter_map(|name| JsonWebTokenType::new((*name).into()).normalize().ok());
     let verifier = prepared(verifier, documents, now, i64::MAX).set_allowed_jose_types(types);
     let claims = token.claims(&verifier, |_: Option<&openidconnect::Nonce>| Ok(()))?;
     check_common(claims, now)?;
     Ok(claims)
+}
+
+/// Whether the header of a JWT has a media type: the library checks the one that is there, and lets those without pass.
+fn names_its_type(token: &ProviderIdToken) -> bool {
+    let text = token.to_string();
+    let header = text.split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(header).ok();
+    let header: Option<Value> = header.and_then(|json| serde_json::from_slice(&json).ok());
+    header.is_some_and(|header| header.get("typ").is_some_and(Value::is_string))
 }
 
 /// Whether another look at the provider's keys may help.
@@ -111,8 +127,9 @@ fn check_common(claims: &Claims, now: OffsetDateTime) -> Result<(), ClaimsVerifi
         return refuse("it is not valid yet");
     }
     let subject = claims.subject().as_str();
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
-        return refuse("the subject must have 1 to 255 bytes");
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.contains(char::is_control)
+    {
+        return refuse("the subject must have 1 to 255 bytes and no control characters");
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
     };
     Ok(takeover::Circumstances {
         own_hosts: config.own_hosts(),
-        connector_pin: identities.map(|all| all.present().fingerprint()),
+        connector_pins: identities.map(|all| all.fingerprints()).unwrap_or_default(),
         retry: false,
     })
 }

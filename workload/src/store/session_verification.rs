@@ -31,6 +31,22 @@ pub struct Tokens<'a> {
     pub refresh_token_sealed: Option<&'a [u8]>,
 }
 
+/// Whether a session has a refresh token; without one a verification ends it.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+#[tracing::instrument(name = "store.session.can_be_renewed", skip_all)]
+pub async fn can_be_renewed(
+    db: &impl GenericClient,
+    id_hash: &[u8; 32],
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        SELECT refresh_token_sealed IS NOT NULL AS renewable FROM sessions WHERE id_hash = $1";
+    let row = query_opt(db, "looking up a session", SQL, &[&id_hash.as_slice()]).await?;
+    row.map_or(Ok(false), |row| column(&row, "sessions", "renewable"))
+}
+
 /// Takes the lease on a session that was verified longer than `verified_for` ago. `None`: somebody else has it, it is too early, or
 /// the session is gone or verified.
 ///

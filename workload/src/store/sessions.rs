@@ -112,7 +112,8 @@ pub struct FoundSession {
 }
 
 /// The session with this id, unless it ended: it was deleted, its life is over, or nobody used it for too long. The time of
-/// last use is written at most once a minute; that this fails, as on a full disk, keeps nobody from reading.
+/// last use is written at most once a minute, or oftener where sessions end after few minutes; that this fails, as on a full disk,
+/// keeps nobody from reading.
 ///
 /// # Errors
 ///
@@ -126,7 +127,7 @@ pub async fn find(
     const DOING: &str = "looking up a session";
     const SQL: &str = "
         SELECT identity.issuer, identity.subject, identity.name, identity.email, session.groups,
-               session.last_used_at < now() - interval '1 min' AS stale,
+               session.last_used_at < now() - least(interval '1 min', make_interval(secs => $2) / 4) AS stale,
                session.verified_at > now() - make_interval(secs => $3) AS fresh,
                session.verified_at > now() - make_interval(secs => $4) AS tolerated,
                coalesce(session.verifying_until > now(), false) AS under_way,

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{ServerIdentity, TlsError};
+use crate::model::Fingerprint;
 
 /// File beside `tls.crt` and `tls.key` with the earlier identities.
 pub(super) const EARLIER: &str = "earlier.pem";
@@ -55,6 +56,13 @@ impl Identities {
     #[must_use]
     pub fn earlier(&self) -> &[ServerIdentity] {
         &self.earlier
+    }
+
+    /// The fingerprints of all of them, that of the present one first.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        let all = std::iter::once(&self.present).chain(&self.earlier);
+        all.map(ServerIdentity::fingerprint).collect()
     }
 
     /// When the first of them ends, in seconds since 1970.

@@ -6,6 +6,7 @@ mod client;
 mod identities;
 mod identity;
 mod inter_unit;
+mod pin;
 mod presented;
 mod server;
 
@@ -16,6 +17,7 @@ pub use client::{client_config, follow_authorities};
 pub use identities::Identities;
 pub use identity::ServerIdentity;
 pub use inter_unit::InterUnit;
+pub use pin::Pin;
 pub use presented::{Presented, Renewal};
 pub use server::{ClientCertificates, server_config};
 

@@ -278,6 +278,56 @@ fn charm_04_the_real_program_takes_hostile_data_on_every_relation_at_once() {
     assert!(juju.status(0).starts_with("active: "), "{}", juju.status(0));
 }
 
+/// Everything that a service would read as PEM, from whichever relation, with a good certificate and with damaged ones: the services
+/// must not be given what they cannot start with.
+#[test]
+fn charm_04_a_service_is_given_no_authority_that_it_cannot_read() {
+    let good = include_str!("authority.pem");
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
+    let cut_off = &good[..good.len() / 2];
+    let both = |damaged: &str| format!("{good}{damaged}");
+    for (text, usable) in [
+        (good.to_owned(), true),
+        (cut_off.to_owned(), false),
+        (no_certificate.to_owned(), false),
+        (both(cut_off), false),
+        (both(no_certificate), false),
+        ("canary".to_owned(), false),
+    ] {
+        let mut juju = deployed(Runner::InProcess);
+        let before = juju.container(0).files();
+        let pairs = [
+            ("database", "cluster_manager_db"),
+            ("endpoints", "db:5432"),
+            ("username", "u"),
+            ("password", "p"),
+            ("tls", "True"),
+            ("tls-ca", &text),
+        ];
+        juju.replace_remote("database", Remote::app_saying("postgresql-k8s", &pairs));
+        assert_eq!(juju.status(0).starts_with("active: "), usable, "{text}: {}", juju.status(0));
+        assert_eq!(juju.container(0).files() == before, !usable, "{text}");
+        holds(&juju, &["database"].into()).unwrap();
+        juju.replace_remote("database", postgresql());
+
+        let list = json!([text]).to_string();
+        let hydra = Remote::hydra("https://hydra.example.com").with("ca_chain", &list);
+        juju.integrate("oauth", hydra);
+        assert_eq!(juju.status(0).starts_with("active: "), usable, "{text}: {}", juju.status(0));
+        holds(&juju, &["oauth"].into()).unwrap();
+        juju.remove_relation("oauth");
+
+        // Here one bad certificate spoils no other.
+        juju.integrate("send-ca-cert", Remote::app_saying("ca", &[("certificates", &list)]));
+        let written = super::file(&juju, 0, "authorities.pem");
+        let expected = text.starts_with(good).then(|| good.trim_end().to_owned());
+        assert_eq!(written.map(|file| file.trim_end().to_owned()), expected, "{text}");
+        // Of a text that begins well, what is cut off cannot be told from other text.
+        let noted = juju.status(0).contains("unusable data in relation send-ca-cert");
+        assert_eq!(noted, !usable && text != both(cut_off), "{text}: {}", juju.status(0));
+    }
+}
+
 #[test]
 fn charm_04_a_value_without_end_is_refused_by_its_key() {
     let mut juju = deployed(Runner::InProcess);

@@ -44,11 +44,14 @@ fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its
         for (name, value) in names.into_iter().zip(ends) {
             juju.config(name, json!(value.parse::<i64>().unwrap()));
         }
+        let rate = if ends[0] == "1" { 0.001 } else { 1_000_000.0 };
+        juju.config("rate-limit-refill-rate", json!(rate));
         assert!(juju.status(0).starts_with("active: "), "{}", juju.status(0));
         for service in ["management-api", "cluster-connector"] {
             let config = read(&juju, service, secret);
             assert_eq!(config.shutdown_drain.as_secs().to_string(), ends[4]);
             assert_eq!(config.connector.port.to_string(), ends[5]);
+            assert_eq!(config.rate_limit.refill_rate.to_string(), rate.to_string());
         }
     }
 }
@@ -77,6 +80,19 @@ fn options_reach_the_services_that_they_are_about() {
     assert_eq!(after.takeover, workload_config::Takeover::Off);
     juju.config("takeover", json!("maybe"));
     assert!(juju.status(0).starts_with("blocked: option takeover is wrong"), "{}", juju.status(0));
+}
+
+#[test]
+fn web_08_both_services_know_the_names_that_no_link_of_a_cluster_may_lead_to() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let juju = deployed(Runner::InProcess);
+    for service in ["management-api", "cluster-connector"] {
+        let config = read(&juju, service, secret.path().to_str().unwrap());
+        let hosts = config.own_hosts();
+        for host in ["manager.example.com", "clusters.example.com"] {
+            assert!(hosts.iter().any(|own| own == host), "{service}: {hosts:?}");
+        }
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn blocked() -> Vec<(Controller, &'static str)> {
         (
             with_options(&[("oidc-issuer", json!("http://a"))]),
             "blocked: option oidc-issuer is wrong: it must be a URL that begins with \
-             https://; run: juju config @ oidc-issuer=<value>",
+             https:// and a host; run: juju config @ oidc-issuer=<value>",
         ),
         (
             without(&["management-api-domain"]),
@@ -174,6 +174,23 @@ fn blocked() -> Vec<(Controller, &'static str)> {
             with("database", Remote::app_saying("other", &[("endpoints", "a b")])),
             "blocked: unusable data in relation database:2: relation interface \
              postgresql_client: key \"endpoints\" is not a list of host:port; look at the \
+             provider, run: juju status --relations",
+        ),
+        (
+            database(&[
+                ("username", "u"),
+                ("password", "p"),
+                ("tls", "True"),
+                ("tls-ca", "-----BEGIN"),
+            ]),
+            "blocked: unusable data in relation database:2: relation interface \
+             postgresql_client: key \"tls-ca\" is not a PEM text with certificates; look at the \
+             provider, run: juju status --relations",
+        ),
+        (
+            with("oauth", Remote::hydra("http://iam.example.com")),
+            "blocked: unusable data in relation oauth:4: relation interface oauth: key \
+             \"issuer_url\" is not a URL that begins with https:// and a host; look at the \
              provider, run: juju status --relations",
         ),
         (

@@ -280,6 +280,21 @@ fn login_through_oauth_wins_over_the_options() {
     let bag = &juju.relation("oauth").unwrap().app;
     assert_eq!(bag["redirect_uri"], "https://manager.example.com/oidc/callback");
     assert!(juju.status(0).starts_with("active: login through the relation oauth"));
+    // A login that asks for more than was registered is refused.
+    for (option, scopes) in [
+        (None, "offline_access email profile"),
+        (Some("groups openid"), "groups openid"),
+        (Some("email"), "email"),
+    ] {
+        if let Some(option) = option {
+            juju.config("oidc-scopes", json!(option));
+        }
+        let plan = juju.container(0).plan();
+        assert_eq!(environment(&plan, "management-api", "OIDC_SCOPES"), scopes);
+        let registered = &juju.relation("oauth").unwrap().app["scope"];
+        let asked = format!("openid {}", scopes.trim_end_matches(" openid"));
+        assert_eq!(*registered, asked);
+    }
     juju.remove_relation("oauth");
     assert_eq!(environment(&juju.container(0).plan(), "management-api", "OIDC_CLIENT_ID"), "mcm");
     assert_eq!(file(&juju, 0, "oidc/client-secret"), None);

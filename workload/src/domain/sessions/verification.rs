@@ -16,6 +16,8 @@ use crate::store::sessions::{self, Ages, FoundSession, Verification};
 
 /// Longest use of a session without asking the identity provider again.
 const VERIFIED_FOR: Duration = Duration::from_mins(15);
+/// Least time between two verifications of a session, however often a cluster refuses its access token.
+const RENEWED_FOR: Duration = Duration::from_mins(1);
 /// Longest use of a session while the identity provider does not answer.
 const TOLERATED_FOR: Duration = Duration::from_hours(1);
 /// Longest wait for the provider, and then for a database that is away; together shorter than the lease.
@@ -38,10 +40,31 @@ impl<P: IdentityProvider> Sessions<P> {
     ///
     /// [`Error::Store`] without an answer from the database, [`Error::Unavailable`] when the provider has been away for too long.
     pub async fn find(&self, id: &Arc<SessionId>) -> Result<Option<Operator>, Error> {
+        self.verified_within(id, VERIFIED_FOR).await
+    }
+
+    /// Asks the identity provider for fresh tokens of a session, although it was verified a short while ago: the access token may
+    /// have expired before its session. Within a minute of the last time, and without a refresh token, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    pub async fn renew(&self, id: &Arc<SessionId>) -> Result<(), Error> {
+        if verification::can_be_renewed(&self.pool.get().await?, &id.hash()).await? {
+            self.verified_within(id, RENEWED_FOR).await?;
+        }
+        Ok(())
+    }
+
+    async fn verified_within(
+        &self,
+        id: &Arc<SessionId>,
+        age: Duration,
+    ) -> Result<Option<Operator>, Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = PAUSES.0;
         loop {
-            let Some(found) = self.look(id).await? else { return Ok(None) };
+            let Some(found) = self.look(id, age).await? else { return Ok(None) };
             match found.verification {
                 Verification::Fresh => return Ok(Some(found.operator)),
                 Verification::Postponed if found.tolerated => return Ok(Some(found.operator)),
@@ -49,7 +72,8 @@ impl<P: IdentityProvider> Sessions<P> {
                 Verification::Due => {
                     let this = self.clone();
                     let id = Arc::clone(id);
-                    let verified = self.tasks.spawn(async move { this.verify(&id, found).await });
+                    let verified =
+                        self.tasks.spawn(async move { this.verify(&id, found, age).await });
                     verified.await.map_err(|_| Error::Defect("a verification panicked"))??;
                 }
                 Verification::UnderWay if Instant::now() >= deadline => {
@@ -67,16 +91,22 @@ impl<P: IdentityProvider> Sessions<P> {
         }
     }
 
-    async fn look(&self, id: &SessionId) -> Result<Option<FoundSession>, Error> {
-        let ages = Ages { idle: self.idle, verified: VERIFIED_FOR, tolerated: TOLERATED_FOR };
+    async fn look(&self, id: &SessionId, age: Duration) -> Result<Option<FoundSession>, Error> {
+        let ages = Ages { idle: self.idle, verified: age, tolerated: TOLERATED_FOR };
         Ok(sessions::find(&self.pool.get().await?, &id.hash(), &ages).await?)
     }
 
-    /// Asks the provider, if nobody else does, and writes down what came of it. No connection to the database is held meanwhile.
+    /// Asks the provider, if nobody else does and it was last asked longer than `age` ago, and writes down what came of it. No
+    /// connection to the database is held meanwhile.
     #[tracing::instrument(name = "domain.session.verify", skip_all)]
-    async fn verify(&self, id: &SessionId, found: FoundSession) -> Result<(), Error> {
+    async fn verify(
+        &self,
+        id: &SessionId,
+        found: FoundSession,
+        age: Duration,
+    ) -> Result<(), Error> {
         let hash = id.hash();
-        let claimed = verification::claim(&self.pool.get().await?, &hash, VERIFIED_FOR).await?;
+        let claimed = verification::claim(&self.pool.get().await?, &hash, age).await?;
         let Some(lease) = claimed else { return Ok(()) };
         let sealed = lease.refresh_token_sealed.as_deref();
         let opened = sealed.and_then(|sealed| self.key.session_tokens(id).open("refresh", sealed));

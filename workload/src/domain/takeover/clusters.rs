@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 use super::plan::{Circumstances, Here, MAX_NAME_BYTES, Plan, folded, moment};
 use super::report::{Item, Kind, Outcome, Repair};
@@ -13,6 +14,9 @@ use crate::store::takeover::{NewCluster, SourceCluster, SourceSetting};
 
 /// What a threshold becomes that cannot be read: what every new cluster gets.
 const DEFAULT_THRESHOLD: i16 = 80;
+
+/// Certificates may begin in the year 0, which no text has that PostgreSQL reads.
+const FIRST_YEAR: OffsetDateTime = datetime!(0001-01-01 0:00 UTC);
 
 /// Plans for the rows that were not dealt with before.
 pub(super) fn plan(
@@ -166,8 +170,8 @@ impl Parts<'_> {
             description: self.row.description.clone().unwrap_or_default(),
             certificate: certificate.to_pem(),
             fingerprint: certificate.fingerprint().to_string(),
-            certificate_not_before: certificate.not_before(),
-            certificate_not_after: certificate.not_after(),
+            certificate_not_before: certificate.not_before().max(FIRST_YEAR),
+            certificate_not_after: certificate.not_after().max(FIRST_YEAR),
             disk_threshold: self.threshold("disk_threshold", self.row.disk_threshold, item),
             memory_threshold: self.threshold("memory_threshold", self.row.memory_threshold, item),
             joined_at,

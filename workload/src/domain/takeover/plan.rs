@@ -44,8 +44,9 @@ pub(super) struct Here {
 pub struct Circumstances {
     /// Host names of the manager itself, in lower case.
     pub own_hosts: Vec<String>,
-    /// The certificate that the Cluster Connector presents; `None` where it has none yet.
-    pub connector_pin: Option<Fingerprint>,
+    /// The certificates that the Cluster Connector presents, the one of new tokens first, then those that clusters find under
+    /// earlier names; empty where it has none yet.
+    pub connector_pins: Vec<Fingerprint>,
     /// Whether rows that were refused before are looked at again.
     pub retry: bool,
 }

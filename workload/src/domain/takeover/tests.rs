@@ -270,8 +270,9 @@ fn token(id: i64, name: &str) -> SourceToken {
     }
 }
 
-fn tokens(tokens: Vec<SourceToken>, pin: Option<Fingerprint>) -> Plan {
-    let circumstances = Circumstances { connector_pin: pin, ..Circumstances::default() };
+fn tokens(tokens: Vec<SourceToken>, pins: impl IntoIterator<Item = Fingerprint>) -> Plan {
+    let connector_pins = pins.into_iter().collect();
+    let circumstances = Circumstances { connector_pins, ..Circumstances::default() };
     Plan::new(Source { tokens, ..Source::default() }, &Here::default(), &circumstances, NOW)
 }
 
@@ -316,11 +317,18 @@ fn expired_unusable_and_indistinguishable_tokens_stay_behind() {
 
 #[test]
 fn rel_07_a_connector_with_another_certificate_is_noticed() {
-    let plan = |pin| tokens(vec![token(1, "lyon")], pin);
-    let other = plan(Some(Fingerprint::of(b"another leaf")));
+    let plan = |leaves: &[&str]| {
+        let pins = leaves.iter().map(|leaf| Fingerprint::of(leaf.as_bytes()));
+        tokens(vec![token(1, "lyon")], pins)
+    };
+    let other = plan(&["another leaf"]);
     let named = Fingerprint::of(b"leaf").to_string();
     assert!(other.report.warnings[0].contains(&named), "{:?}", other.report.warnings);
     assert_eq!((other.report.tokens.copied, item(&other, "lyon").notes.len()), (1, 1));
-    assert!(plan(None).report.warnings[0].contains("has no certificate yet"));
-    assert!(plan(Some(Fingerprint::of(b"leaf"))).report.warnings.is_empty());
+    assert!(plan(&[]).report.warnings[0].contains("has no certificate yet"));
+    for presented in [&["leaf"][..], &["another leaf", "leaf"]] {
+        let plan = plan(presented);
+        assert!(plan.report.warnings.is_empty(), "{presented:?}");
+        assert!(item(&plan, "lyon").notes.is_empty(), "{presented:?}");
+    }
 }

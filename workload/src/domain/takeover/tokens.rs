@@ -43,10 +43,9 @@ pub(super) fn plan(
     if let Some(items) = plan.report.items.get_mut(first..) {
         items.sort_by_key(|item| item.source_id);
     }
-    let Some((_, pin)) = newest.filter(|(_, pin)| circumstances.connector_pin != Some(*pin)) else {
-        return;
-    };
-    let presented = match circumstances.connector_pin {
+    let pins = &circumstances.connector_pins;
+    let Some((_, pin)) = newest.filter(|(_, pin)| !pins.contains(pin)) else { return };
+    let presented = match pins.first() {
         Some(own) => format!("the Cluster Connector presents {own}"),
         None => "the Cluster Connector has no certificate yet".into(),
     };
@@ -124,10 +123,11 @@ impl Row {
                 item.outcome = Outcome::Copied;
                 if expired {
                     item.notes.push("it has expired".into());
-                } else if circumstances.connector_pin.is_some_and(|pin| pin != token.pin) {
+                } else if !circumstances.connector_pins.is_empty()
+                    && !circumstances.connector_pins.contains(&token.pin)
+                {
                     item.notes.push(
-                        "it names another certificate than the one that the Cluster Connector presents: whoever has it cannot \
-                         join with it"
+                        "it names another certificate than the Cluster Connector presents: whoever has it cannot join with it"
                             .into(),
                     );
                 }

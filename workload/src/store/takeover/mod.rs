@@ -100,14 +100,14 @@ pub async fn enrolled(db: &Transaction<'_>) -> Result<Vec<(String, Fingerprint)>
         .collect()
 }
 
-/// Names for which a token is pending here, folded as the index on them folds.
+/// Names for which a token is pending here that has not expired, folded as the index on them folds.
 ///
 /// # Errors
 ///
 /// [`StoreError::Query`] if PostgreSQL fails.
 pub async fn pending_names(db: &Transaction<'_>) -> Result<BTreeSet<String>, StoreError> {
-    const SQL: &str =
-        "SELECT folded_name FROM cluster_manager.join_tokens WHERE consumed_at IS NULL";
+    const SQL: &str = "
+        SELECT folded_name FROM cluster_manager.join_tokens WHERE consumed_at IS NULL AND expires_at > now()";
     let rows = query(db, "reading the pending join tokens", SQL, &[]).await?;
     rows.iter().map(|row| column(row, "folded_name")).collect()
 }
@@ -197,11 +197,11 @@ pub async fn insert_clusters(
     execute(db, "inserting clusters", SQL, &[&Json(clusters)]).await
 }
 
-/// Inserts a pending token with a sealed secret.
+/// Inserts a pending token with a sealed secret, in place of an expired one for the same or a similar name.
 ///
 /// # Errors
 ///
-/// [`StoreError::Query`] if PostgreSQL fails, also when a token is pending for a similar name.
+/// [`StoreError::Query`] if PostgreSQL fails, also when another token is pending for such a name.
 pub async fn insert_token(
     db: &Transaction<'_>,
     id: Uuid,
@@ -211,14 +211,19 @@ pub async fn insert_token(
     hash: &TokenHash,
     secret_sealed: &[u8],
 ) -> Result<(), StoreError> {
+    const EXPIRED: &str = "
+        DELETE FROM cluster_manager.join_tokens
+              WHERE folded_name = translate(lower($1::text COLLATE \"C\"), '-', '_') AND consumed_at IS NULL AND expires_at <= now()";
     const SQL: &str = "
         INSERT INTO cluster_manager.join_tokens
                     (id, cluster_name, description, token_hash, expires_at, created_at, secret_sealed)
              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    const DOING: &str = "inserting a join token";
+    execute(db, DOING, EXPIRED, &[&source.cluster_name]).await?;
     let description = source.description.as_deref().unwrap_or_default();
     execute(
         db,
-        "inserting a join token",
+        DOING,
         SQL,
         &[
             &id,
