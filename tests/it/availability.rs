@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster_simulator::{
-    CertificateSpec, ClientError, ClientOptions, Identity, Member, Request, STATUS_PATH,
+    CertificateSpec, ClientError, ClientOptions, Identity, Member, Pin, Request, STATUS_PATH,
+    TunnelAnswer,
 };
-use end_to_end_tests::{Balancer, DatabaseServer, Deployment, Service, Unit};
+use end_to_end_tests::{
+    Balancer, DatabaseServer, Deployment, Service, TunnelDeployment, Unit, answering,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde_json::json;
 use tokio::task::JoinSet;
+use tokio_postgres::Client;
 
 /// Clusters that send heartbeats without a pause, each like a member: two new connections per heartbeat, no second attempt.
 #[derive(Default)]
@@ -81,6 +86,9 @@ impl Load {
     }
 }
 
+/// Restarts of two units under load, one after the other: as many as there is time for.
+const RESTARTS: usize = 8;
+
 #[tokio::test]
 async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
     let mut deployment = Deployment::new().await;
@@ -93,7 +101,7 @@ async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
     let _balancer = Balancer::between_ready(&deployment, listen, &units).await;
     let load = Load::start(&deployment, 6, &format!("localhost:{}", listen.port())).await;
     load.continue_for(20).await;
-    for _ in 0..2 {
+    for _ in 0..RESTARTS / 2 {
         for unit in &mut units {
             unit.process.signal("TERM");
             assert_eq!(unit.process.wait().await.code(), Some(0), "{}", unit.process.log());
@@ -107,6 +115,64 @@ async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
     }
     assert_eq!(load.finish().await.1, Vec::<String>::new());
 }
+
+/// Kills of two units under load, one after the other.
+const KILLS: usize = 4;
+/// Time until a cluster sends its next heartbeat after one that failed: the balancer has noticed by then, as it has after the minute of
+/// a real member.
+const PERIOD: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn rel_08_a_killed_unit_fails_one_heartbeat_of_a_cluster_at_most() {
+    let deployment = Deployment::new().await;
+    let mut units: Vec<Unit> = Vec::new();
+    for _ in 0..2 {
+        units.push(deployment.start(Service::ClusterConnector).await);
+    }
+    let listen = Balancer::free_address();
+    let _balancer = Balancer::between_ready(&deployment, listen, &units).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (tell, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let mut clusters = JoinSet::new();
+    for n in 0..CLUSTERS {
+        let member = deployment.enrol(&format!("load-{n}")).await;
+        let mut pin = member.pin().clone();
+        pin.addresses = vec![format!("localhost:{}", listen.port())];
+        let member = Member::new(member.identity().clone(), pin);
+        let (stop, tell) = (Arc::clone(&stop), tell.clone());
+        clusters.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
+                let is_stored = answer.is_ok_and(|answer| answer.status == 200);
+                tell.send((n, is_stored)).unwrap();
+                if !is_stored {
+                    tokio::time::sleep(PERIOD).await;
+                }
+            }
+        });
+    }
+    for kill in 0..KILLS {
+        let unit = &mut units[kill % 2];
+        unit.process.kill();
+        let (mut failed, mut stored) = ([0; CLUSTERS], [0; CLUSTERS]);
+        // Everybody is served by the other unit alone, also those whose heartbeat failed.
+        while stored.iter().any(|stored| *stored < 10) {
+            let (n, is_stored) = sent.recv().await.unwrap();
+            *(if is_stored { &mut stored[n] } else { &mut failed[n] }) += 1;
+        }
+        assert!(failed.iter().all(|failed| *failed <= 1), "kill {kill}: {failed:?}");
+        *unit = deployment.restart(unit).await;
+        // The balancer asks ten times per second: by then both take part again, and none of these fails.
+        for _ in 0..10 * CLUSTERS {
+            assert!(sent.recv().await.unwrap().1, "{}", unit.process.log());
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    clusters.join_all().await;
+}
+
+/// Clusters whose heartbeats never pause.
+const CLUSTERS: usize = 6;
 
 #[tokio::test]
 async fn rel_08_a_draining_unit_is_not_ready_and_still_answers() {
@@ -196,23 +262,34 @@ async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowl
     assert_eq!(joined.len(), 6);
 }
 
+/// How often the connector's files change under load, and how many times without a pause. It looks at them every two seconds, so that
+/// more pairs than each tenth would only take longer; some looks meet files that are half written.
+const ROTATIONS: usize = 100;
+const AT_ONCE: usize = 10;
+/// Time between two requests of a client meanwhile.
+const PACE: Duration = Duration::from_millis(10);
+
 #[tokio::test]
-async fn rel_06_the_connector_follows_new_files_without_a_failed_request() {
-    let mut deployment = Deployment::new().await;
-    deployment.extra.push(("CLUSTER_CONNECTOR_CERTIFICATE", "follow".into()));
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let address = deployment.connector_address();
-    let member = deployment.enrol("lyon").await;
-    let mut seen = vec![fingerprint(&deployment)];
-    // Four clients without a pin, as health checks and balancers are, and a connection that stays open all the time.
+async fn rel_06_the_connector_follows_new_files_without_a_failed_request_or_a_dropped_connection() {
+    let mut at = TunnelDeployment::start(&[("CLUSTER_CONNECTOR_CERTIFICATE", "follow")]).await;
+    let (member, tunnel) = at.open("lyon").await;
+    let _seen = answering(tunnel, |request| TunnelAnswer::json(request, 200, &json!({})));
+    // Clients without a pin, as health checks and balancers are, and one whose connection stays open all the time.
     let (failed, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
     let mut clients = JoinSet::new();
-    for _ in 0..4 {
+    for n in 0..4 {
         let (member, failed, stop) = (member.clone(), Arc::clone(&failed), Arc::clone(&stop));
+        let mut kept = member.raw_connection(Some(member.identity())).await.unwrap();
         clients.spawn(async move {
             let heartbeat = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+            let kept_heartbeat = heartbeat.clone().with_header("Connection", "keep-alive");
+            let mut pace = tokio::time::interval(PACE);
             while !stop.load(Ordering::SeqCst) {
-                let answer = member.raw_request(&heartbeat, Some(member.identity())).await;
+                pace.tick().await;
+                let answer = match n {
+                    0 => kept.send(&kept_heartbeat).await,
+                    _ => member.raw_request(&heartbeat, Some(member.identity())).await,
+                };
                 match answer {
                     Ok(answer) if answer.status == 200 => {}
                     other => failed.lock().unwrap().push(format!("{other:?}")),
@@ -220,21 +297,18 @@ async fn rel_06_the_connector_follows_new_files_without_a_failed_request() {
             }
         });
     }
-    for _ in 0..3 {
-        drop(deployment.certificates.issue("connector", address.ip()));
-        let new = fingerprint(&deployment);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while member.preflight().await.unwrap().fingerprint() != new {
-            assert!(Instant::now() < deadline, "{}", connector.process.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let address = at.deployment.connector_address();
+    for _ in 0..ROTATIONS / AT_ONCE {
+        for _ in 0..AT_ONCE {
+            drop(at.deployment.certificates.issue("connector", address.ip()));
         }
-        seen.push(new);
+        until_presented(&member, &fingerprint(&at.deployment), &at.connector).await;
+        let through = at.admin.get("/1.0/remote-cluster/lyon/tunnel/1.0").await;
+        assert_eq!(through.status, 200, "{}", through.body);
     }
     stop.store(true, Ordering::SeqCst);
     clients.join_all().await;
     assert_eq!(*failed.lock().unwrap(), Vec::<String>::new());
-    seen.dedup();
-    assert_eq!(seen.len(), 4);
     // Whoever pinned the first one notices.
     let pinned = member.request("POST", STATUS_PATH, b"{}".to_vec()).await;
     assert!(matches!(pinned, Err(ClientError::Fingerprint { .. })), "{pinned:?}");
@@ -268,6 +342,45 @@ async fn rel_06_new_tokens_name_the_certificate_that_a_following_connector_prese
 }
 
 #[tokio::test]
+async fn rel_06_the_connector_keeps_its_pair_until_the_new_one_is_written_completely() {
+    let mut deployment = Deployment::new().await;
+    deployment.extra.push(("CLUSTER_CONNECTOR_CERTIFICATE", "follow".into()));
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let old = fingerprint(&deployment);
+    let new = deployment.certificates.issue("next", deployment.connector_address().ip());
+    let [certificate, key] =
+        ["tls.crt", "tls.key"].map(|name| std::fs::read(new.join(name)).unwrap());
+    let write = |name: &str, content: &[u8]| {
+        std::fs::write(deployment.directory().join("tls/connector").join(name), content).unwrap();
+    };
+    let half = &certificate[..certificate.len() / 2];
+    for (times, state) in [half, &certificate].into_iter().enumerate() {
+        write("tls.crt", state);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let refused = "the new certificate cannot be used";
+        while connector.process.log().matches(refused).count() <= times {
+            assert!(Instant::now() < deadline, "{}", connector.process.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(member.preflight().await.unwrap().fingerprint(), old);
+        let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    write("tls.key", &key);
+    until_presented(&member, &fingerprint(&deployment), &connector).await;
+}
+
+/// Waits until new handshakes with the connector get this certificate.
+async fn until_presented(member: &Member, fingerprint: &str, connector: &Unit) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while member.preflight().await.unwrap().fingerprint() != fingerprint {
+        assert!(Instant::now() < deadline, "{}", connector.process.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificate() {
     let deployment = Deployment::new().await;
     let connector = deployment.start(Service::ClusterConnector).await;
@@ -288,6 +401,32 @@ fn fingerprint(deployment: &Deployment) -> String {
     cluster_simulator::fingerprint(&CertificateDer::from_pem_file(file).unwrap())
 }
 
+/// Enrols clusters with these certificates, by hand: `name-1` and so on.
+pub(super) async fn enrol(db: &Client, name: &str, fingerprints: &[String]) {
+    let enrol = "WITH cluster AS (
+            INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
+                 SELECT $1 || '-' || n, '', decode(fingerprint, 'hex'), now(), now() + interval '1 year'
+                   FROM unnest($2::text[]) WITH ORDINALITY AS herd (fingerprint, n)
+              RETURNING id
+        ) INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
+    let enrolled = db.execute(enrol, &[&name, &fingerprints]).await.unwrap();
+    assert_eq!(enrolled, fingerprints.len() as u64);
+}
+
+/// So many enrolled clusters. Their certificates are their own, on one key: making keys is what takes long.
+pub(super) async fn herd(deployment: &Deployment, pin: &Pin, of: usize) -> Vec<Member> {
+    let spec = CertificateSpec::lxd("herd");
+    let key = Identity::from_spec(&spec).unwrap();
+    let herd: Vec<Member> = (0..of)
+        .map(|n| CertificateSpec { common_name: format!("root@herd-{n}"), ..spec.clone() })
+        .map(|spec| Member::new(key.reissued(&spec).unwrap(), pin.clone()))
+        .collect();
+    let fingerprints: Vec<String> =
+        herd.iter().map(|member| member.identity().fingerprint()).collect();
+    enrol(&deployment.database.connect().await, "herd", &fingerprints).await;
+    herd
+}
+
 /// Clusters that come back at once.
 const HERD: usize = 150;
 
@@ -305,23 +444,7 @@ async fn rel_12_all_clusters_that_return_at_once_are_served_with_the_default_lim
     }
     let connector = deployment.start(Service::ClusterConnector).await;
     let pin = deployment.enrol("first").await.pin().clone();
-    // Certificates of their own on one key: making keys is what takes long.
-    let spec = CertificateSpec::lxd("herd");
-    let key = Identity::from_spec(&spec).unwrap();
-    let herd: Vec<Member> = (0..HERD)
-        .map(|n| CertificateSpec { common_name: format!("root@herd-{n}"), ..spec.clone() })
-        .map(|spec| Member::new(key.reissued(&spec).unwrap(), pin.clone()))
-        .collect();
-    let fingerprints: Vec<String> =
-        herd.iter().map(|member| member.identity().fingerprint()).collect();
-    let db = deployment.database.connect().await;
-    let enrol = "WITH cluster AS (
-            INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
-                 SELECT 'herd-' || n, '', decode(fingerprint, 'hex'), now(), now() + interval '1 year'
-                   FROM unnest($1::text[]) WITH ORDINALITY AS herd (fingerprint, n)
-              RETURNING id
-        ) INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM cluster";
-    assert_eq!(db.execute(enrol, &[&fingerprints]).await.unwrap(), HERD as u64);
+    let herd = herd(&deployment, &pin, HERD).await;
 
     let mut returning = JoinSet::new();
     for member in herd {

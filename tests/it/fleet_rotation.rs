@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fleet_view::{beat, fleet};
 use super::join::refusal;
 
-async fn rotation_token(admin: &mut Operator, name: &str) -> JoinToken {
+pub(super) async fn rotation_token(admin: &mut Operator, name: &str) -> JoinToken {
     let path = format!("/1.0/remote-cluster/{name}/rotation-token");
     let made = admin.send(Method::POST, &path, Some(&json!({}))).await.metadata();
     JoinToken::decode(made["token"].as_str().unwrap()).unwrap()

@@ -293,7 +293,7 @@ async fn warnings_say_since_when_also_after_a_restart() {
         "mtls_08"
     );
     let detail = fleet.admin.get("/1.0/remote-cluster/lyon").await.metadata();
-    assert_eq!(detail["warnings"], json!([{"kind": "certificate", "days": 2}]));
+    assert_eq!(detail["warnings"], json!([{"kind": "certificate", "days": 2, "within": 3}]));
 }
 
 #[tokio::test]

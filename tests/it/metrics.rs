@@ -87,3 +87,29 @@ async fn clusters_over_their_thresholds_are_counted_by_what_they_have_too_much_o
     let text = connector.scrape().await;
     assert!(text.contains(&line("memory", 1)) && text.contains(&line("pool", 0)), "{text}");
 }
+
+#[tokio::test]
+async fn a_scrape_looks_at_the_clusters_every_ten_seconds_at_most_and_does_not_wait_for_them() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon-edge").await;
+    assert_eq!(member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+    let online = "cluster_manager_clusters{state=\"online\"} 1\n";
+    assert!(connector.scrape().await.contains(online));
+    // From now on nobody else reads the clusters.
+    let mut db = deployment.database.connect().await;
+    let locked = db.transaction().await.unwrap();
+    locked.batch_execute("LOCK TABLE remote_clusters IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    assert!(connector.scrape().await.contains(online), "as a moment ago");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    loop {
+        let text = connector.scrape().await;
+        assert!(text.contains("cluster_manager_build_info"), "{text}");
+        if !text.contains("cluster_manager_clusters{") {
+            assert!(!text.contains("cluster_manager_cluster_certificate_expiry_seconds "));
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "an old number stays: {text}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}

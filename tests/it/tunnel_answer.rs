@@ -1,6 +1,10 @@
 //! What clusters answer through tunnels (security properties TUN-05, TUN-07, TUN-10).
 
-use cluster_simulator::{HOSTILE_HEADERS, Message, TunnelAnswer};
+use std::time::{Duration, Instant};
+
+use cluster_simulator::{
+    ClusterModel, HOSTILE_HEADERS, Lxd, Message, Trusts, TunnelAnswer, TunnelManner,
+};
 use end_to_end_tests::{TunnelDeployment, answering};
 use reqwest::Method;
 use serde_json::json;
@@ -125,26 +129,76 @@ async fn tun_10_a_cluster_that_floods_is_cut_off_and_may_come_back() {
     assert_eq!(at.admin.get(PATH).await.status, 200);
 }
 
+fn lxd() -> Lxd {
+    Lxd::new(ClusterModel::new(1, "lyon"), Trusts::Anybody)
+}
+
 #[tokio::test]
 async fn tun_07_huge_answers_arrive_and_longer_ones_do_not() {
     let mut at = TunnelDeployment::start(&[]).await;
-    let (_, tunnel) = at.open("lyon").await;
     let huge = 20 << 20;
-    let mut sizes = [huge, 25 << 20].into_iter();
-    let _seen = answering(tunnel, move |request| {
-        TunnelAnswer::refusal(request, 200).with_body(&vec![b'x'; sizes.next().unwrap()])
-    });
+    let _lyon = at.serve("lyon", lxd(), TunnelManner::Huge(huge)).await;
     let answer = at.admin.get(PATH).await;
     assert_eq!((answer.status, answer.body.len()), (200, huge));
-    assert_eq!(at.admin.get(PATH).await.error(), (502, "the cluster's tunnel broke off".into()));
+    let _quito = at.serve("quito", lxd(), TunnelManner::Huge(25 << 20)).await;
+    let longer = at.admin.get("/1.0/remote-cluster/quito/tunnel/1.0").await;
+    assert_eq!(longer.error(), (502, "the cluster's tunnel broke off".into()));
+}
+
+#[tokio::test]
+async fn a_slow_cluster_answers_one_request_after_the_other() {
+    let mut at = TunnelDeployment::start(&[]).await;
+    let thinking = Duration::from_millis(500);
+    let _lyon = at.serve("lyon", lxd(), TunnelManner::Slow(thinking)).await;
+    let begin = Instant::now();
+    let mut second = at.admin.clone();
+    let (first, second) = tokio::join!(at.admin.get(PATH), second.get(PATH));
+    assert_eq!((first.status, second.status), (200, 200));
+    assert!(begin.elapsed() >= 2 * thinking, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn tun_05_a_hostile_cluster_reaches_no_browser_and_keeps_its_tunnel() {
+    let mut at = TunnelDeployment::start(&[]).await;
+    let _lyon = at.serve("lyon", lxd(), TunnelManner::Hostile).await;
+    // Every other answer comes after strays and has an impossible status, each of six in its turn.
+    for _ in 0..6 {
+        let page = at.admin.get(PATH).await;
+        assert_eq!((page.status, page.header("x-answered-by")), (200, Some("cluster")));
+        for (name, ours) in [
+            ("content-type", Some("application/octet-stream")),
+            ("content-disposition", Some("attachment")),
+            ("location", None),
+            ("refresh", None),
+            ("set-cookie", None),
+            ("clear-site-data", None),
+            ("service-worker-allowed", None),
+            ("access-control-allow-origin", None),
+            ("x-evil", None),
+        ] {
+            assert_eq!(page.header(name), ours, "{name}");
+        }
+        let nonsense = at.admin.get(PATH).await;
+        assert_eq!(nonsense.error(), (502, "the cluster's answer cannot be used".into()));
+    }
+    let metrics = at.connector.scrape().await;
+    for line in [
+        "cluster_manager_tunnels 1",
+        "cluster_manager_tunnel_stray_answers_total 12",
+        "cluster_manager_tunnel_requests_total{outcome=\"nonsense\"} 6",
+    ] {
+        assert!(metrics.lines().any(|known| known == line), "{line}: {metrics}");
+    }
+    assert_eq!(at.admin.get("/1.0").await.status, 200, "the session is still ours");
 }
 
 #[tokio::test]
 async fn tun_07_a_cluster_that_does_not_read_is_cut_off_and_others_do_not_notice() {
     let mut at = TunnelDeployment::start(&[]).await;
     let (member, dead) = at.open("lyon").await;
-    let (_, alive) = at.open("quito").await;
-    let _seen = answering(alive, |request| TunnelAnswer::json(request, 200, &json!({})));
+    let mut behind = lxd();
+    let dead = tokio::spawn(async move { dead.serve(&mut behind, TunnelManner::Dead).await });
+    let _quito = at.serve("quito", lxd(), TunnelManner::Plausible).await;
     // More than the sockets' buffers hold.
     let mut tasks = tokio::task::JoinSet::new();
     let mut admin = at.admin.clone();
@@ -154,10 +208,10 @@ async fn tun_07_a_cluster_that_does_not_read_is_cut_off_and_others_do_not_notice
     let other = "/1.0/remote-cluster/quito/tunnel/1.0";
     while tasks.try_join_next().is_none() && !at.connector.process.log().contains("\"stuck\"") {
         assert_eq!(at.admin.get(other).await.status, 200);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     at.connector.until_log("\"stuck\"").await;
-    drop(dead);
+    dead.abort();
     let tunnel = at.reopen(&member).await;
     let _seen = answering(tunnel, |request| TunnelAnswer::json(request, 200, &json!({})));
     assert_eq!(at.admin.get(PATH).await.status, 200, "the same cluster's next socket works");

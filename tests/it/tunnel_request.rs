@@ -372,7 +372,7 @@ async fn tun_07_bodies_have_a_limit_and_a_busy_cluster_is_told_from_a_silent_one
 }
 
 #[tokio::test]
-async fn tun_15_every_request_leaves_one_line() {
+async fn tun_15_every_request_leaves_one_line_and_one_record() {
     let mut at = TunnelDeployment::start(&[]).await;
     let lines = |at: &TunnelDeployment| -> Vec<Value> {
         let log = at.manager.process.log();
@@ -405,4 +405,29 @@ async fn tun_15_every_request_leaves_one_line() {
     }
     assert_eq!((&lines[0]["bytes_sent"], &lines[0]["bytes_received"]), (&json!(2), &json!(5)));
     assert!(!at.manager.process.log().contains("secret=query"));
+
+    // The audit log says the same.
+    let recorded = "SELECT count(*) FROM audit_events WHERE event = 'tunnel.request'";
+    at.deployment.database.until_count(recorded, 3).await;
+    let records = at.admin.get("/1.0/audit?event=tunnel.request").await.metadata();
+    assert!(!records.to_string().contains("secret=query"), "{records}");
+    for (line, (cluster, method, path, status)) in lines.iter().zip(expected) {
+        let id = &line["span"]["request.id"];
+        let same = |record: &&Value| record["request_id"] == *id;
+        let record = records["records"].as_array().unwrap().iter().find(same).unwrap();
+        let outcome = if status < 400 { "success" } else { "failed" };
+        for (key, value) in [
+            ("actor_kind", "operator"),
+            ("actor_name", "Ada Admin"),
+            ("object", cluster),
+            ("outcome", outcome),
+        ] {
+            assert_eq!(record[key], value, "{record}");
+        }
+        let details = json!({
+            "method": method, "path": path, "status": status, "bytes_sent": line["bytes_sent"],
+            "bytes_received": line["bytes_received"], "duration_ms": line["duration_ms"],
+        });
+        assert_eq!(record["details"], details);
+    }
 }

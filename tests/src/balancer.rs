@@ -79,8 +79,9 @@ impl Balancer {
     }
 
     async fn run(deployment: &Deployment, listen: SocketAddr, accept: &str, servers: &str) -> Self {
+        // A probe that answers late has not said no; without a limit of its own it has only the time between two.
         let text = format!(
-            "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 60s\n    timeout server 60s\n\
+            "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 60s\n    timeout server 60s\n    timeout check 10s\n\
              frontend clients\n    bind {listen}\n{accept}backend units\n{servers}"
         );
         Self::with_configuration(deployment, listen, &text).await

@@ -45,6 +45,8 @@ pub struct Metrics {
     pub clusters: IntGaugeVec,
     /// Enrolled clusters by the kinds of their warnings.
     pub clusters_with_warnings: IntGaugeVec,
+    /// Seconds until the first of the clusters' certificates ends; no value without a cluster.
+    pub cluster_certificate_expiry: GaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
     /// Tunnels of clusters.
@@ -118,6 +120,13 @@ impl Metrics {
                 opts("clusters_with_warnings", "Enrolled clusters by the kinds of their warnings."),
                 &["kind"],
             )?,
+            cluster_certificate_expiry: GaugeVec::new(
+                opts(
+                    "cluster_certificate_expiry_seconds",
+                    "Seconds until the first of the clusters' certificates ends.",
+                ),
+                &[],
+            )?,
             database_connections: IntGaugeVec::new(
                 opts("database_connections", "Database connections of this process."),
                 &["state"],
@@ -151,6 +160,7 @@ impl Metrics {
             Box::new(self.heartbeat_queue.clone()),
             Box::new(self.clusters.clone()),
             Box::new(self.clusters_with_warnings.clone()),
+            Box::new(self.cluster_certificate_expiry.clone()),
             Box::new(self.database_connections.clone()),
             Box::new(self.certificate_expiry.clone()),
             Box::new(self.build.clone()),

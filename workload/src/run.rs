@@ -328,15 +328,20 @@ struct Unit {
     life: Lifecycle,
     /// Cancelled when the schema is up to date and the API listens.
     ready: CancellationToken,
+    /// Cancelled when the API has answered its last request.
+    answered: CancellationToken,
 }
+
+/// What the end of a service may take beyond its running requests: their metrics have some seconds to leave. The charm allows more.
+const END: Duration = Duration::from_secs(4);
 
 impl Unit {
     fn new(config: &Config, service: &str, identities: &Identities) -> Result<Self, StartError> {
         let metrics = Metrics::new(&config.version).map_err(StartError::Metrics)?;
         metrics.certificate_ends(identities.first_end());
         let pool = Pool::for_service(&config.database, service)?;
-        let ready = CancellationToken::new();
-        Ok(Self { pool, metrics, life: Lifecycle::default(), ready })
+        let (ready, answered) = (CancellationToken::new(), CancellationToken::new());
+        Ok(Self { pool, metrics, life: Lifecycle::default(), ready, answered })
     }
 
     /// Starts the way of the clusters' metrics to Prometheus, if there is one.
@@ -352,7 +357,8 @@ impl Unit {
         let forward = RemoteWrite::new(receivers, &tls, &options).map_err(|_| TlsError::Runtime)?;
         self.metrics.watch(&forward).map_err(StartError::Metrics)?;
         dropped_metrics::record(&self.pool, &forward, &self.life.stop, &self.life.tasks);
-        forward.run(&self.life.stop, &self.life.tasks);
+        // Not at the stop: requests that are answered after it bring metrics, too.
+        forward.run(&self.answered, &self.life.tasks);
         if let Some(ca_file) = ca_file {
             let (trusting, stop) = (forward.clone(), self.life.stop.clone());
             let trust = move |tls| trusting.trust(&tls);
@@ -389,7 +395,8 @@ impl Unit {
         service: Service,
         start: impl AsyncFnOnce(&TaskTracker) -> Result<(), StartError>,
     ) -> Result<(), StartError> {
-        let Self { pool, metrics, life, ready } = self;
+        let Self { pool, metrics, life, ready, answered } = self;
+        let answered = answered.drop_guard();
         let mut signals = Signals::new()?;
         let bind = |address, tls, limits| {
             Listener::bind(address, tls, limits).map_err(|e| StartError::Listen(address, e))
@@ -413,7 +420,13 @@ impl Unit {
             () = life.clone().until_stopped(&mut signals, Duration::ZERO, Duration::ZERO) => return Ok(()),
         }
         start(&life.tasks).await?;
-        let address = api.serve(service, &life.tasks, life.stop.clone(), grace)?;
+        let answering = TaskTracker::new();
+        let address = api.serve(service, &answering, life.stop.clone(), grace)?;
+        answering.close();
+        life.tasks.spawn(async move {
+            answering.wait().await;
+            drop(answered);
+        });
         let ages = PurgeAges {
             session_idle: config.management.session_idle,
             audit: config.management.audit_retention,
@@ -421,7 +434,7 @@ impl Unit {
         life.tasks.spawn(database::purge_regularly(pool, ages, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
-        life.until_stopped(&mut signals, drain, grace + Duration::from_secs(1)).await;
+        life.until_stopped(&mut signals, drain, grace + END).await;
         probes_stop.cancel();
         Ok(())
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use salvo::http::StatusCode;
 use salvo::http::header::{CONTENT_TYPE, HeaderValue};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::clusters;
+use crate::domain::{Error, clusters};
 use crate::edge::Limits;
 use crate::metrics::Metrics;
 use crate::store::Pool;
@@ -22,6 +24,11 @@ pub const LIMITS: Limits = Limits {
     idle: Duration::from_secs(10),
 };
 
+/// Least time between two looks at the clusters, however many ask for metrics.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time of such a look: whoever asks waits for it, Prometheus for ten seconds as a rule.
+const LOOK_TIME: Duration = Duration::from_secs(3);
+
 /// The probes' routes. The service counts as ready from the moment `ready` is cancelled (the schema is up to date and the
 /// listener open) until `draining` is, a while before the listener closes.
 #[must_use]
@@ -31,7 +38,7 @@ pub fn service(
     ready: CancellationToken,
     draining: CancellationToken,
 ) -> Service {
-    let scrape = Scrape { pool: pool.clone(), metrics };
+    let scrape = Scrape { pool: pool.clone(), metrics, looked: Mutex::default() };
     let probe = Probe { pool, ready, draining };
     Service::new(
         Router::new()
@@ -44,6 +51,8 @@ pub fn service(
 struct Scrape {
     pool: Pool,
     metrics: Metrics,
+    /// When the clusters were looked at last.
+    looked: Mutex<Option<Instant>>,
 }
 
 #[async_trait]
@@ -52,24 +61,7 @@ impl Handler for Scrape {
         let (idle, used) = self.pool.connections();
         self.metrics.database_connections.with_label_values(&["idle"]).set(idle);
         self.metrics.database_connections.with_label_values(&["used"]).set(used);
-        match clusters::count_by_state(&self.pool).await {
-            Ok(counts) => {
-                for (state, count) in counts {
-                    self.metrics.clusters.with_label_values(&[state.as_str()]).set(count);
-                }
-            }
-            // Without an answer the gauge is left out: an old number would hide that the database is away.
-            Err(_) => self.metrics.clusters.reset(),
-        }
-        let with_warnings = &self.metrics.clusters_with_warnings;
-        match clusters::count_by_warning(&self.pool).await {
-            Ok(counts) => {
-                for (kind, count) in counts {
-                    with_warnings.with_label_values(&[kind]).set(count);
-                }
-            }
-            Err(_) => with_warnings.reset(),
-        }
+        self.look().await;
         match self.metrics.render() {
             Ok(text) => {
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -81,6 +73,39 @@ impl Handler for Scrape {
                 res.status_code(StatusCode::INTERNAL_SERVER_ERROR);
             }
         }
+    }
+}
+
+impl Scrape {
+    /// Looks at the clusters, all of which that reads, unless it was done a moment ago.
+    async fn look(&self) {
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|at| at.elapsed() < LOOK_INTERVAL) {
+            return;
+        }
+        let counted = tokio::time::timeout(LOOK_TIME, self.count()).await;
+        if !matches!(counted, Ok(Ok(()))) {
+            // Old numbers would hide that the database is away.
+            self.metrics.clusters.reset();
+            self.metrics.clusters_with_warnings.reset();
+            self.metrics.cluster_certificate_expiry.reset();
+        }
+        *looked = Some(Instant::now());
+    }
+
+    async fn count(&self) -> Result<(), Error> {
+        for (state, count) in clusters::count_by_state(&self.pool).await? {
+            self.metrics.clusters.with_label_values(&[state.as_str()]).set(count);
+        }
+        for (kind, count) in clusters::count_by_warning(&self.pool).await? {
+            self.metrics.clusters_with_warnings.with_label_values(&[kind]).set(count);
+        }
+        let expiry = &self.metrics.cluster_certificate_expiry;
+        match clusters::first_certificate_end(&self.pool).await? {
+            Some(seconds) => expiry.with_label_values::<&str>(&[]).set(seconds),
+            None => expiry.reset(),
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
+use crate::spoilt::{SpoilingKey, SpoiltProof};
+
 /// Lower-case hexadecimal SHA-256 of the DER encoding of a certificate: 64 digits.
 #[must_use]
 pub fn fingerprint(der: &[u8]) -> String {
@@ -40,6 +42,8 @@ pub enum KeyKind {
     P384,
     /// EC P-256.
     P256,
+    /// EC P-521.
+    P521,
     /// Ed25519.
     Ed25519,
     /// RSA with 2048 bits: slow to generate in debug builds.
@@ -95,6 +99,7 @@ impl CertificateSpec {
         match self.key {
             KeyKind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
             KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyKind::P521 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
             KeyKind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
             KeyKind::Rsa2048 => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
         }
@@ -196,6 +201,16 @@ impl Identity {
                 Arc::clone(&other.certified.key),
             )),
             key_der: Arc::clone(&other.key_der),
+        }
+    }
+
+    /// This identity with proofs of its key that are none: its signatures of handshakes are spoilt.
+    #[must_use]
+    pub fn with_spoilt_proof(&self, spoilt: SpoiltProof) -> Self {
+        let key = Arc::new(SpoilingKey { key: Arc::clone(&self.certified.key), spoilt });
+        Self {
+            certified: Arc::new(CertifiedKey::new(self.certified.cert.clone(), key)),
+            key_der: Arc::clone(&self.key_der),
         }
     }
 
@@ -338,7 +353,7 @@ mod tests {
         };
         assert_eq!((copy.key_pem(), signed(&copy)), (original.key_pem(), signed(&original)));
         assert_ne!(copy.fingerprint(), original.fingerprint());
-        for key in [KeyKind::P256, KeyKind::Ed25519, KeyKind::Rsa2048] {
+        for key in [KeyKind::P256, KeyKind::P521, KeyKind::Ed25519, KeyKind::Rsa2048] {
             let spec = CertificateSpec { key, ..CertificateSpec::lxd("c") };
             let identity = Identity::from_spec(&spec).unwrap();
             identity.certified_key().keys_match().unwrap();

@@ -27,6 +27,7 @@ mod member;
 mod model;
 mod random;
 mod sites;
+mod spoilt;
 mod state;
 mod status;
 pub mod tls;
@@ -47,6 +48,7 @@ pub use model::ClusterModel;
 /// What an extended key usage of a [`CertificateSpec`] can be.
 pub use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 pub use sites::Site;
+pub use spoilt::SpoiltProof;
 pub use state::{StateDir, StateError, StoredCluster};
 pub use status::{PoolUsage, ServerMetrics, Status, StatusCount};
 pub use token::{InvalidToken, JoinToken, TokenBody};

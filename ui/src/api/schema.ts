@@ -861,6 +861,11 @@ export interface components {
             days: number;
             /** @enum {string} */
             kind: "certificate";
+            /**
+             * Format: int64
+             * @description How urgent it is: it ends within so many days, 30, 14 or 3. Each of them is a warning of its own.
+             */
+            within: number;
         } | {
             /** @enum {string} */
             kind: "clock";

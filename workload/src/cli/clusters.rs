@@ -131,7 +131,7 @@ fn sentence(warning: &Warning) -> String {
         Warning::Members { count } => format!("members not online: {count}"),
         Warning::Instances { count } => format!("instances in an error state: {count}"),
         Warning::Heartbeat { minutes } => format!("silent for {minutes} minutes"),
-        Warning::Certificate { days } => format!("its certificate ends in {days} days"),
+        Warning::Certificate { days, .. } => format!("its certificate ends in {days} days"),
         Warning::Clock { seconds } => format!("its clock is ahead by {seconds} s or more"),
         Warning::Ceph { status, count } => format!("MicroCeph members {status}: {count}"),
     }

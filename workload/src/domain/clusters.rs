@@ -91,6 +91,15 @@ pub async fn count_by_warning(pool: &Pool) -> Result<[(&'static str, i64); 8], E
     Ok(warnings::KINDS.map(|kind| (kind, count(kind))))
 }
 
+/// Seconds until the first of the clusters' certificates ends, below 0 when it has; `None` without a cluster.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn first_certificate_end(pool: &Pool) -> Result<Option<f64>, Error> {
+    Ok(clusters::first_certificate_end(&pool.get().await?).await?)
+}
+
 /// One cluster by its name.
 ///
 /// # Errors

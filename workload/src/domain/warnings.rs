@@ -54,6 +54,8 @@ pub enum Warning {
     Certificate {
         /// Whole days that are left, rounded down; below 0 when it has ended.
         days: i64,
+        /// How urgent it is: it ends within so many days, 30, 14 or 3. Each of them is a warning of its own.
+        within: i64,
     },
     /// The cluster's clock is ahead of ours: its certificate is not valid yet.
     Clock {
@@ -66,8 +68,8 @@ pub enum Warning {
 pub const KINDS: [&str; 8] =
     ["pool", "memory", "members", "instances", "heartbeat", "ceph", "certificate", "clock"];
 
-/// How long before the end of a certificate a warning appears.
-const CERTIFICATE_NOTICE: Duration = Duration::days(30);
+/// How many days before the end of a certificate a warning appears and gives way to a more urgent one, the most urgent first.
+const CERTIFICATE_NOTICES: [i64; 3] = [3, 14, 30];
 
 impl Warning {
     /// The kind as it is written in answers.
@@ -92,8 +94,15 @@ impl Warning {
             // No name of a pool or a member has a slash in LXD.
             Self::Pool { name, member, .. } => format!("{name}/{member}"),
             Self::Ceph { status, .. } => status.clone(),
+            Self::Certificate { within, .. } => within.to_string(),
             _ => String::new(),
         }
+    }
+
+    /// Whether a cluster may have any number of this kind.
+    #[must_use]
+    pub fn is_one_of_many(&self) -> bool {
+        matches!(self, Self::Pool { .. } | Self::Ceph { .. })
     }
 }
 
@@ -137,10 +146,10 @@ pub fn of(cluster: &RemoteCluster, freshness: Freshness, now: OffsetDateTime) ->
         }
     }
     let [not_before, not_after] = cluster.certificate_validity;
-    let [ends, ahead] = by_time(cluster, now);
-    if ends {
+    let (notice, ahead) = by_time(cluster, now);
+    if let Some(within) = notice {
         let seconds = (not_after - now).whole_seconds();
-        warnings.push(Warning::Certificate { days: seconds.div_euclid(24 * 60 * 60) });
+        warnings.push(Warning::Certificate { days: seconds.div_euclid(24 * 60 * 60), within });
     }
     if ahead {
         warnings.push(Warning::Clock { seconds: (not_before - now).whole_seconds() });
@@ -148,11 +157,14 @@ pub fn of(cluster: &RemoteCluster, freshness: Freshness, now: OffsetDateTime) ->
     warnings
 }
 
-/// Whether the certificate's end and its beginning make a warning at `now`, which time alone can change.
+/// What the certificate's end and its beginning say at `now`, which time alone can change: how urgent its end is, and whether the
+/// cluster's clock is ahead.
 #[must_use]
-pub fn by_time(cluster: &RemoteCluster, now: OffsetDateTime) -> [bool; 2] {
+pub fn by_time(cluster: &RemoteCluster, now: OffsetDateTime) -> (Option<i64>, bool) {
     let [not_before, not_after] = cluster.certificate_validity;
-    [not_after - now < CERTIFICATE_NOTICE, not_before > now]
+    let notice =
+        CERTIFICATE_NOTICES.into_iter().find(|days| not_after - now < Duration::days(*days));
+    (notice, not_before > now)
 }
 
 /// When time alone makes these warnings of a cluster say something else; `None`: never. A warning that appears or goes is another
@@ -164,7 +176,7 @@ pub fn constant_until(cluster: &RemoteCluster, warnings: &[Warning]) -> Option<O
             let since = cluster.pulse.last_heartbeat_at.unwrap_or(cluster.pulse.joined_at);
             since.checked_add(Duration::minutes(minutes.saturating_add(1)))
         }
-        Warning::Certificate { days } => {
+        Warning::Certificate { days, .. } => {
             cluster.certificate_validity[1].checked_sub(Duration::days(*days))
         }
         Warning::Clock { seconds } => {
@@ -175,10 +187,10 @@ pub fn constant_until(cluster: &RemoteCluster, warnings: &[Warning]) -> Option<O
     changes.min()
 }
 
-/// When the warning about a certificate that ends at `not_after` begins.
+/// When the warning begins that a certificate, which ends at `not_after`, does so within these days.
 #[must_use]
-pub fn notice_of(not_after: OffsetDateTime) -> OffsetDateTime {
-    not_after.checked_sub(CERTIFICATE_NOTICE).unwrap_or(not_after)
+pub fn notice_of(not_after: OffsetDateTime, within: i64) -> OffsetDateTime {
+    not_after.checked_sub(Duration::days(within)).unwrap_or(not_after)
 }
 
 fn count(statuses: &[StatusCount], matches: impl Fn(&str) -> bool) -> i64 {
@@ -262,7 +274,7 @@ mod tests {
                 Warning::Instances { count: 2 },
                 Warning::Heartbeat { minutes: 26 },
                 Warning::Ceph { status: "OFFLINE".into(), count: 1 },
-                Warning::Certificate { days: 2 },
+                Warning::Certificate { days: 2, within: 3 },
                 Warning::Clock { seconds: 90 },
             ]
         );
@@ -274,19 +286,21 @@ mod tests {
     }
 
     #[test]
-    fn mtls_08_a_certificate_that_ends_within_30_days_is_a_warning() {
+    fn mtls_08_a_certificate_that_ends_within_30_14_and_3_days_is_a_warning() {
         let left = |left| {
             let mut ending = cluster(Some(Duration::seconds(1)), 60.0);
             ending.certificate_validity[1] = NOW + left;
             of(&ending, Freshness::Online, NOW)
         };
+        let ends = |days, within| [Warning::Certificate { days, within }];
         assert_eq!(left(Duration::days(30)), []);
-        assert_eq!(
-            left(Duration::days(30) - Duration::SECOND),
-            [Warning::Certificate { days: 29 }]
-        );
-        assert_eq!(left(Duration::ZERO), [Warning::Certificate { days: 0 }]);
-        assert_eq!(left(-Duration::SECOND), [Warning::Certificate { days: -1 }]);
+        assert_eq!(left(Duration::days(30) - Duration::SECOND), ends(29, 30));
+        assert_eq!(left(Duration::days(14)), ends(14, 30));
+        assert_eq!(left(Duration::days(14) - Duration::SECOND), ends(13, 14));
+        assert_eq!(left(Duration::days(3)), ends(3, 14));
+        assert_eq!(left(Duration::days(3) - Duration::SECOND), ends(2, 3));
+        assert_eq!(left(Duration::ZERO), ends(0, 3));
+        assert_eq!(left(-Duration::SECOND), ends(-1, 3));
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub enum Event {
     ClusterWentOffline,
     /// A cluster that was offline sends heartbeats again.
     ClusterCameBack,
+    /// A cluster's certificate ends within 30, 14 or 3 days.
+    CertificateEnding,
     /// New series of a cluster's metrics are dropped: it brings too many.
     MetricsDropped,
     /// A person sent a request to a cluster through its tunnel.
@@ -152,6 +154,7 @@ impl Event {
             Self::ClusterRemoved => "cluster.removed",
             Self::ClusterWentOffline => "cluster.went-offline",
             Self::ClusterCameBack => "cluster.came-back",
+            Self::CertificateEnding => "cluster.certificate-ending",
             Self::MetricsDropped => "cluster.metrics-dropped",
             Self::TunnelRequest => "tunnel.request",
             Self::TunnelOpened => "tunnel.opened",

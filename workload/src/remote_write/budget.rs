@@ -87,6 +87,7 @@ impl Budget<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote_write::Limits;
 
     /// Samples of the series `range` that are admitted.
     fn admitted(
@@ -100,13 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn met_05_a_million_series_of_one_cluster_are_cut_at_its_budget() {
-        let mut budgets = Budgets::new(50_000);
-        assert_eq!(admitted(&mut budgets, "flood", 0, 0..1_000_000), 50_000);
-        assert_eq!(budgets.watched, 25_000);
-        assert_eq!(admitted(&mut budgets, "lyon", 1, 0..20_000), 20_000, "others go on");
-        let known = admitted(&mut budgets, "flood", 2, 25_000..50_000);
-        assert_eq!(known, 25_000, "series that are known go on");
+    fn met_05_ten_million_series_of_one_cluster_are_cut_at_its_budget() {
+        let most = Limits::default().series;
+        let mut budgets = Budgets::new(most);
+        assert_eq!(admitted(&mut budgets, "flood", 0, 0..10_000_000), most);
+        assert_eq!(budgets.watched, most / 2);
+        assert_eq!(admitted(&mut budgets, "lyon", 1, 0..200_000), 200_000, "others go on");
+        let known = admitted(&mut budgets, "flood", 2, 250_000..500_000);
+        assert_eq!(known, 250_000, "series that are known go on");
         assert_eq!(admitted(&mut budgets, "flood", HOUR_MS, 0..10), 10, "another hour");
         assert_eq!((budgets.watched, budgets.by_cluster.len()), (0, 1), "nothing stays behind");
     }

@@ -225,15 +225,15 @@ impl RemoteWrite {
         self.0.ways.iter().map(|way| (way.name.as_str(), &*way.shared.stats))
     }
 
-    /// Starts the workers. When `stop` is cancelled, they deliver what waits for as long as
+    /// Starts the workers. When `complete` is cancelled, because no more heartbeats come, they deliver what waits for as long as
     /// [`Options::flush_time`] allows, and end; `tasks` waits for that.
-    pub fn run(&self, stop: &CancellationToken, tasks: &TaskTracker) {
+    pub fn run(&self, complete: &CancellationToken, tasks: &TaskTracker) {
         for way in &self.0.ways {
             way.shared.spawn_workers(&way.name, &way.receiver);
-            let (shared, stop) = (Arc::clone(&way.shared), stop.clone());
+            let (shared, complete) = (Arc::clone(&way.shared), complete.clone());
             tasks.spawn(async move {
                 tokio::select! {
-                    () = stop.cancelled() => shared.shutdown(shared.options.flush_time).await,
+                    () = complete.cancelled() => shared.shutdown(shared.options.flush_time).await,
                     () = shared.finish.cancelled() => {}
                 }
                 shared.workers.wait().await;

@@ -78,7 +78,8 @@ macro_rules! record_silence {
 }
 
 /// Notes new warnings; those that another unit noted before keep their time, and clusters that are gone are left out. The one
-/// unit that notes it records in the audit log that a cluster went offline.
+/// unit that notes it records in the audit log that a cluster went offline, and that the end of its certificate has become more
+/// urgent: that once for each certificate, whatever clocks do and whichever release other units have.
 ///
 /// # Errors
 ///
@@ -94,13 +95,26 @@ pub async fn begin(db: &impl GenericClient, new: &[StandingWarning]) -> Result<(
                    JOIN remote_clusters ON id = cluster_id
                ORDER BY cluster_id, kind, subject
             ON CONFLICT DO NOTHING
-              RETURNING remote_cluster_id, kind, since)",
+              RETURNING remote_cluster_id, kind, subject, since),
+        ending AS (
+                 SELECT id, name, jsonb_build_object('fingerprint', encode(fingerprint, 'hex'), 'within_days', subject::bigint,
+                            'not_after', to_char(certificate_not_after AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) AS details
+                   FROM noted JOIN remote_clusters ON id = remote_cluster_id
+                  WHERE kind = 'certificate'),
+        recorded AS (
+            INSERT INTO audit_events (actor_kind, actor, actor_name, source, event, object, outcome, request_id, details)
+                 SELECT 'system', '', '', '', $6, name, 'success', '', details
+                   FROM ending
+                  WHERE NOT EXISTS (SELECT FROM audit_events AS known
+                                     WHERE known.object = name AND known.event = $6 AND known.details = ending.details)
+               ORDER BY id)",
         record_silence!("$5"),
     );
     let (ids, kinds, subjects) = keys(new);
     let since: Vec<_> = new.iter().map(|row| row.since).collect();
-    let event = Event::ClusterWentOffline.as_str();
-    execute(db, "noting new warnings", SQL, &[&ids, &kinds, &subjects, &since, &event]).await?;
+    let (offline, ending) = (Event::ClusterWentOffline.as_str(), Event::CertificateEnding.as_str());
+    execute(db, "noting new warnings", SQL, &[&ids, &kinds, &subjects, &since, &offline, &ending])
+        .await?;
     Ok(())
 }
 

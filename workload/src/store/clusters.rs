@@ -365,6 +365,19 @@ pub async fn pulses(db: &impl GenericClient) -> Result<AtTime<Vec<Pulse>>, Store
     Ok((rows.iter().map(pulse).collect::<Result<_, _>>()?, now))
 }
 
+/// Seconds until the first certificate ends, by the database's clock; `None` without a cluster.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if the row does not parse.
+#[tracing::instrument(name = "store.cluster.first_certificate_end", skip_all)]
+pub async fn first_certificate_end(db: &impl GenericClient) -> Result<Option<f64>, StoreError> {
+    const SQL: &str = "
+        SELECT extract(epoch FROM min(certificate_not_after) - now())::double precision AS seconds FROM remote_clusters";
+    let row = query_one(db, "looking for the first certificate to end", SQL, &[]).await?;
+    column(&row, "seconds")
+}
+
 pub(super) fn remote_cluster(row: &Row) -> Result<RemoteCluster, StoreError> {
     let fingerprint: &[u8] = column(row, "fingerprint")?;
     Ok(RemoteCluster {

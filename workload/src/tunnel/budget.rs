@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// What every socket may hold whatever the others hold: control frames and small answers always pass.
 const SMALL: usize = 64 << 10;
+/// A client's control frame without its payload: two bytes and the mask (RFC 6455, section 5.2).
+const CONTROL_FRAME_BYTES: usize = 6;
 
 /// Bytes that all sockets of this unit share.
 #[derive(Debug)]
@@ -37,8 +39,8 @@ impl Budget {
     }
 }
 
-/// A stream that counts what was read of a message that is not complete yet, and breaks when it is too much: of one message, or
-/// of all sockets together.
+/// A stream that counts what was read of a message that is not complete yet, and breaks when it is too much: of one message, of all
+/// sockets together, or of a message that nobody asked for.
 pub(super) struct Metered<S> {
     inner: S,
     budget: Arc<Budget>,
@@ -46,20 +48,51 @@ pub(super) struct Metered<S> {
     since_message: usize,
     charged: usize,
     most: usize,
+    /// Until when a message may be longer than [`SMALL`].
+    long_until: Option<Instant>,
     last_read: Instant,
 }
 
 impl<S> Metered<S> {
     /// `most`: the longest message with its framing.
     pub(super) fn new(inner: S, budget: Arc<Budget>, most: usize) -> Self {
-        Self { inner, budget, since_message: 0, charged: 0, most, last_read: Instant::now() }
+        let last_read = Instant::now();
+        Self { inner, budget, since_message: 0, charged: 0, most, long_until: None, last_read }
     }
 
     /// A message is complete and has been dealt with.
     pub(super) fn message_done(&mut self) {
-        self.budget.give_back(self.charged);
-        self.charged = 0;
-        self.since_message = 0;
+        self.hold(0);
+    }
+
+    /// A control frame has been dealt with. It may stand in the middle of a message (RFC 6455, section 5.4), of which everything is
+    /// still held.
+    pub(super) fn control_frame_done(&mut self, payload: usize) {
+        self.hold(self.since_message.saturating_sub(CONTROL_FRAME_BYTES + payload));
+    }
+
+    /// Of what was counted only so much is left.
+    fn hold(&mut self, bytes: usize) {
+        self.since_message = bytes;
+        let due = self.charged.min(bytes.saturating_sub(SMALL));
+        self.budget.give_back(self.charged - due);
+        self.charged = due;
+    }
+
+    /// Somebody waits for a long message until then, or nobody does. Without that a few clusters could hold the whole budget with
+    /// messages that they never complete.
+    pub(super) fn expect_long(&mut self, until: Option<Instant>) {
+        self.long_until = until;
+    }
+
+    /// When what is held of a long message must be complete.
+    pub(super) fn complete_by(&self) -> Option<Instant> {
+        self.long_until.filter(|_| self.since_message > SMALL)
+    }
+
+    /// Whether more of a message is held than anybody waits for at `now`.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.since_message > SMALL && self.long_until.is_none_or(|until| until <= now)
     }
 
     /// When the peer was last heard of.
@@ -73,7 +106,7 @@ impl<S> Metered<S> {
         }
         self.last_read = Instant::now();
         self.since_message += bytes;
-        if self.since_message > self.most {
+        if self.since_message > self.most || self.is_overdue(self.last_read) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
         }
         let due = self.since_message.saturating_sub(SMALL) - self.charged;
@@ -132,11 +165,14 @@ mod tests {
 
     use super::*;
 
+    const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
+
     #[tokio::test]
     async fn tun_07_one_cluster_cannot_take_the_memory_of_the_others() {
         let budget = Budget::new(1 << 20);
         let (mut greedy, server) = tokio::io::duplex(4 << 20);
         let mut first = Metered::new(server, Arc::clone(&budget), 32 << 20);
+        first.expect_long(Some(Instant::now() + HOUR));
         greedy.write_all(&vec![0; 2 << 20]).await.unwrap();
         let mut buffer = vec![0; 4096];
         let mut held = 0;
@@ -153,6 +189,7 @@ mod tests {
         let mut second = Metered::new(server, Arc::clone(&budget), 32 << 20);
         modest.write_all(&vec![0; SMALL]).await.unwrap();
         second.read_exact(&mut vec![0; SMALL]).await.expect("small messages always pass");
+        second.expect_long(Some(Instant::now() + HOUR));
         drop(first);
         modest.write_all(&vec![0; SMALL]).await.unwrap();
         second
@@ -168,6 +205,7 @@ mod tests {
         let budget = Budget::new(1 << 30);
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let mut metered = Metered::new(server, budget, 100_000);
+        metered.expect_long(Some(Instant::now() + HOUR));
         client.write_all(&vec![0; 200_000]).await.unwrap();
         let (mut buffer, mut held) = (vec![0; 4096], 0);
         let error = loop {

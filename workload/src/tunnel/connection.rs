@@ -38,6 +38,8 @@ const SILENCE: Duration = Duration::from_secs(75);
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// Longest time from a request's frame to its answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long the rest of an answer may take whose time is over: nobody waits for it any more, but a slow line is no abuse.
+const LATE_TIME: Duration = Duration::from_secs(30);
 /// Longest time that a closing socket may take for its last words.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Requests are written in fragments of so many bytes: a socket that ever had a long one holds no long buffer.
@@ -234,8 +236,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// When something is due next.
     fn wake_at(&self) -> Instant {
-        let heard_by = self.socket.get_ref().last_read() + SILENCE;
-        [self.flush_by, self.exchange.deadline(), Some(heard_by)]
+        let stream = self.socket.get_ref();
+        let heard_by = stream.last_read() + SILENCE;
+        [self.flush_by, self.exchange.deadline(), stream.complete_by(), Some(heard_by)]
             .into_iter()
             .flatten()
             .fold(self.next_ping, Instant::min)
@@ -261,7 +264,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     waiter.end(Err(RequestError::Broken));
                     return Some(Ended::Stuck);
                 }
-                let (id, given_up) = self.exchange.begin(Instant::now() + ANSWER_TIME, waiter);
+                let answer_by = Instant::now() + ANSWER_TIME;
+                let (id, given_up) = self.exchange.begin(answer_by, waiter);
+                self.socket.get_mut().expect_long(Some(answer_by + LATE_TIME));
                 if let Some(waiter) = given_up {
                     waiter.end(Err(RequestError::Broken));
                 }
@@ -312,6 +317,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.socket.get_ref().last_read() + SILENCE <= now {
             return Some(Ended::Silent);
         }
+        if self.socket.get_ref().is_overdue(now) {
+            return Some(Ended::Abuse);
+        }
         if let Some(waiter) = self.exchange.expired(now) {
             waiter.end(Err(RequestError::NoAnswer));
         }
@@ -329,11 +337,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let asked_for = match message {
             None => return Err((Ended::Gone, None)),
             Some(Err(error)) => return Err(ended_by(&error)),
-            Some(Ok(Message::Text(text))) => self.answer(text).await,
             Some(Ok(Message::Close(_))) => return Ok(()), // the library says goodbye and ends the stream
-            Some(Ok(_)) => false,
+            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+                self.socket.get_mut().control_frame_done(payload.len());
+                false
+            }
+            Some(Ok(message)) => {
+                let asked_for = match message {
+                    Message::Text(text) => self.answer(text).await,
+                    _ => false,
+                };
+                self.socket.get_mut().message_done();
+                asked_for
+            }
         };
-        self.socket.get_mut().message_done();
         if !asked_for && self.exchange.stray(Instant::now()) {
             return Err((Ended::Abuse, None));
         }
@@ -352,6 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.metrics.strays.inc();
             return false;
         };
+        self.socket.get_mut().expect_long(None);
         waiter.end(received.answer.ok_or(RequestError::Nonsense));
         true
     }

@@ -53,10 +53,15 @@ impl Tunnels {
     /// No tunnel yet.
     #[must_use]
     pub fn new(metrics: &TunnelMetrics) -> Self {
+        Self::with_budget(metrics, BUDGET_BYTES)
+    }
+
+    /// The same with another limit for messages that are not complete yet.
+    pub(super) fn with_budget(metrics: &TunnelMetrics, bytes: usize) -> Self {
         Self(Arc::new(Inner {
             by_cluster: Mutex::default(),
             room: Arc::new(Semaphore::new(MAX_TUNNELS)),
-            budget: Budget::new(BUDGET_BYTES),
+            budget: Budget::new(bytes),
             metrics: metrics.clone(),
         }))
     }

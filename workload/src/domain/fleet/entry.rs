@@ -26,6 +26,8 @@ pub struct Entry {
     pub kinds: Vec<&'static str>,
     /// How many warnings it has.
     pub warnings: usize,
+    /// What its certificate said when it was judged.
+    by_time: (Option<i64>, bool),
     /// Since when.
     pub since: StandingSince,
     /// The cluster in few figures.
@@ -44,7 +46,10 @@ impl Entry {
         let freshness = Freshness::of(&cluster.pulse, now);
         let warnings = warnings::of(&cluster, freshness, now);
         let mut since = StandingSince::new();
-        for warning in warnings.iter().take(MAX_STANDING) {
+        // Pools and states that a cluster makes up do not hide what it has one of.
+        let single = warnings.iter().filter(|warning| !warning.is_one_of_many());
+        let many = warnings.iter().filter(|warning| warning.is_one_of_many());
+        for warning in single.chain(many).take(MAX_STANDING) {
             let key = (warning.kind().to_owned(), warning.subject());
             let began = before.and_then(|before| before.get(&key)).copied();
             since.insert(key, began.unwrap_or_else(|| beginning(warning, &cluster, now)));
@@ -54,14 +59,14 @@ impl Entry {
         kinds.dedup();
         let values = serde_json::to_string(&row.values()).unwrap_or_else(|_| "[]".to_owned());
         let values = values.into();
-        Self { cluster, freshness, kinds, warnings: warnings.len(), since, row, values }
+        let (warnings, by_time) = (warnings.len(), warnings::by_time(&cluster, now));
+        Self { cluster, freshness, kinds, warnings, by_time, since, row, values }
     }
 
     /// Whether time alone has changed what is to be said about the cluster.
     pub(super) fn is_outdated(&self, now: OffsetDateTime) -> bool {
         Freshness::of(&self.cluster.pulse, now) != self.freshness
-            || warnings::by_time(&self.cluster, now)
-                != [self.kinds.contains(&"certificate"), self.kinds.contains(&"clock")]
+            || warnings::by_time(&self.cluster, now) != self.by_time
     }
 
     /// Whether people who look on should hear that `self` took the place of `before`: anything but figures that move all the time.
@@ -99,9 +104,9 @@ fn beginning(warning: &Warning, cluster: &RemoteCluster, now: OffsetDateTime) ->
     let reported = cluster.pulse.last_heartbeat_at;
     match warning {
         Warning::Heartbeat { .. } => reported.unwrap_or(cluster.pulse.joined_at),
-        Warning::Certificate { .. } => {
+        Warning::Certificate { within, .. } => {
             let [not_before, not_after] = cluster.certificate_validity;
-            warnings::notice_of(not_after).max(not_before).min(now)
+            warnings::notice_of(not_after, *within).max(not_before).min(now)
         }
         _ => reported.unwrap_or(cluster.pulse.joined_at).max(cluster.updated_at).min(now),
     }
@@ -147,6 +152,17 @@ pub(super) mod tests {
         let entry = Entry::new(ending, None, NOW);
         assert!(!entry.is_outdated(NOW + Duration::seconds(59)));
         assert!(entry.is_outdated(NOW + Duration::minutes(2)));
+        let mut urgent = named("lyon", 1);
+        urgent.pulse.heartbeat_interval_seconds = 3600.0;
+        urgent.certificate_validity[1] = NOW + Duration::days(14) + Duration::minutes(1);
+        let entry = Entry::new(urgent.clone(), None, NOW);
+        let key = |within: &str| ("certificate".to_owned(), within.to_owned());
+        assert_eq!(entry.since[&key("30")], NOW - Duration::days(1), "not before the certificate");
+        assert!(!entry.is_outdated(NOW + Duration::seconds(59)));
+        assert!(entry.is_outdated(NOW + Duration::minutes(2)));
+        let later = Entry::new(urgent, Some(&entry.since), NOW + Duration::minutes(2));
+        assert_eq!(later.since[&key("14")], NOW + Duration::MINUTE);
+        assert!(!later.since.contains_key(&key("30")));
         let silent = Entry::new(named("lyon", 1), None, NOW + Duration::hours(1));
         let [(memory, _), (heartbeat, since)] = &silent.warnings_at(NOW + Duration::hours(1))[..]
         else {
@@ -161,8 +177,10 @@ pub(super) mod tests {
         let mut odd = named("lyon", 1);
         let entry = |n| crate::model::StatusCount { status: format!("state {n}"), count: 1 };
         odd.ceph_statuses = (0..4000).map(entry).collect();
+        odd.certificate_validity[1] = NOW + Duration::days(1);
         let odd = Entry::new(odd, None, NOW);
-        assert_eq!((odd.since.len(), odd.warnings), (MAX_STANDING, 4001));
-        assert_eq!(odd.kinds, ["memory", "ceph"]);
+        assert_eq!((odd.since.len(), odd.warnings), (MAX_STANDING, 4002));
+        assert_eq!(odd.kinds, ["memory", "ceph", "certificate"]);
+        assert!(odd.since.contains_key(&("certificate".to_owned(), "3".to_owned())));
     }
 }

@@ -41,6 +41,93 @@ async fn tun_07_a_message_that_is_too_long_is_told_so() {
     assert_eq!(lyon.served.await.unwrap(), Ended::Abuse);
 }
 
+impl Far {
+    /// Sends so many blanks as the next fragment of a message that goes on; JSON may begin with them.
+    async fn send_piece(&mut self, is_first: bool, bytes: usize) -> bool {
+        let kind = OpCode::Data(if is_first { Data::Text } else { Data::Continue });
+        let piece = Frame::message(vec![b' '; bytes], kind, false);
+        self.socket.send(Message::Frame(piece)).await.is_ok()
+    }
+
+    /// Sends the end of a message.
+    async fn send_rest(&mut self, message: &Value) {
+        let rest = message.to_string().into_bytes();
+        let piece = Frame::message(rest, OpCode::Data(Data::Continue), true);
+        self.socket.send(Message::Frame(piece)).await.unwrap();
+    }
+
+    /// Sends a ping and waits for the pong: everything before it has been dealt with.
+    async fn ping(&mut self) {
+        self.socket.send(Message::Ping(bytes::Bytes::from_static(b"still there?"))).await.unwrap();
+        while !matches!(self.socket.next().await.unwrap().unwrap(), Message::Pong(_)) {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tun_07_a_ping_in_the_middle_of_a_message_does_not_free_its_memory() {
+    let unit = Fixture::with_budget(256 << 10);
+    let (mut lyon, mut quito) = (unit.open(1, 1).await, unit.open(2, 2).await);
+    let first = unit.ask(1, "/1.0");
+    let request = lyon.next().await;
+    assert!(lyon.send_piece(true, 300 << 10).await);
+    lyon.ping().await;
+
+    let second = unit.ask(2, "/1.0");
+    drop(quito.next().await);
+    quito.send_piece(true, 300 << 10).await;
+    assert_eq!(error(second.await.unwrap()), RequestError::Broken, "lyon holds the memory");
+    assert_eq!(quito.served.await.unwrap(), Ended::Closed(Closing::Unavailable));
+
+    lyon.send_rest(&json!({"uuid": request["uuid"], "status": 200})).await;
+    assert_eq!(first.await.unwrap().unwrap().status, 200);
+    let mut rome = unit.open(3, 3).await;
+    let third = unit.ask(3, "/1.0");
+    let request = rome.next().await;
+    rome.send_piece(true, 300 << 10).await;
+    rome.send_rest(&json!({"uuid": request["uuid"], "status": 200})).await;
+    assert_eq!(third.await.unwrap().unwrap().status, 200, "and gave it back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tun_07_a_long_message_that_nobody_asked_for_is_cut_off() {
+    let unit = Fixture::new();
+    let mut lyon = unit.open(1, 1).await;
+    for _ in 0..2 {
+        let asked = unit.ask(1, "/1.0");
+        let request = lyon.next().await;
+        assert!(lyon.send_piece(true, 100 << 10).await);
+        lyon.send_rest(&json!({"uuid": request["uuid"], "status": 200})).await;
+        assert_eq!(asked.await.unwrap().unwrap().status, 200);
+    }
+    assert!(lyon.send_piece(true, 60 << 10).await);
+    lyon.ping().await;
+    lyon.send_piece(false, 10 << 10).await;
+    assert_eq!(lyon.goodbye().await, Some(1009));
+    assert_eq!(lyon.served.await.unwrap(), Ended::Abuse);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tun_07_a_long_answer_may_be_late_and_not_stay_unfinished() {
+    let unit = Fixture::new();
+    let mut lyon = unit.open(1, 1).await;
+    let asked = unit.ask(1, "/1.0/slow");
+    let request = lyon.next().await;
+    assert!(lyon.send_piece(true, 100 << 10).await);
+    assert_eq!(error(asked.await.unwrap()), RequestError::NoAnswer);
+    tokio::time::sleep(20 * SECOND).await;
+    lyon.send_rest(&json!({"uuid": request["uuid"], "status": 200})).await;
+    lyon.ping().await;
+    assert_eq!(unit.metrics.strays.get(), 1);
+
+    let asked = unit.ask(1, "/1.0/never");
+    drop(lyon.next().await);
+    let begin = tokio::time::Instant::now();
+    assert!(lyon.send_piece(true, 100 << 10).await);
+    assert_eq!(error(asked.await.unwrap()), RequestError::NoAnswer);
+    assert_eq!(lyon.served.await.unwrap(), Ended::Abuse);
+    assert_eq!(begin.elapsed().as_secs(), 60);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fragmented_answer_is_put_together_and_a_long_request_is_fragmented() {
     let unit = Fixture::new();

@@ -39,6 +39,12 @@ impl Fixture {
         Self { tunnels: Tunnels::new(&metrics), metrics }
     }
 
+    /// A unit whose tunnels may hold so many bytes of messages that are not complete yet.
+    fn with_budget(bytes: usize) -> Self {
+        let metrics = Metrics::new("test").unwrap().tunnels;
+        Self { tunnels: Tunnels::with_budget(&metrics, bytes), metrics }
+    }
+
     async fn open(&self, cluster_id: i64, generation: i64) -> Far {
         self.open_with_pipe(cluster_id, generation, 64 << 10).await
     }
