@@ -97,7 +97,7 @@ const WAITING: &str = "
 async fn between_hours(database: &TestDatabase) {
     let db = database.connect().await;
     let sql = "SELECT extract(epoch FROM now())::bigint % 3600 BETWEEN 20 AND 3500";
-    while !db.query_one(sql, &[]).await.unwrap().get::<_, bool>(0) {
+    while !db.query_one(sql, &[]).await.unwrap().try_get::<_, bool>(0).unwrap() {
         db.batch_execute("SELECT pg_sleep(1)").await.unwrap();
     }
 }
@@ -374,7 +374,7 @@ async fn a_changed_length_rewrites_nothing_and_deletes_whole_blocks_that_are_too
     .unwrap();
     let versions = async || -> Vec<String> {
         let rows = "SELECT ROW (ctid, xmin, xmax)::text FROM cluster_history WHERE step_seconds = 60 ORDER BY 1";
-        db.query(rows, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        db.query(rows, &[]).await.unwrap().iter().map(|row| row.try_get(0).unwrap()).collect()
     };
     let before = versions().await;
     for (hours, oldest) in [("48", 48), ("168", 48), ("1", 1)] {
@@ -423,10 +423,8 @@ async fn a_block_has_whoever_reported_within_it_and_nobody_who_was_removed() {
     let rows = "SELECT string_agg(DISTINCT name, ' ' ORDER BY name), count(*) FROM cluster_history JOIN remote_clusters ON id = remote_cluster_id WHERE step_seconds = 60";
     let rows = db.query_one(rows, &[]).await.unwrap();
     // Of what the silent one left, half was in slots of this block; the rest goes with the next one.
-    assert_eq!(
-        (rows.get::<_, String>(0).as_str(), rows.get::<_, i64>(1)),
-        ("late silent whole", 127)
-    );
+    let (names, rows): (String, i64) = (rows.try_get(0).unwrap(), rows.try_get(1).unwrap());
+    assert_eq!((names.as_str(), rows), ("late silent whole", 127));
 }
 
 #[tokio::test]
