@@ -1,4 +1,4 @@
--- The history of clusters in an eighth of the room: rows only for what is still being written, packed blocks for the rest.
+-- The history of clusters in a seventh of its room: rows only for what is still being written, packed blocks for the rest.
 --
 -- Nothing here waits for a lock that heartbeats hold. The previous release, which may still be running, goes on with its own tables
 -- `history_series` and `remote_cluster_history`; what it writes there is read, summed up and packed like what is written here, and so
