@@ -5,19 +5,23 @@ use end_to_end_tests::{Deployment, Service};
 use reqwest::Method;
 use serde_json::json;
 
-/// A day of minutes for many clusters, and the records of a busy year.
-const FILL: &str = "
+/// The history of many clusters, sixty of which are still there, and the records of a busy year.
+const FILL: &str = r"
     INSERT INTO remote_clusters (name, certificate, fingerprint, certificate_not_before, certificate_not_after)
          SELECT 'site-' || n, '', sha256(n::text::bytea), now(), now() + interval '1 year' FROM generate_series(1, 60) AS n;
     INSERT INTO remote_cluster_details (remote_cluster_id) SELECT id FROM remote_clusters ON CONFLICT DO NOTHING;
-    INSERT INTO remote_cluster_history
+    INSERT INTO cluster_history
                 (remote_cluster_id, at, step_seconds, slot, heartbeats, memory_avg, memory_max, memory_total, load_avg, load_max,
                  members_avg, members_max, instances_avg, instances_max, pools)
          SELECT id, minute, 60, mod(floor(extract(epoch FROM minute) / 60)::bigint, series.slots), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, '{}'
-           FROM remote_clusters, history_series AS series,
-                generate_series(date_trunc('minute', now()) - interval '1300 min', date_trunc('minute', now()) - interval '5 min', '1 min') AS minute
-          WHERE series.step_seconds = 60
-    ON CONFLICT DO NOTHING;
+           FROM generate_series(1, 600) AS id, cluster_history_series AS series,
+                generate_series(date_trunc('minute', now()) - interval '115 min', date_trunc('minute', now()) - interval '5 min', '1 min') AS minute
+          WHERE series.step_seconds = 60;
+    INSERT INTO cluster_history_blocks
+         SELECT id, begin, step_seconds, '\x010000'
+           FROM generate_series(1, 600) AS id, cluster_history_series AS series, make_interval(secs => step_seconds::integer * block) AS length,
+                generate_series(date_bin(length, now() - make_interval(secs => step_seconds) * keep, 'epoch'),
+                                date_bin(length, now(), 'epoch') - length, length) AS begin;
     INSERT INTO audit_events (at, actor_kind, actor, actor_name, source, event, object, outcome, request_id)
          SELECT now() - n * interval '5 min', 'operator', 'somebody-' || n % 50, '', '', 'cluster.changed', 'site-' || n % 60, 'success', ''
            FROM generate_series(1, 60000) AS n;
@@ -72,7 +76,9 @@ async fn no_request_reads_the_whole_history_or_the_whole_audit_log() {
     }
     let connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'microcloud%'";
     deployment.database.until_count(connected, 0).await;
-    for (table, rows) in [("audit_events", 60_000), ("remote_cluster_history", 70_000)] {
+    for (table, rows) in
+        [("audit_events", 60_000), ("cluster_history", 60_000), ("cluster_history_blocks", 70_000)]
+    {
         // To count them would be to read them all.
         let estimate = format!("SELECT reltuples::bigint FROM pg_class WHERE relname = '{table}'");
         assert!(deployment.database.count(&estimate).await > rows / 2);

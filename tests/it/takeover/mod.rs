@@ -106,7 +106,7 @@ async fn every_schema_version_is_taken_over_with_all_that_it_holds() {
         for identity in [&lyon, &quito] {
             assert_eq!(heartbeat(&member(&deployment, identity)).await, 200, "{schema}");
         }
-        let recorded = "SELECT count(DISTINCT remote_cluster_id) FROM remote_cluster_history";
+        let recorded = "SELECT count(DISTINCT remote_cluster_id) FROM cluster_history";
         assert_eq!(deployment.database.count(recorded).await, 2, "{schema}: history begins");
         let stranger = Identity::generate("stranger").unwrap();
         assert_eq!(heartbeat(&member(&deployment, &stranger)).await, 403);

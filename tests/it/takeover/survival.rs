@@ -16,7 +16,7 @@ async fn rows(deployment: &Deployment, sql: &str) -> Vec<String> {
 
 const AUDIT: &str = "SELECT audit_events::text FROM audit_events ORDER BY id";
 const HISTORY: &str = "
-    SELECT remote_cluster_history::text FROM remote_cluster_history
+    SELECT cluster_history::text FROM cluster_history
      WHERE remote_cluster_id = (SELECT id FROM remote_clusters WHERE name = 'ours') ORDER BY 1";
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::Reader;
 
-/// How many intervals of each length are kept per cluster. An interval takes about 200 bytes of the database.
+/// How many intervals of each length are kept per cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
     /// Intervals of one minute: `HISTORY_MINUTES_HOURS`, 1 to 168 hours, default 24.

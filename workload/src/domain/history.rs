@@ -1,4 +1,4 @@
-//! The history of clusters: heartbeats write it by the minute, this sums it up and reads it.
+//! The history of clusters: heartbeats write it by the minute, this sums it up, packs what is over, and reads it.
 
 use std::time::Duration;
 
@@ -24,18 +24,20 @@ pub struct ClusterHistory {
     pub points: Vec<HistoryPoint>,
 }
 
-/// Sums the history up as its intervals end, until `stop`. Any number of units may do so: they take turns.
+/// Sums the history up as its intervals end, packs it as its blocks end and deletes what is too old, until `stop`: what is under way then
+/// is rolled back, and whoever comes next does it again. Any number of units may do so: they take turns.
 pub async fn keep(pool: Pool, lengths: History, stop: CancellationToken) {
-    let mut fitted = false;
-    loop {
-        if !fitted {
-            fitted = logged(fit(&pool, lengths).await).is_some();
+    let work = async {
+        let mut is_set = false;
+        loop {
+            if !is_set {
+                is_set = logged(set_lengths(&pool, lengths).await).is_some();
+            }
+            logged(catch_up(&pool).await);
+            tokio::time::sleep(INTERVAL).await;
         }
-        while logged(sum_up(&pool).await) == Some(true) && !stop.is_cancelled() {}
-        if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
-            return;
-        }
-    }
+    };
+    stop.run_until_cancelled(work).await;
 }
 
 fn logged<T>(result: Result<T, Error>) -> Option<T> {
@@ -45,20 +47,31 @@ fn logged<T>(result: Result<T, Error>) -> Option<T> {
     result.inspect_err(failed).ok()
 }
 
-async fn fit(pool: &Pool, lengths: History) -> Result<(), Error> {
+async fn set_lengths(pool: &Pool, lengths: History) -> Result<(), Error> {
     let series = [(60, lengths.minutes), (1800, lengths.half_hours), (21_600, lengths.six_hours)];
-    for (step_seconds, slots) in series {
-        let mut db = pool.get().await?;
-        let transaction = db.transaction().await?;
-        history::take_time(&transaction).await?;
-        if history::fit(&transaction, step_seconds, slots).await? {
+    let db = pool.get().await?;
+    for (step_seconds, intervals) in series {
+        if history::keep(&db, step_seconds, intervals).await? {
             tracing::info!(
                 step_seconds,
-                slots,
-                "the history now keeps {slots} intervals of {step_seconds} s"
+                intervals,
+                "the history now keeps {intervals} intervals of {step_seconds} s"
             );
         }
-        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Does all that is due. An interval is summed up before blocks are packed: its rows must still be there.
+async fn catch_up(pool: &Pool) -> Result<(), Error> {
+    while sum_up(pool).await? || pack(pool).await? {}
+    let db = pool.get().await?;
+    let (all, now) = history::series(&db).await?;
+    for series in all {
+        while history::forget(&db, &series, now).await? {}
+    }
+    if history::empty_earlier(&db).await? {
+        tracing::info!("all history of the previous release is packed: its table is empty now");
     }
     Ok(())
 }
@@ -72,6 +85,17 @@ async fn sum_up(pool: &Pool) -> Result<bool, Error> {
     let clusters = history::sum_up(&transaction, due).await?;
     transaction.commit().await?;
     tracing::debug!(clusters, "summed up an interval of the history");
+    Ok(true)
+}
+
+/// Packs a block of some clusters. `false`: there was nothing to do.
+async fn pack(pool: &Pool) -> Result<bool, Error> {
+    let mut db = pool.get().await?;
+    let transaction = db.transaction().await?;
+    let Some(due) = history::next_block(&transaction).await? else { return Ok(false) };
+    let clusters = history::pack(&transaction, due).await?;
+    transaction.commit().await?;
+    tracing::debug!(clusters, "packed a block of the history");
     Ok(true)
 }
 
@@ -103,7 +127,7 @@ pub async fn of_cluster(
     for series in series.iter().take(chosen + 1).rev() {
         let end = to.min(series.complete_until);
         if begin < end {
-            points.extend(history::points(&db, name, series.step, begin, end).await?);
+            points.extend(history::points(&db, name, series, now, [begin, end]).await?);
             begin = end;
         }
     }

@@ -9,16 +9,20 @@ pub struct HistorySeries {
     /// Length of its intervals.
     pub step: Duration,
     /// How many intervals it keeps.
-    pub slots: u32,
+    pub keep: u32,
+    /// Length of its blocks of intervals.
+    pub block: Duration,
     /// The intervals that ended by then are there; of the finest series, all.
     pub complete_until: OffsetDateTime,
+    /// The blocks that ended by then are packed; later intervals have a row each.
+    pub packed_until: OffsetDateTime,
 }
 
 impl HistorySeries {
     /// How far the series reaches back.
     #[must_use]
     pub fn reach(&self) -> Duration {
-        self.step * self.slots
+        self.step * self.keep
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn sample(db: &impl GenericClient, sample: &FleetSample) -> Result<boo
         ), longer AS (
             INSERT INTO fleet_history AS history
                  SELECT step_seconds, date_bin(make_interval(secs => step_seconds), now(), 'epoch'), 1, $1, $2, $3, $4, $5, $6, $7
-                   FROM history_series WHERE step_seconds > 60 AND EXISTS (SELECT FROM minute)
+                   FROM cluster_history_series WHERE step_seconds > 60 AND EXISTS (SELECT FROM minute)
             ON CONFLICT (step_seconds, at) DO UPDATE
                     SET (samples, clusters, online, with_warnings, members, instances, memory_used, memory_total) = (
                  SELECT n + 1, (history.clusters * n + excluded.clusters) / (n + 1),
@@ -44,9 +44,9 @@ pub async fn sample(db: &impl GenericClient, sample: &FleetSample) -> Result<boo
         SELECT FROM minute";
     const FORGET: &str = "
         DELETE FROM fleet_history AS history
-              USING history_series AS series
+              USING cluster_history_series AS series
               WHERE history.step_seconds = series.step_seconds
-                AND history.at <= now() - make_interval(secs => series.step_seconds) * series.slots";
+                AND history.at <= now() - make_interval(secs => series.step_seconds) * series.keep";
     let doing = "writing the history of the fleet";
     let FleetSample {
         clusters,

@@ -1,4 +1,4 @@
-//! What a heartbeat writes: its columns of table `remote_cluster_details` and the minute's row of `remote_cluster_history`.
+//! What a heartbeat writes: its columns of table `remote_cluster_details` and the minute's row of `cluster_history`.
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::Json;
@@ -68,14 +68,14 @@ pub async fn store(
              WHERE details.remote_cluster_id = last.id
          RETURNING details.remote_cluster_id AS id
         ), minute AS (
-            INSERT INTO remote_cluster_history AS history
+            INSERT INTO cluster_history AS history
                         (remote_cluster_id, at, step_seconds, slot, heartbeats, memory_avg, memory_max, memory_total,
                          load_avg, load_max, members_avg, members_max, instances_avg, instances_max, pools)
                  SELECT last.id, date_trunc('minute', now()), series.step_seconds,
                         mod(floor(extract(epoch FROM now()) / series.step_seconds)::bigint, series.slots), 1,
                         last.memory_usage, last.memory_usage, last.memory_total_amount, last.load, last.load,
                         last.member_count, last.member_count, last.instance_count, last.instance_count, last.pools
-                   FROM last JOIN stored USING (id) JOIN history_series AS series ON series.step_seconds = 60
+                   FROM last JOIN stored USING (id) JOIN cluster_history_series AS series ON series.step_seconds = 60
             ON CONFLICT (step_seconds, slot, remote_cluster_id) DO UPDATE
                     SET (at, heartbeats, memory_avg, memory_max, memory_total, load_avg, load_max, members_avg, members_max,
                          instances_avg, instances_max, pools) = (
