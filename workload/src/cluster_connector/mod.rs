@@ -23,6 +23,7 @@ use crate::edge::rate_limit::{
 };
 use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
+use crate::model::Fingerprint;
 use crate::seal::MasterKey;
 use crate::store::Pool;
 use crate::tunnel::Keeper;
@@ -65,6 +66,13 @@ impl RateLimits {
             joins: Anonymous::new("joins", settings.join, peers, settings, clock),
             clusters: Clusters::new(peers, &newcomers, settings, clock),
             newcomers,
+        }
+    }
+
+    /// Lets these clusters be no strangers from the start.
+    pub fn know(&self, enrolled: Vec<Fingerprint>) {
+        for cluster in enrolled {
+            self.clusters.remember(cluster);
         }
     }
 
