@@ -20,8 +20,8 @@ const JOIN_MAX_BYTES: usize = 64 << 10;
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// Longest body of a heartbeat that is parsed where it arrives, in bytes: that takes a few milliseconds.
 const SHORT_BYTES: usize = 1 << 20;
-/// Longest wait for one's turn to be looked up.
-const TURN_TIME: Duration = Duration::from_secs(1);
+/// Longest wait for one's turn to be looked up: that of a heartbeat for the database. All clusters of another unit may come at once.
+const TURN_TIME: Duration = Duration::from_secs(10);
 
 /// Any method on `/`: the versions of the API. Clusters call it, without a certificate, to see the server's.
 #[handler]
@@ -85,7 +85,7 @@ pub(super) async fn heartbeat(
 }
 
 /// Lets somebody go on who has had no success here yet: only enrolled clusters may fill memory with their bodies. The lookups of
-/// all of them get two connections to the database at most, so that heartbeats of clusters do not wait for strangers.
+/// all of them get few of the connections to the database, so that heartbeats of clusters do not wait for strangers.
 async fn admit(app: &App, fingerprint: Fingerprint) -> Result<(), ApiError> {
     let turn = tokio::time::timeout(TURN_TIME, app.lookups.acquire()).await;
     let _turn = turn.map_err(|elapsed| {

@@ -44,8 +44,8 @@ pub const LIMITS: Limits = Limits {
 /// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
 const BODIES_MAX_BYTES: usize = 256 << 20;
 
-/// Lookups under way at a time of callers that may be enrolled or not: a fifth of the usual connections to the database.
-const LOOKUPS: usize = 2;
+/// Lookups under way at a time of callers that may be enrolled or not: less than half of the usual connections to the database.
+const LOOKUPS: usize = 4;
 
 /// Long bodies that are parsed at a time.
 const LONG_BODIES: usize = 2;
