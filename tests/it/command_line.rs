@@ -226,12 +226,18 @@ async fn status_tells_how_the_deployment_stands_and_what_to_do() {
         json!({"total": 1, "online": 0, "waiting": 1, "stale": 0, "never": 0, "offline": 0})
     );
     assert_eq!(well["pending_join_tokens"], 1);
+    assert_eq!(well["limits_per_address"], "none");
     let services: Vec<_> =
         well["services"].as_array().unwrap().iter().map(|s| &s["service"]).collect();
     assert_eq!(services, ["cluster-connector", "management-api"]);
     let table = text(&deployment, &["status"]);
-    for words in ["up to date", "cluster-connector at ", "1: 0 online, 1 waiting", "Join tokens  1"]
-    {
+    for words in [
+        "up to date",
+        "cluster-connector at ",
+        "1: 0 online, 1 waiting",
+        "Join tokens  1",
+        "anonymous requests are limited per unit, not per address",
+    ] {
         assert!(table.contains(words), "{words} is missing:\n{table}");
     }
 

@@ -2,6 +2,9 @@
 //! back while a test runs.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cluster_simulator::{
     Answer, CLUSTER_PATH, ClientOptions, Connection, Identity, Member, Pin, Request, STATUS_PATH,
@@ -104,7 +107,9 @@ async fn rate_01_new_certificates_do_not_bring_new_buckets_and_enrolled_ones_hav
         seen.push(member.raw_request(&request, Some(&fresh)).await.unwrap().status);
         seen.push(member.raw_request(&request, None).await.unwrap().status);
     }
-    assert_eq!((count(&seen, 403), count(&seen, 429)), (5, 19), "{seen:?}");
+    let (with, without): (Vec<_>, Vec<_>) = seen.chunks(2).map(|two| (two[0], two[1])).unzip();
+    assert_eq!((count(&with, 403), count(&with, 429)), (5, 7), "one bucket for all: {with:?}");
+    assert_eq!((count(&without, 403), count(&without, 429)), (5, 7), "one of its own: {without:?}");
     let mut connection = member.raw_connection(Some(member.identity())).await.unwrap();
     let seen = statuses(&mut connection, &request, 10).await;
     assert_eq!(seen, [200, 200, 200, 200, 200, 429, 429, 429, 429, 429], "from the same address");
@@ -142,6 +147,107 @@ async fn rate_07_clusters_that_a_restarted_unit_does_not_know_yet_are_served() {
         let answer = member.raw_request(&request, Some(member.identity())).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn rate_07_and_mtls_06_nobody_keeps_clusters_out_that_a_restarted_unit_has_not_seen_yet() {
+    let mut deployment = Deployment::new().await; // where addresses are not known
+    deployment.extra.push(("RATE_LIMIT_UNKNOWN_PER_UNIT", "0.001:5".into()));
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    let (lyon, oslo) = (deployment.enrol("lyon").await, deployment.enrol("oslo").await);
+    connector.process.kill();
+    let restarted = deployment.start(Service::ClusterConnector).await;
+    let request = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+    let stranger = Identity::generate("stranger").unwrap();
+    for identity in [None, Some(&stranger)] {
+        let mut connection = lyon.raw_connection(identity).await.unwrap();
+        let seen = statuses(&mut connection, &request, 10).await;
+        assert_eq!(seen, [403, 403, 403, 403, 403, 429, 429, 429, 429, 429]);
+    }
+    for member in [&lyon, &oslo] {
+        let answer = member.raw_request(&request, Some(member.identity())).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    // One that was removed meanwhile is refused, and then forgotten: it may know the database only as often as strangers.
+    let db = deployment.database.connect().await;
+    db.execute("DELETE FROM remote_clusters WHERE name = 'oslo'", &[]).await.unwrap();
+    let known = r#"cluster_manager_rate_limit_clients{limit="known",scope="cluster"} "#;
+    assert!(restarted.scrape().await.contains(&format!("{known}2\n")));
+    let answer = oslo.raw_request(&request, Some(oslo.identity())).await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    assert!(restarted.scrape().await.contains(&format!("{known}1\n")));
+}
+
+/// Asks as fast as it is answered until `stop`, over as many connections as it is given: how often it was refused.
+async fn flood(client: Member, identity: Option<Identity>, stop: Arc<AtomicBool>) -> u64 {
+    let request = kept(Request::of_member("POST", STATUS_PATH, b"{}".to_vec()));
+    let mut refused = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(mut connection) = client.raw_connection(identity.as_ref()).await else { continue };
+        while !stop.load(Ordering::Relaxed) {
+            match connection.send(&request).await {
+                Ok(answer) => refused += u64::from(matches!(answer.status, 403 | 429)),
+                Err(_) => break,
+            }
+        }
+    }
+    refused
+}
+
+/// What the others find: how long the handshake of each preflight takes, and each heartbeat, in order of length.
+async fn others(members: &[Member], rounds: usize) -> [Vec<Duration>; 2] {
+    let (mut preflights, mut heartbeats) = (Vec::new(), Vec::new());
+    let (anyone, request) =
+        (Request::new("GET", "/"), Request::of_member("POST", STATUS_PATH, b"{}".to_vec()));
+    for member in members.iter().cycle().take(rounds * members.len()) {
+        let begin = Instant::now();
+        let mut connection = member.raw_connection(None).await.unwrap();
+        preflights.push(begin.elapsed());
+        let answer = connection.send(&anyone).await.unwrap();
+        assert!(matches!(answer.status, 200 | 429), "any answer will do: {}", answer.status);
+        let begin = Instant::now();
+        let answer = member.raw_request(&request, Some(member.identity())).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        heartbeats.push(begin.elapsed());
+    }
+    preflights.sort_unstable();
+    heartbeats.sort_unstable();
+    [preflights, heartbeats]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rate_03_and_rate_07_a_flood_fails_nobody_else_and_leaves_preflights_their_handshakes() {
+    // The limits as they are by default.
+    let mut deployment = Deployment::new().await;
+    deployment.extra.extend([
+        ("RATE_LIMIT_REFILL_RATE", "1".to_owned()),
+        ("RATE_LIMIT_BUCKET_SIZE", "30".to_owned()),
+        ("RATE_LIMIT_UNKNOWN_PER_UNIT", "1000:5000".to_owned()),
+        ("RATE_LIMIT_PREFLIGHT_PER_UNIT", "5000:5000".to_owned()),
+    ]);
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let mut quiet = Vec::new();
+    for n in 0..10 {
+        quiet.push(deployment.enrol(&format!("quiet-{n}")).await);
+    }
+    let loud = deployment.enrol("loud").await;
+    others(&quiet, 1).await;
+
+    // One cluster far over its limit, certificates that nobody enrolled, and clients without any.
+    let stop = Arc::new(AtomicBool::new(false));
+    let stranger = || Some(Identity::generate("stranger").unwrap());
+    let floods: Vec<_> = [Some(loud.identity().clone()), stranger(), stranger(), None]
+        .map(|identity| tokio::spawn(flood(loud.clone(), identity, Arc::clone(&stop))))
+        .into();
+    let [preflights, during] = others(&quiet, 10).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut refused = Vec::new();
+    for flood in floods {
+        refused.push(flood.await.unwrap());
+    }
+    assert!(refused.iter().all(|count| *count > 30), "that was no flood: {refused:?}");
+    assert!(preflights[98] < Duration::from_secs(2), "{preflights:?}");
+    assert!(during[98] < Duration::from_secs(2), "{during:?}");
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ pub enum Reply {
     Json(u16, Value),
     /// A status, further header lines and a body.
     Raw(u16, String, String),
+    /// The same with a body that is no text.
+    Bytes(u16, String, Vec<u8>),
     /// A body that never ends, a few bytes a second.
     Drip,
     /// Nothing: the connection is closed.
@@ -316,9 +318,11 @@ async fn serve(
     let (status, headers, body) = match asked.unwrap_or_else(|| honest(&call, shared, issuer, keys))
     {
         Reply::Json(status, value) => {
-            (status, "content-type: application/json\r\n".to_owned(), value.to_string())
+            let headers = "content-type: application/json\r\n".to_owned();
+            (status, headers, value.to_string().into_bytes())
         }
-        Reply::Raw(status, headers, body) => (status, headers, body),
+        Reply::Raw(status, headers, body) => (status, headers, body.into_bytes()),
+        Reply::Bytes(status, headers, body) => (status, headers, body),
         Reply::Close => return Ok(()),
         Reply::Drip => {
             let head = "HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
@@ -339,7 +343,7 @@ async fn serve(
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
+    stream.write_all(&body).await?;
     stream.shutdown().await
 }
 

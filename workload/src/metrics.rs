@@ -16,7 +16,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::edge::rate_limit::{Limit, Refusals};
+use crate::edge::rate_limit::{Limit, Refusals, Remembered};
 use crate::remote_write::RemoteWrite;
 use forwarding::Forwarding;
 pub use tunnels::TunnelMetrics;
@@ -196,7 +196,7 @@ impl Metrics {
         self.registry.register(Box::new(Forwarding::new(forward.clone())?))
     }
 
-    /// Shows what the rate limits refuse.
+    /// Shows what the rate limits refuse, and how many clients they remember.
     ///
     /// # Errors
     ///
@@ -207,7 +207,12 @@ impl Metrics {
             "Requests that were answered with 429.",
         );
         let refused = IntCounterVec::new(refused, &["limit", "scope"])?;
-        self.registry.register(Box::new(Limits { limits, refused }))
+        let remembered = Opts::new(
+            "cluster_manager_rate_limit_clients",
+            "Clients that the tables of the rate limits remember.",
+        );
+        let remembered = IntGaugeVec::new(remembered, &["limit", "scope"])?;
+        self.registry.register(Box::new(Limits { all: limits, refused, remembered }))
     }
 
     /// All metrics in the text exposition format, version 0.0.4.
@@ -224,22 +229,27 @@ impl Metrics {
 
 /// Reads the counts of the rate limits when Prometheus asks.
 struct Limits {
-    limits: Vec<Arc<dyn Limit>>,
+    all: Vec<Arc<dyn Limit>>,
     refused: IntCounterVec,
+    remembered: IntGaugeVec,
 }
 
 impl Collector for Limits {
     fn desc(&self) -> Vec<&Desc> {
-        self.refused.desc()
+        [self.refused.desc(), self.remembered.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        for Refusals { limit, scope, count } in
-            self.limits.iter().flat_map(|limit| limit.refusals())
-        {
+        for Refusals { limit, scope, count } in self.all.iter().flat_map(|limit| limit.refusals()) {
             let counter = self.refused.with_label_values(&[limit, scope]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
-        self.refused.collect()
+        for Remembered { limit, scope, count } in
+            self.all.iter().flat_map(|limit| limit.remembered())
+        {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.remembered.with_label_values(&[limit, scope]).set(count);
+        }
+        [self.refused.collect(), self.remembered.collect()].concat()
     }
 }

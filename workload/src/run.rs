@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use workload_config::{Config, DatabaseHost, DatabaseServer, PublicUrl};
 
 use crate::domain::audit::{self, Sampler};
+use crate::domain::clusters;
 use crate::domain::dropped_metrics;
 use crate::domain::fleet::Fleet;
 use crate::domain::heartbeat::HeartbeatWriter;
@@ -122,13 +123,15 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let limits = cluster_connector::RateLimits::new(&config);
     let newcomers = limits.newcomers.clone();
     unit.look_after(&config, limits.all())?;
+    let recall =
+        Box::pin(recall(unit.pool.clone(), limits.clone(), config.rate_limit.max_clients.get()));
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
     unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
     let hop_service = cluster_connector::hop::service(keeper.clone(), &unit.metrics);
     let (stop, grace) = (unit.life.stop.clone(), config.shutdown_grace);
     let with_tunnels = async |tasks: &TaskTracker| {
-        keeper.announce().await;
+        tokio::join!(keeper.announce(), recall);
         keeper.start(tasks);
         hop.serve(hop_service, tasks, stop, grace)?;
         tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
@@ -437,6 +440,21 @@ impl Unit {
         life.until_stopped(&mut signals, drain, grace + END).await;
         probes_stop.cancel();
         Ok(())
+    }
+}
+
+/// Longest wait for what the limits are told at the start. A hundred thousand clusters take a tenth of that.
+const RECALL_TIME: Duration = Duration::from_secs(1);
+
+/// Tells the limits which certificates are enrolled, so that nobody who makes some up keeps clusters out that this unit has not seen
+/// yet. A service starts without that, too: it then learns from the answers.
+async fn recall(pool: Pool, limits: cluster_connector::RateLimits, most: u32) {
+    match tokio::time::timeout(RECALL_TIME, clusters::certificates(&pool, most)).await {
+        Ok(Ok(enrolled)) => limits.know(enrolled),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %crate::Chain(&error), "the limits do not know the clusters yet");
+        }
+        Err(_) => tracing::warn!("the limits do not know the clusters yet: that took too long"),
     }
 }
 

@@ -7,6 +7,7 @@ use super::output::{Ending, Format};
 use super::table::Table;
 use super::{Failure, pool, short_time};
 use crate::domain::status::{self, Status};
+use crate::edge::rate_limit::Peers;
 use crate::{Chain, domain, run};
 
 /// Looks and prints. A database that is away is a result here, not a failure: this is the command for such a day.
@@ -100,6 +101,11 @@ fn json(status: &Status, config: &Config, waiting: &Waiting, problems: &[String]
             "waiting_clusters": waiting.clusters,
             "waiting_tokens": waiting.tokens,
         },
+        "limits_per_address": match Peers::new(&config.balancer) {
+            Peers::Clients => "all",
+            Peers::ClientsOutside(_) => "outside_balancers",
+            Peers::Unknown => "none",
+        },
         "problems": problems,
     })
 }
@@ -147,6 +153,7 @@ fn text(status: &Status, config: &Config, problems: &[String]) -> String {
             table.row(["Taken over", &text]);
         }
     }
+    table.row(["Limits", &Peers::new(&config.balancer).to_string()]);
     for problem in problems {
         table.row(["Attention", problem]);
     }

@@ -9,14 +9,19 @@ use super::App;
 use super::wire::{HeartbeatReply, JoinBody};
 use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
+use crate::edge::rate_limit::is_known;
 use crate::edge::{
-    self, ApiError, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
+    self, ApiError, Body, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
 };
-use crate::model::{Fingerprint, JoinSignature};
+use crate::model::{Fingerprint, Heartbeat, JoinSignature};
 
 /// Longest body of a join in bytes, and the time that it may take.
 const JOIN_MAX_BYTES: usize = 64 << 10;
 const BODY_TIME: Duration = Duration::from_mins(1);
+/// Longest body of a heartbeat that is parsed where it arrives, in bytes: that takes a few milliseconds.
+const SHORT_BYTES: usize = 1 << 20;
+/// Longest wait for one's turn to be looked up: that of a heartbeat for the database. All clusters of another unit may come at once.
+const TURN_TIME: Duration = Duration::from_secs(10);
 
 /// Any method on `/`: the versions of the API. Clusters call it, without a certificate, to see the server's.
 #[handler]
@@ -64,9 +69,11 @@ pub(super) async fn heartbeat(
 ) -> Reply<Success<HeartbeatReply>> {
     let app = app(depot)?;
     let fingerprint = required_certificate(req)?;
+    if !is_known(req) {
+        admit(&app, fingerprint).await?;
+    }
     let raw = read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?;
-    let body = parse_json(&raw)?;
-    let _room = raw.into_room(); // the metrics in it wait with it for the database
+    let (body, _room) = parse(&app, raw).await?; // the metrics in it wait with it for the database
     match app.heartbeats.accept(fingerprint, body, &app.own_hosts).await {
         Err(Error::Forbidden(_)) => Err(domain::clusters::refusal(&app.pool, fingerprint).await?),
         other => other,
@@ -75,6 +82,37 @@ pub(super) async fn heartbeat(
         next_update_in_seconds: app.heartbeat_interval.as_secs().to_string(),
         cluster_manager_address: app.public_address.clone(),
     }))
+}
+
+/// Lets somebody go on who has had no success here yet: only enrolled clusters may fill memory with their bodies. The lookups of
+/// all of them get few of the connections to the database, so that heartbeats of clusters do not wait for strangers.
+async fn admit(app: &App, fingerprint: Fingerprint) -> Result<(), ApiError> {
+    let turn = tokio::time::timeout(TURN_TIME, app.lookups.acquire()).await;
+    let _turn = turn.map_err(|elapsed| {
+        ApiError::Unavailable("the service is busy, try again later", Some(elapsed.into()))
+    })?;
+    if domain::tunnels::is_authorised(&app.pool, fingerprint).await? {
+        return Ok(());
+    }
+    app.heartbeats.refused();
+    Err(domain::clusters::refusal(&app.pool, fingerprint).await?.into())
+}
+
+/// The heartbeat in a body, and the room that the body took. A long one is parsed beside the runtime, whose threads it would hold
+/// for a good part of a second, and with few others at a time, since that takes as much memory again.
+async fn parse(app: &App, raw: Body) -> Result<(Heartbeat, impl Sized + Send + use<>), ApiError> {
+    let is_short = raw.len() <= SHORT_BYTES;
+    let parse = move || Ok((parse_json(&raw)?, raw.into_room()));
+    if is_short {
+        return parse();
+    }
+    // The semaphore is never closed; without a turn the body would be parsed all the same.
+    let turn = Arc::clone(&app.long_bodies).acquire_owned().await;
+    let parse = move || {
+        let _turn = turn; // until it is done, also when the client has left
+        parse()
+    };
+    tokio::task::spawn_blocking(parse).await.map_err(|error| ApiError::Internal(error.into()))?
 }
 
 /// `DELETE /1.0/remote-cluster`: the cluster that owns the certificate leaves.

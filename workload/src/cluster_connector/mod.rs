@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use salvo::{Router, Service, affix_state};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use workload_config::Config;
 
@@ -23,6 +24,7 @@ use crate::edge::rate_limit::{
 };
 use crate::edge::{self, BodyRoom, Limits};
 use crate::metrics::Metrics;
+use crate::model::Fingerprint;
 use crate::seal::MasterKey;
 use crate::store::Pool;
 use crate::tunnel::Keeper;
@@ -41,6 +43,12 @@ pub const LIMITS: Limits = Limits {
 
 /// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
 const BODIES_MAX_BYTES: usize = 256 << 20;
+
+/// Lookups under way at a time of callers that may be enrolled or not: less than half of the usual connections to the database.
+const LOOKUPS: usize = 4;
+
+/// Long bodies that are parsed at a time.
+const LONG_BODIES: usize = 2;
 
 /// How often clients may ask.
 #[derive(Clone)]
@@ -65,6 +73,13 @@ impl RateLimits {
             joins: Anonymous::new("joins", settings.join, peers, settings, clock),
             clusters: Clusters::new(peers, &newcomers, settings, clock),
             newcomers,
+        }
+    }
+
+    /// Lets these clusters be no strangers from the start.
+    pub fn know(&self, enrolled: Vec<Fingerprint>) {
+        for cluster in enrolled {
+            self.clusters.remember(cluster);
         }
     }
 
@@ -98,6 +113,10 @@ pub struct App {
     pub heartbeat_max_bytes: usize,
     /// Most bytes of request bodies in memory at a time.
     pub bodies_max_bytes: usize,
+    /// Turns of [`LOOKUPS`].
+    lookups: Semaphore,
+    /// Turns of [`LONG_BODIES`].
+    long_bodies: Arc<Semaphore>,
     /// Host names and addresses of the manager itself: no cluster may point its UI link at them.
     pub own_hosts: Vec<String>,
 }
@@ -124,6 +143,8 @@ impl App {
             heartbeat_interval: config.connector.heartbeat_interval,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
             bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
+            lookups: Semaphore::new(LOOKUPS),
+            long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
             own_hosts: config.own_hosts(),
         }
     }
@@ -133,7 +154,9 @@ impl App {
 #[must_use]
 pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
     let RateLimits { preflight, joins, clusters, newcomers: _ } = limits;
-    let bodies = BodyRoom::new(app.bodies_max_bytes);
+    // A cluster's longest heartbeat must fit, and four clusters together may keep the others out, but no single one.
+    let share = (app.bodies_max_bytes / 4).max(app.heartbeat_max_bytes);
+    let bodies = BodyRoom::shared(app.bodies_max_bytes, share);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
     let enrolled = Router::new()
         .hoop(clusters)

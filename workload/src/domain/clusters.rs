@@ -53,6 +53,15 @@ pub async fn refusal(pool: &Pool, fingerprint: Fingerprint) -> Result<Error, Err
     })
 }
 
+/// The certificates of enrolled clusters, at most so many.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+pub async fn certificates(pool: &Pool, most: u32) -> Result<Vec<Fingerprint>, Error> {
+    Ok(clusters::fingerprints(&pool.get().await?, most.into()).await?)
+}
+
 /// All clusters in the byte order of their names.
 ///
 /// # Errors

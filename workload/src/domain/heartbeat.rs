@@ -104,6 +104,11 @@ impl HeartbeatWriter {
         accepted.map(drop)
     }
 
+    /// Counts the heartbeat of a certificate that no enrolled cluster owns, and that was refused before it was read.
+    pub fn refused(&self) {
+        self.metrics.heartbeats.with_label_values(&["unknown"]).inc();
+    }
+
     /// The name of the cluster.
     async fn write(&self, report: Report) -> Result<String, Error> {
         let (answer, answered) = oneshot::channel();

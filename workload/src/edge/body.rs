@@ -1,7 +1,8 @@
 //! Reading request bodies within limits: of one body, and of all that are in memory at a time.
 
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -10,10 +11,10 @@ use salvo::http::ReqBody;
 use salvo::http::header::CONTENT_ENCODING;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::ApiError;
+use super::{ApiError, presented_certificate};
+use crate::model::Fingerprint;
 
 /// How much of a body that is refused is read on and thrown away, so that the client has finished writing when it gets the
 /// answer: so much more than the limit, but not without bound. Beyond it the connection is closed under the client's hands.
@@ -27,19 +28,108 @@ const WINDOW_BYTES: usize = 40 << 10;
 /// How much longer the first window is: a connection begins slowly.
 const HEAD_START: Duration = Duration::from_secs(5);
 
+/// Nothing is reserved for more than so much of a body before that much has arrived.
+const SHORT_BYTES: usize = 64 << 10;
+
 /// Bodies are counted in blocks of this size.
 const BLOCK_BYTES: usize = 16 << 10;
 
 /// Room for the bodies that one service holds in memory at a time. Cloning is cheap. A hoop that hands it to [`read_body`], and
 /// reads on what a refused client still writes.
 #[derive(Debug, Clone)]
-pub struct BodyRoom(Arc<Semaphore>);
+pub struct BodyRoom(Arc<Room>);
+
+#[derive(Debug)]
+struct Room {
+    blocks: usize,
+    /// As much of it as the bodies of one certificate may take; none where callers have none of their own.
+    share: Option<usize>,
+    taken: Mutex<Taken>,
+}
+
+/// Every caller in it holds a block at least, so that the room bounds it, too.
+#[derive(Debug, Default)]
+struct Taken {
+    blocks: usize,
+    by_caller: HashMap<Fingerprint, usize>,
+}
 
 impl BodyRoom {
     /// Room for `bytes` in all.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / BLOCK_BYTES)))
+        Self::with(bytes, None)
+    }
+
+    /// Room for `bytes` in all, of which the bodies of one certificate take at most `share`: nobody keeps the others out.
+    #[must_use]
+    pub fn shared(bytes: usize, share: usize) -> Self {
+        Self::with(bytes, Some(share.div_ceil(BLOCK_BYTES)))
+    }
+
+    fn with(bytes: usize, share: Option<usize>) -> Self {
+        let blocks = bytes / BLOCK_BYTES;
+        Self(Arc::new(Room { blocks, share, taken: Mutex::default() }))
+    }
+
+    /// Nothing yet, for a body of the caller.
+    fn empty(&self, req: &mut Request) -> Held {
+        let caller = self.0.share.and_then(|_| presented_certificate(req));
+        Held { room: Arc::clone(&self.0), caller, blocks: 0 }
+    }
+}
+
+impl Room {
+    /// Nothing panics while it is locked; were it so, the numbers would still be good.
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one body takes of the room until it is dropped.
+#[derive(Debug)]
+struct Held {
+    room: Arc<Room>,
+    caller: Option<Fingerprint>,
+    blocks: usize,
+}
+
+impl Held {
+    /// Takes what is missing for a body of so many bytes.
+    fn grow(&mut self, bytes: usize) -> Result<(), Stopped> {
+        let more = bytes.div_ceil(BLOCK_BYTES).saturating_sub(self.blocks);
+        if more == 0 {
+            return Ok(());
+        }
+        let mut taken = self.room.taken();
+        let all = taken.blocks.saturating_add(more);
+        if all > self.room.blocks {
+            return Err(Stopped::NoRoom("there is no room for another request body"));
+        }
+        if let Some(caller) = self.caller {
+            let its = taken.by_caller.get(&caller).copied().unwrap_or(0).saturating_add(more);
+            if self.room.share.is_some_and(|share| its > share) {
+                return Err(Stopped::NoRoom("the caller's other request bodies take all its room"));
+            }
+            taken.by_caller.insert(caller, its);
+        }
+        taken.blocks = all;
+        self.blocks = self.blocks.saturating_add(more);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken();
+        taken.blocks = taken.blocks.saturating_sub(self.blocks);
+        let Some(caller) = self.caller else { return };
+        let left = taken.by_caller.get(&caller).map_or(0, |its| its.saturating_sub(self.blocks));
+        if left == 0 {
+            taken.by_caller.remove(&caller);
+        } else {
+            taken.by_caller.insert(caller, left);
+        }
     }
 }
 
@@ -66,7 +156,7 @@ impl Handler for BodyRoom {
 #[derive(Debug, Default)]
 pub struct Body {
     bytes: Vec<u8>,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Held>,
 }
 
 impl Deref for Body {
@@ -87,7 +177,8 @@ impl AsRef<[u8]> for Body {
 enum Stopped {
     TooLong,
     TooSlow,
-    NoRoom,
+    /// And why there is none.
+    NoRoom(&'static str),
     Broken,
 }
 
@@ -97,7 +188,7 @@ enum Stopped {
 /// # Errors
 ///
 /// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks, 503 when the service
-/// holds as many bodies as it may.
+/// holds as many bodies as it may, of this caller or in all.
 pub async fn read_body(
     req: &mut Request,
     max_bytes: usize,
@@ -105,16 +196,16 @@ pub async fn read_body(
 ) -> Result<Body, ApiError> {
     let encoded =
         req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    let announced = req.header::<usize>("content-length").unwrap_or_default();
-    let room = req.extensions().get::<BodyRoom>().cloned();
+    let announced = req.header::<usize>("content-length");
+    let room = req.extensions().get::<BodyRoom>().cloned().map(|room| room.empty(req));
     let mut body = req.take_body();
     let refusal = if encoded {
         ApiError::UnsupportedMediaType("compressed request bodies are not accepted")
     } else {
-        let stopped = if announced > max_bytes {
+        let stopped = if announced.is_some_and(|length| length > max_bytes) {
             Stopped::TooLong
         } else {
-            let reading = collect(&mut body, max_bytes, announced, room.as_ref());
+            let reading = collect(&mut body, max_bytes, announced, room);
             match tokio::time::timeout(deadline, reading).await {
                 Ok(Ok(body)) => return Ok(body),
                 Ok(Err(stopped)) => stopped,
@@ -123,10 +214,9 @@ pub async fn read_body(
         };
         match stopped {
             Stopped::TooLong => ApiError::PayloadTooLarge(max_bytes),
-            Stopped::NoRoom => ApiError::Unavailable(
-                "the service is busy, try again later",
-                Some("there is no room for another request body".into()),
-            ),
+            Stopped::NoRoom(why) => {
+                ApiError::Unavailable("the service is busy, try again later", Some(why.into()))
+            }
             Stopped::TooSlow => return Err(ApiError::RequestTimeout),
             Stopped::Broken => {
                 return Err(ApiError::BadRequest("the request body broke off".into()));
@@ -138,15 +228,17 @@ pub async fn read_body(
     Err(refusal)
 }
 
-/// The announced length only saves reallocations: memory is taken for bytes that have arrived.
+/// Memory is taken for bytes that have arrived, and for each of them once: a buffer that grew step by step would be copied, and
+/// there would be two of it meanwhile. What is reserved for the rest of a long body is no memory before it is written to.
 async fn collect(
     body: &mut ReqBody,
     max_bytes: usize,
-    announced: usize,
-    room: Option<&BodyRoom>,
+    announced: Option<usize>,
+    room: Option<Held>,
 ) -> Result<Body, Stopped> {
-    let mut read = Body::default();
-    read.bytes.reserve(announced.min(64 << 10));
+    let expected = announced.unwrap_or(max_bytes).min(max_bytes);
+    let begin = announced.unwrap_or_default().min(SHORT_BYTES);
+    let mut read = Body { bytes: Vec::with_capacity(begin), room };
     let (mut window_end, mut window_bytes) = (Instant::now() + WINDOW + HEAD_START, 0);
     loop {
         let frame = match tokio::time::timeout_at(window_end, body.frame()).await {
@@ -166,11 +258,16 @@ async fn collect(
             }
             (window_end, window_bytes) = (Instant::now() + WINDOW, 0);
         }
-        if read.bytes.len() + data.len() > max_bytes {
+        let length = read.bytes.len() + data.len();
+        if length > max_bytes {
             return Err(Stopped::TooLong);
         }
-        if let Some(room) = room {
-            read.take(room, data.len())?;
+        if let Some(room) = &mut read.room {
+            room.grow(length)?;
+        }
+        if length > read.bytes.capacity() {
+            let most = if length > SHORT_BYTES { expected } else { SHORT_BYTES };
+            read.bytes.reserve_exact(most.max(length) - read.bytes.len());
         }
         read.bytes.extend_from_slice(&data);
     }
@@ -181,20 +278,6 @@ impl Body {
     #[must_use]
     pub fn into_room(self) -> impl Sized + Send + use<> {
         self.room
-    }
-
-    /// Takes room for `more` bytes.
-    fn take(&mut self, BodyRoom(room): &BodyRoom, more: usize) -> Result<(), Stopped> {
-        let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = (self.bytes.len() + more).div_ceil(BLOCK_BYTES).saturating_sub(held);
-        let missing = u32::try_from(missing).map_err(|_| Stopped::NoRoom)?;
-        let taken = Arc::clone(room).try_acquire_many_owned(missing);
-        let taken = taken.map_err(|_| Stopped::NoRoom)?;
-        match &mut self.room {
-            Some(room) => room.merge(taken),
-            none => *none = Some(taken),
-        }
-        Ok(())
     }
 }
 
@@ -272,6 +355,29 @@ mod tests {
 
     fn parses(text: &str) -> bool {
         parse_json::<serde_json::Value>(text.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn lim_01_one_caller_takes_its_share_of_the_room_and_all_together_take_the_room() {
+        let room = BodyRoom::shared(8 * BLOCK_BYTES, 3 * BLOCK_BYTES);
+        let body = |caller: Option<&[u8]>| {
+            let caller = caller.map(Fingerprint::of);
+            Held { room: Arc::clone(&room.0), caller, blocks: 0 }
+        };
+        let (mut first, mut second) = (body(Some(b"lyon")), body(Some(b"lyon")));
+        assert!(first.grow(2 * BLOCK_BYTES).is_ok() && first.grow(1).is_ok(), "it grows only");
+        assert!(second.grow(BLOCK_BYTES).is_ok());
+        assert!(second.grow(BLOCK_BYTES + 1).is_err() && first.grow(3 * BLOCK_BYTES).is_err());
+        // Neither another caller nor those without a certificate are concerned.
+        let (mut other, mut anonymous) = (body(Some(b"oslo")), body(None));
+        assert!(other.grow(3 * BLOCK_BYTES).is_ok());
+        assert!(anonymous.grow(2 * BLOCK_BYTES).is_ok());
+        assert!(anonymous.grow(3 * BLOCK_BYTES).is_err(), "the room is full");
+        drop(first);
+        assert!(second.grow(3 * BLOCK_BYTES).is_ok());
+        drop((second, other, anonymous));
+        let taken = room.0.taken();
+        assert!(taken.blocks == 0 && taken.by_caller.is_empty(), "nothing stays behind");
     }
 
     #[test]

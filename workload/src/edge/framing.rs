@@ -4,6 +4,9 @@
 //! chunks. Somebody before us may have read the same bytes otherwise. So the heads of HTTP/1.1 requests are looked at on their way
 //! to the library, and in one with two readings a byte is replaced by NUL, which stands nowhere in a head: the library answers 400
 //! and closes the connection. It may not look at a head before that is complete, so the end of one follows the NUL.
+//!
+//! A body in chunks is followed as well. What stands beside the sizes of its chunks, and nobody has a use for, is only so long:
+//! beyond that a byte is replaced by LF, at which the library gives the body up.
 
 use std::io;
 use std::pin::Pin;
@@ -18,6 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LINE: usize = 64;
 /// What ends a head.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+/// As much as may stand beside the sizes of all chunks of a body, in bytes.
+const EXTENSIONS: usize = 4 << 10;
 /// The head that begins a connection of HTTP/2 (RFC 9113, section 3.4).
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
@@ -76,6 +81,8 @@ enum Part {
     Head,
     /// Bytes of the body that are left.
     Body(u64),
+    /// A body in chunks.
+    Chunks(Chunks),
     /// The head has two readings, and this is still to follow it.
     Spoiled(&'static [u8]),
     /// Nothing more is known about the connection: it ends after this request, or belongs to another protocol.
@@ -90,12 +97,33 @@ struct Line {
     last: u8,
 }
 
+/// Where in a body in chunks a connection is.
+#[derive(Debug, Default)]
+struct Chunks {
+    /// Bytes of the chunk and of the end of its line that are left.
+    left: u64,
+    /// The size in the line, as far as it has come.
+    size: u64,
+    /// Whether the size is over, and an extension or blanks follow.
+    is_beside: bool,
+    /// Bytes beside the sizes so far.
+    beside: usize,
+    last: u8,
+}
+
+/// What follows a byte of a line with a size.
+enum Next {
+    More,
+    /// Nothing that has to be looked at.
+    End,
+    TooMuch,
+}
+
 #[derive(Debug)]
 enum Length {
     Of(u64),
-    /// One that the library refuses, or that nobody needs.
-    Unknown,
-    Twice,
+    /// Twice, longer than any length has to be, or none at all.
+    Bad,
 }
 
 impl Framing {
@@ -103,19 +131,27 @@ impl Framing {
     fn inspect(&mut self, bytes: &mut [u8]) {
         let mut at = 0_usize;
         while let Some(byte) = bytes.get_mut(at) {
-            match self.part {
+            match &mut self.part {
                 Part::Spoiled(_) | Part::Rest => return,
                 Part::Body(left) => {
-                    let here = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
-                    let taken = left.min(here);
-                    self.part = if left == taken {
-                        Part::Head
-                    } else {
-                        Part::Body(left.saturating_sub(taken))
-                    };
-                    at = at.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
+                    at = pass(left, at, bytes.len());
+                    if *left == 0 {
+                        self.part = Part::Head;
+                    }
                     continue;
                 }
+                Part::Chunks(chunks) if chunks.left > 0 => {
+                    at = pass(&mut chunks.left, at, bytes.len());
+                    continue;
+                }
+                Part::Chunks(chunks) => match chunks.push(*byte) {
+                    Next::More => {}
+                    Next::End => self.part = Part::Rest,
+                    Next::TooMuch => {
+                        *byte = b'\n';
+                        self.part = Part::Rest;
+                    }
+                },
                 Part::Head if *byte == b'\n' => {
                     if !self.end_of_line() {
                         *byte = 0;
@@ -159,9 +195,8 @@ impl Framing {
             let is_whole = line.length <= LINE && value.iter().all(u8::is_ascii_digit);
             let number = str::from_utf8(value).ok().and_then(|value| value.parse().ok());
             self.length = Some(match (&self.length, number) {
-                (Some(_), _) => Length::Twice,
                 (None, Some(number)) if is_whole => Length::Of(number),
-                (None, _) => Length::Unknown,
+                _ => Length::Bad,
             });
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.chunked = true;
@@ -173,14 +208,50 @@ impl Framing {
     fn end_of_head(&mut self) -> bool {
         let head = std::mem::take(self);
         self.part = match head.length {
-            Some(Length::Twice) => return false,
+            Some(Length::Bad) => return false,
             Some(_) if head.chunked => return false,
-            Some(Length::Unknown) => Part::Rest,
-            _ if head.chunked || head.upgrade => Part::Rest,
+            None if head.chunked => Part::Chunks(Chunks::default()),
+            _ if head.upgrade => Part::Rest, // the answer is 101, or the last one
             Some(Length::Of(length)) if length > 0 => Part::Body(length),
             Some(Length::Of(_)) | None => Part::Head,
         };
         true
+    }
+}
+
+/// Passes over bytes that are `left` from `at` on, as far as they are there: where it comes to.
+fn pass(left: &mut u64, at: usize, end: usize) -> usize {
+    let here = end.saturating_sub(at);
+    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
+    *left = left.saturating_sub(u64::try_from(taken).unwrap_or(u64::MAX));
+    at.saturating_add(taken)
+}
+
+impl Chunks {
+    /// Takes a byte of a line with a size. Where the library refuses the line, as one without a size, it does not matter what is
+    /// taken for what.
+    fn push(&mut self, byte: u8) -> Next {
+        let digit = char::from(byte).to_digit(16).filter(|_| !self.is_beside);
+        if let Some(digit) = digit {
+            let size = self.size.checked_mul(16).and_then(|size| size.checked_add(digit.into()));
+            let Some(size) = size else { return Next::End };
+            self.size = size;
+        } else if byte == b'\n' {
+            let Some(left) = self.size.checked_add(2).filter(|_| self.size > 0) else {
+                return Next::End; // of the last chunk: what follows are trailers
+            };
+            *self = Self { left, beside: self.beside, ..Self::default() };
+            return Next::More;
+        } else if byte != b'\r' {
+            self.is_beside = true;
+            self.beside = self.beside.saturating_add(1);
+            // After a CR the library refuses everything but LF.
+            if self.beside > EXTENSIONS && self.last != b'\r' {
+                return Next::TooMuch;
+            }
+        }
+        self.last = byte;
+        Next::More
     }
 }
 
@@ -296,6 +367,8 @@ mod tests {
         let first = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nHost:\n\n\n\n";
         assert!(is_left_alone(&format!("{first}GET / HTTP/1.1\r\n\r\n")));
         assert!(!is_left_alone(&format!("{first}GET / HTTP/1.1\n\r\n")));
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(is_left_alone(&format!("{chunked}3;a=\"b\"\r\n\n\n\n\r\n0\r\n\r\nGET\n")));
         // What comes after belongs to another protocol, or to a connection that is being closed.
         assert!(is_left_alone("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\n\n"));
         assert!(is_left_alone(
@@ -305,13 +378,47 @@ mod tests {
     }
 
     #[test]
-    fn lim_03_a_length_of_any_size_is_taken_or_left_to_the_library() {
-        for length in ["18446744073709551615", "18446744073709551616", "+5", "5, 5", "", "0x5"] {
-            assert!(is_left_alone(&format!(
-                "POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n\n"
-            )));
+    fn lim_03_a_length_is_a_number_of_sensible_size() {
+        let long = format!("{}5", "0".repeat(100));
+        for (length, is_taken) in [
+            ("5", true),
+            ("0000005", true),
+            ("18446744073709551615", true),
+            ("18446744073709551616", false),
+            ("+5", false),
+            ("5, 5", false),
+            ("", false),
+            ("0x5", false),
+            (long.as_str(), false),
+        ] {
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n\n\n");
+            assert_eq!(is_left_alone(&head), is_taken, "{length}");
         }
-        let long = format!("POST / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n\n", "0".repeat(100));
-        assert!(is_left_alone(&long));
+    }
+
+    #[test]
+    fn lim_03_extensions_of_chunks_have_four_kibibytes_in_all() {
+        let body = |chunks: usize, beside: &str| {
+            let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let chunk = format!("00A{beside}\r\n;;;\n\n\r\n;;;\r\n");
+            format!("{head}{}0\r\n\r\n", chunk.repeat(chunks))
+        };
+        let extension = |length: usize| format!(";{}", "x".repeat(length - 1));
+        for (chunks, beside, fits) in [
+            (1, extension(4096), true),
+            (1, extension(4097), false),
+            (1, extension(409_600), false),
+            (1024, extension(4), true),
+            (1025, extension(4), false),
+            (1, " ".repeat(4096), true),
+            (1, " ".repeat(4097), false),
+            (5000, String::new(), true),
+        ] {
+            assert_eq!(is_left_alone(&body(chunks, &beside)), fits, "{chunks} x {}", beside.len());
+        }
+        // The byte that is too much ends the line in a way that the library refuses.
+        let seen = seen(&body(1, &extension(5000)), usize::MAX);
+        let after = seen.split(|byte| *byte == b';').nth(1).unwrap();
+        assert_eq!(after.iter().position(|byte| *byte == b'\n'), Some(4095));
     }
 }

@@ -1,5 +1,5 @@
 use salvo::catcher::Catcher;
-use salvo::http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use salvo::http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use salvo::http::{ResBody, StatusCode};
 use salvo::prelude::CatchPanic;
 use salvo::{Depot, FlowCtrl, Request, Response, Router, Service, handler};
@@ -16,7 +16,7 @@ pub type Reply<T> = Result<T, ApiError>;
 pub fn service(router: Router, bodies: BodyRoom, metrics: &Metrics) -> Service {
     Service::new(router)
         .hoop(RequestLog(metrics.clone()))
-        .hoop(close_after_chunks)
+        .hoop(close_what_is_not_followed)
         .hoop(bodies)
         .hoop(SecurityHeaders)
         .hoop(CatchPanic::new())
@@ -25,18 +25,20 @@ pub fn service(router: Router, bodies: BodyRoom, metrics: &Metrics) -> Service {
 }
 
 /// A body with `Transfer-Encoding` is the last thing on its connection: were there a second length, which the HTTP library ignores
-/// as it must, nobody could hide a request behind it (RFC 9112, section 6.3).
+/// as it must, nobody could hide a request behind it (RFC 9112, section 6.3). So is a request for another protocol that is not
+/// granted: nobody looks at the heads that follow it (see `framing.rs`).
 #[handler]
-async fn close_after_chunks(
+async fn close_what_is_not_followed(
     req: &mut Request,
     depot: &mut Depot,
     res: &mut Response,
     ctrl: &mut FlowCtrl,
 ) {
-    if req.headers().contains_key(TRANSFER_ENCODING) {
+    let is_last = [TRANSFER_ENCODING, UPGRADE].iter().any(|name| req.headers().contains_key(name));
+    ctrl.call_next(req, depot, res).await;
+    if is_last && res.status_code != Some(StatusCode::SWITCHING_PROTOCOLS) {
         res.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    ctrl.call_next(req, depot, res).await;
 }
 
 /// Puts what salvo refuses by itself (unknown path or method, a panic) into the envelope.

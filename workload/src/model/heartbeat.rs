@@ -3,11 +3,14 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Most entries in each list of a heartbeat.
+/// Most entries in each list of a heartbeat but the next one. An entry may take a hundred times the memory that it takes on the
+/// wire, so that a longer list is refused while it is read.
 const MAX_ENTRIES: usize = 4096;
+/// Most entries in the list of metrics, one for each member and service.
+const MAX_METRICS: usize = 512;
 /// Longest text in a heartbeat, in bytes; the UI's address has a limit of its own.
 const MAX_TEXT_BYTES: usize = 256;
 /// Highest load average in the history.
@@ -22,11 +25,11 @@ const MAX_HISTORY_POOL_NAME: usize = 63;
 #[serde(default)]
 pub struct Heartbeat {
     /// MicroCeph members by state.
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub ceph_statuses: Vec<StatusCount>,
     /// Number of CPUs; members of every release so far send 0.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub cpu_total_count: i64,
     /// Load average over one minute, as text with two decimals.
@@ -42,27 +45,27 @@ pub struct Heartbeat {
     #[schema(value_type = Option<String>)]
     pub cpu_load_15: String,
     /// Memory of all members, in bytes.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub memory_total_amount: i64,
     /// Used memory of all members, in bytes.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub memory_usage: i64,
     /// Storage pools: a local pool once per member, a remote one once.
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<Object>>)]
     pub storage_pool_usages: Vec<StoragePoolUsage>,
     /// LXD cluster members by state.
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub member_statuses: Vec<StatusCount>,
     /// Instances of all projects by state.
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub instance_statuses: Vec<StatusCount>,
     /// Metrics of the members.
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects::<MAX_METRICS, _, _>")]
     #[schema(value_type = Option<Vec<MemberMetrics>>)]
     pub server_metrics: Vec<MemberMetrics>,
     /// Address of the cluster's own web UI.
@@ -77,6 +80,7 @@ pub struct StatusCount {
     /// The state, in the words of LXD or MicroCeph.
     pub status: String,
     /// How many, at least 0.
+    #[serde(deserialize_with = "number")]
     pub count: i64,
 }
 
@@ -93,11 +97,11 @@ pub struct StoragePoolUsage {
     #[schema(required)]
     pub member: String,
     /// Size in bytes.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(required)]
     pub total: u64,
     /// Used bytes.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(required)]
     pub usage: u64,
 }
@@ -126,16 +130,13 @@ pub enum HeartbeatError {
     /// A number below zero.
     #[error("{0} must not be negative")]
     Negative(&'static str),
-    /// A list with too many entries.
-    #[error("{0} must have at most 4096 entries")]
-    TooManyEntries(&'static str),
     /// A text that is too long or has a NUL character.
     #[error("{0} must have at most {1} bytes and no NUL character")]
     Text(&'static str, usize),
 }
 
 impl Heartbeat {
-    /// Checks the limits of counts, lists and texts.
+    /// Checks the limits of counts and texts. Those of lists were checked while they were read.
     ///
     /// # Errors
     ///
@@ -167,18 +168,12 @@ impl Heartbeat {
             ("member_statuses", &self.member_statuses),
             ("instance_statuses", &self.instance_statuses),
         ] {
-            if list.len() > MAX_ENTRIES {
-                return Err(HeartbeatError::TooManyEntries(field));
-            }
             for entry in list {
                 text(field, &entry.status, MAX_TEXT_BYTES)?;
                 if entry.count < 0 {
                     return Err(HeartbeatError::Negative(field));
                 }
             }
-        }
-        if self.storage_pool_usages.len() > MAX_ENTRIES {
-            return Err(HeartbeatError::TooManyEntries("storage_pool_usages"));
         }
         for pool in &self.storage_pool_usages {
             text("storage_pool_usages", &pool.name, MAX_TEXT_BYTES)?;
@@ -228,17 +223,52 @@ impl StatusCount {
     }
 }
 
-/// A list of objects; null is an empty one. A derived `Deserialize` also takes a list of values for an object: we do not.
-fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    let list: Option<Vec<OfObject<T>>> = Option::deserialize(from)?;
-    Ok(list.unwrap_or_default().into_iter().map(|OfObject(value)| value).collect())
+/// What somebody sent in the place of something else. serde would repeat it in the error, however long it is.
+const TEXT: Unexpected<'static> = Unexpected::Other("string");
+
+/// A list of at most `MOST` objects; null is an empty one. A derived `Deserialize` also takes a list of values for an object: we do
+/// not.
+fn objects<'de, const MOST: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    from.deserialize_any(ListVisitor::<MOST, T>(PhantomData))
+}
+
+struct ListVisitor<const MOST: usize, T>(PhantomData<T>);
+
+impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for ListVisitor<MOST, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Vec<T>, E> {
+        Err(E::invalid_type(TEXT, &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(OfObject(entry)) = entries.next_element()? {
+            if list.len() == MOST {
+                let text = format_args!("a list must have at most {MOST} entries");
+                return Err(A::Error::custom(text));
+            }
+            list.push(entry);
+        }
+        Ok(list)
+    }
 }
 
 struct OfObject<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OfObject<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+        from.deserialize_any(ObjectVisitor(PhantomData)).map(Self)
     }
 }
 
@@ -251,8 +281,56 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
         f.write_str("an object")
     }
 
+    fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
+        Err(E::invalid_type(TEXT, &self))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// A number.
+fn number<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    let number = from.deserialize_any(NumberVisitor(PhantomData))?;
+    number.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &"a number"))
+}
+
+/// A number; null is 0.
+fn number_or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(from.deserialize_any(NumberVisitor(PhantomData))?.unwrap_or_default())
+}
+
+/// Leaves it to `T` which numbers it takes.
+struct NumberVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NumberVisitor<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Option<T>, E> {
+        Err(E::invalid_type(TEXT, &self))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<T>, E> {
+        T::deserialize(number.into_deserializer()).map(Some)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<T>, E> {
+        T::deserialize(number.into_deserializer()).map(Some)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Option<T>, E> {
+        T::deserialize(number.into_deserializer()).map(Some)
     }
 }
 
@@ -333,20 +411,62 @@ mod tests {
         ] {
             assert_eq!(parse(json).check().unwrap_err().to_string(), error);
         }
-        let entry = StatusCount { status: "x".into(), count: 1 };
-        let at_limit = Heartbeat {
-            instance_statuses: vec![entry.clone(); MAX_ENTRIES],
-            ..Heartbeat::default()
-        };
-        assert_eq!(at_limit.check(), Ok(()));
-        let over =
-            Heartbeat { instance_statuses: vec![entry; MAX_ENTRIES + 1], ..Heartbeat::default() };
-        assert_eq!(over.check(), Err(HeartbeatError::TooManyEntries("instance_statuses")));
         assert!(
             serde_json::from_str::<Heartbeat>(
                 r#"{"storage_pool_usages":[{"name":"a","total":-1,"usage":0}]}"#
             )
             .is_err()
         );
+    }
+
+    #[test]
+    fn lim_05_a_list_that_is_too_long_is_refused_where_it_gets_too_long() {
+        for (list, entry, most) in [
+            ("ceph_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
+            ("member_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
+            ("instance_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
+            ("storage_pool_usages", "{}", MAX_ENTRIES),
+            ("server_metrics", "{}", MAX_METRICS),
+        ] {
+            // What follows is no JSON: it would be noticed if it were read.
+            let body =
+                |count, end: &str| format!("{{\"{list}\":[{}{end}", vec![entry; count].join(","));
+            assert_eq!(parse(&body(most, "]}")).check(), Ok(()), "{list}");
+            for count in [most + 1, 100 * most] {
+                let error = serde_json::from_str::<Heartbeat>(&body(count, "?")).unwrap_err();
+                let (text, column) =
+                    (error.to_string(), list.len() + 5 + (most + 1) * (entry.len() + 1));
+                let expected = format!("a list must have at most {most} entries at line 1 column ");
+                assert!(text.starts_with(&expected), "{list}: {text}");
+                assert!(error.column() <= column, "{list}: it was read on: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn lim_05_an_error_does_not_repeat_what_was_sent() {
+        let long = format!("\"{}\"", "\u{200b}".repeat(100_000));
+        let fields = serde_json::to_value(Heartbeat::default()).unwrap();
+        let entries = [
+            ("member_statuses", "status"),
+            ("member_statuses", "count"),
+            ("storage_pool_usages", "name"),
+            ("storage_pool_usages", "total"),
+            ("storage_pool_usages", "usage"),
+            ("server_metrics", "metrics"),
+        ];
+        let mut bodies: Vec<String> = entries
+            .iter()
+            .map(|(list, key)| format!("{{\"{list}\":[{{\"{key}\":{long}}}]}}"))
+            .collect();
+        for key in fields.as_object().unwrap().keys() {
+            bodies.push(format!("{{\"{key}\":{long}}}"));
+            bodies.push(format!("{{\"{key}\":[{long}]}}"));
+            bodies.push(format!("{{\"{key}\":{{{long}:1}}}}"));
+        }
+        let errors = bodies.iter().filter_map(|body| serde_json::from_str::<Heartbeat>(body).err());
+        let lengths: Vec<usize> = errors.map(|error| error.to_string().len()).collect();
+        assert!(lengths.len() > 30, "{lengths:?}");
+        assert!(lengths.iter().all(|length| *length < 200), "{lengths:?}");
     }
 }

@@ -150,6 +150,26 @@ pub async fn is_enrolled(
     column(&row, "exists")
 }
 
+/// The fingerprints of enrolled clusters, at most so many.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.cluster.fingerprints", skip_all)]
+pub async fn fingerprints(
+    db: &impl GenericClient,
+    most: i64,
+) -> Result<Vec<Fingerprint>, StoreError> {
+    const SQL: &str = "SELECT fingerprint FROM remote_clusters LIMIT $1";
+    let rows = query(db, "listing the certificates of clusters", SQL, &[&most]).await?;
+    rows.iter()
+        .map(|row| {
+            let corrupt = StoreError::Corrupt { table: "remote_clusters", column: "fingerprint" };
+            Fingerprint::from_bytes(column(row, "fingerprint")?).ok_or(corrupt)
+        })
+        .collect()
+}
+
 /// Why the certificate of an enrolled cluster is not accepted now: it is not valid yet (five minutes of tolerance), or no more.
 /// `None`: it is valid, or no cluster's.
 ///

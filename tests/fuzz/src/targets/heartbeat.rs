@@ -9,6 +9,7 @@ use crate::{Target, Verdict};
 
 const MOST_DEPTH: usize = 16;
 const MOST_ENTRIES: usize = 4096;
+const MOST_METRICS: usize = 512;
 const MOST_TEXT: usize = 256;
 const MOST_UI_URL: usize = 2048;
 
@@ -59,7 +60,9 @@ fn reference(input: &[u8]) -> Result<[i64; 3], ()> {
         Some(Json::List(list)) => Ok(list.as_slice()),
         Some(_) => Err(()),
     };
-    for metrics in list("server_metrics")? {
+    let all_metrics = list("server_metrics")?;
+    check(all_metrics.len() <= MOST_METRICS)?;
+    for metrics in all_metrics {
         for key in ["member", "service", "metrics"] {
             field(metrics, key)?.map_or(Ok(""), as_text)?;
         }

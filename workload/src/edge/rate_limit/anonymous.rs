@@ -5,7 +5,9 @@ use salvo::conn::SocketAddr;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use workload_config::{AnonymousLimit, RateLimit};
 
-use super::{Limit, Limiter, MonotonicClock, PeerNetwork, Peers, Refusals, Refused, Unit};
+use super::{
+    Limit, Limiter, MonotonicClock, PeerNetwork, Peers, Refusals, Refused, Remembered, Unit,
+};
 use crate::edge::ApiError;
 
 /// The limit of requests from clients that have not shown who they are: per address where the address is the client's own, and
@@ -60,6 +62,11 @@ where
             Refusals { limit: name, scope: "address", count: addresses.refused() },
             Refusals { limit: name, scope: "unit", count: unit.refused() },
         ]
+    }
+
+    fn remembered(&self) -> Vec<Remembered> {
+        let Inner { name, addresses, .. } = &*self.0;
+        vec![Remembered { limit: name, scope: "address", count: addresses.len() }]
     }
 
     fn forget_idle(&self) {

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use anonymous::Anonymous;
-pub use clusters::{Clusters, Joined};
+pub use clusters::{Clusters, Joined, is_known};
 pub use governor::clock::MonotonicClock;
 pub use limiter::{Limiter, Refused};
 pub use newcomers::Newcomers;
@@ -36,7 +36,7 @@ pub use peers::{PeerNetwork, Peers, Unit};
 /// How many requests or connections a limit refused so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusals {
-    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `logins`, `connections`.
+    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `anonymous`, `logins`, `connections`.
     pub limit: &'static str,
     /// Whose bucket was empty: `cluster`, `address`, `unit`.
     pub scope: &'static str,
@@ -44,10 +44,24 @@ pub struct Refusals {
     pub count: u64,
 }
 
+/// How many clients a table remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// What is limited, as in [`Refusals`]; `known`: the certificates that are taken for enrolled.
+    pub limit: &'static str,
+    /// What the clients are: `cluster`, `address`.
+    pub scope: &'static str,
+    /// How many.
+    pub count: usize,
+}
+
 /// What keeps buckets.
 pub trait Limit: Send + Sync {
     /// The refusals so far, by scope.
     fn refusals(&self) -> Vec<Refusals>;
+
+    /// How full the tables are.
+    fn remembered(&self) -> Vec<Remembered>;
 
     /// Drops the clients whose bucket has been full for the client active interval. Nobody notices: a client that is not known
     /// begins with a full bucket.

@@ -11,7 +11,7 @@ use salvo::conn::{ConnCtrl, SocketAddr as Peer};
 use salvo::fuse::{ArcConnObserver, ConnObserver, FuseAction, FuseConfig, FuseInfo, FusePolicy};
 use workload_config::RateLimit;
 
-use super::{Limit, MonotonicClock, PeerNetwork, Peers, Refusals};
+use super::{Limit, MonotonicClock, PeerNetwork, Peers, Refusals, Remembered};
 use crate::edge::idle::{Idle, Seen};
 
 /// The limit of connections that have not shown who they are: so many at a time per address, where the address is the client's
@@ -142,6 +142,11 @@ impl Limit for Newcomers {
     fn refusals(&self) -> Vec<Refusals> {
         let count = self.0.as_ref().map_or(0, |inner| inner.refused.load(Ordering::Relaxed));
         vec![Refusals { limit: "connections", scope: "address", count }]
+    }
+
+    fn remembered(&self) -> Vec<Remembered> {
+        let count = self.0.as_ref().map_or(0, |inner| inner.places().taken.len());
+        vec![Remembered { limit: "connections", scope: "address", count }]
     }
 
     fn forget_idle(&self) {} // every entry goes with its connection

@@ -206,7 +206,7 @@ fn met_02_a_series_is_sent_once_per_heartbeat() {
 }
 
 #[test]
-fn lim_04_samples_beyond_the_limits_are_left_out_and_counted() {
+fn lim_05_samples_beyond_the_limits_are_left_out_and_counted() {
     let limits = Limits { samples: 10, ..Limits::default() };
     let options = Options { limits, ..Options::default() };
     for (count, left) in [(10, 0), (11, 1), (1000, 990)] {

@@ -152,7 +152,7 @@ async fn met_01_a_bad_text_is_taken_and_counted_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lim_04_texts_beyond_the_limits_are_dropped_before_they_wait() {
+async fn lim_05_texts_beyond_the_limits_are_dropped_before_they_wait() {
     let limits = Limits { texts: 3, text_bytes: 10, member_bytes: 4, ..Limits::default() };
     let fake = Fake::new([]);
     let shared = start(Options { limits, ..one_worker() }, &fake);

@@ -118,7 +118,7 @@ fn met_01_a_bad_line_is_named() {
 }
 
 #[test]
-fn lim_04_a_sample_beyond_its_limits_is_told_from_a_bad_line() {
+fn lim_05_a_sample_beyond_its_limits_is_told_from_a_bad_line() {
     let over = |text: &str| {
         let mut exposition = Exposition::new(text, SampleLimits::default());
         exposition.next_item().unwrap() == Some(Item::OverLimit)
