@@ -9,7 +9,7 @@ use cluster_simulator::{
     TunnelAnswer,
 };
 use end_to_end_tests::{
-    Balancer, DatabaseServer, Deployment, Service, TunnelDeployment, Unit, answering,
+    Balancer, DatabaseServer, Deployment, LossyDatabase, Service, TunnelDeployment, Unit, answering,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -22,6 +22,7 @@ use tokio_postgres::Client;
 struct Load {
     members: JoinSet<(String, i64)>,
     failures: Arc<Mutex<Vec<String>>>,
+    slowest_failure: Arc<Mutex<Duration>>,
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
@@ -40,12 +41,14 @@ impl Load {
             let member = Member::new(member.identity().clone(), pin)
                 .with_options(ClientOptions { timeout, ..ClientOptions::default() });
             let failures = Arc::clone(&load.failures);
+            let slowest = Arc::clone(&load.slowest_failure);
             let (sent, stop) = (Arc::clone(&load.sent), Arc::clone(&load.stop));
             load.members.spawn(async move {
                 let (mut acknowledged, mut n) = (0, 0);
                 while !stop.load(Ordering::SeqCst) {
                     n += 1;
                     let body = format!("{{\"memory_usage\":{n}}}").into_bytes();
+                    let begin = Instant::now();
                     let failure = match member.request("POST", STATUS_PATH, body).await {
                         Ok(answer) if answer.status == 200 => {
                             acknowledged = n;
@@ -59,6 +62,8 @@ impl Load {
                         Err(error) => error.to_string(),
                     };
                     failures.lock().unwrap().push(failure);
+                    let mut slowest = slowest.lock().unwrap();
+                    *slowest = begin.elapsed().max(*slowest);
                 }
                 (name, acknowledged)
             });
@@ -73,6 +78,16 @@ impl Load {
         while self.sent.load(Ordering::SeqCst) < until {
             let failures = || self.failures.lock().unwrap().last().cloned();
             assert!(Instant::now() < deadline, "the load has come to a halt: {:?}", failures());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for `more` failures from now on.
+    async fn fail(&self, more: usize) {
+        let until = self.failures.lock().unwrap().len() + more;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while self.failures.lock().unwrap().len() < until {
+            assert!(Instant::now() < deadline, "nobody is refused");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -226,12 +241,8 @@ async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowl
             }
         }
         // Whatever comes in meanwhile gets an answer that says when to come back.
-        let refused = load.failures.lock().unwrap().len();
+        load.fail(4).await;
         let deadline = Instant::now() + Duration::from_mins(1);
-        while load.failures.lock().unwrap().len() < refused + 4 {
-            assert!(Instant::now() < deadline, "nobody is refused while the database is away");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
         assert_eq!(connector.probe("/alive").await, Some(200));
         while connector.probe("/ready").await != Some(500) {
             assert!(Instant::now() < deadline, "it counts as ready without a database");
@@ -240,17 +251,31 @@ async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowl
         tokio::task::block_in_place(|| server.start_again());
         let back = Instant::now();
         load.continue_for(1).await;
-        println!("first heartbeat {:?} after the database was back", back.elapsed());
+        assert!(back.elapsed() <= RECOVERY, "first heartbeat after {:?}", back.elapsed());
         load.continue_for(20).await;
         for (token, member) in lost {
             member.join(&token).await.expect("the token is as it was, or the join was");
             joined.push(token);
         }
     }
+    nothing_is_lost(load, &server).await;
+    assert_eq!(server.database.count("SELECT count(*) FROM remote_clusters").await, 4 + 6);
+    assert_eq!(joined.len(), 6);
+}
+
+/// Longest time from the database's return to the first success, and for a refusal while it is away (security.md, REL-03).
+const RECOVERY: Duration = Duration::from_secs(2);
+const REFUSAL: Duration = Duration::from_secs(3);
+
+/// Ends the load: what was acknowledged is there, and everybody else was told in time when to come back.
+async fn nothing_is_lost(load: Load, server: &DatabaseServer) {
+    let slowest = Arc::clone(&load.slowest_failure);
     let (acknowledged, failures) = load.finish().await;
     for failure in &failures {
         assert!(failure.starts_with("503 5 "), "{failure}");
     }
+    let slowest = *slowest.lock().unwrap();
+    assert!(slowest <= REFUSAL, "a refusal took {slowest:?}");
     for (name, last) in acknowledged {
         let stored = format!(
             "SELECT memory_usage FROM remote_cluster_details JOIN remote_clusters ON id = remote_cluster_id
@@ -258,8 +283,73 @@ async fn rel_03_postgresql_killed_and_restarted_under_load_loses_nothing_acknowl
         );
         assert!(server.database.count(&stored).await >= last, "{name}: {last} was acknowledged");
     }
-    assert_eq!(server.database.count("SELECT count(*) FROM remote_clusters").await, 4 + 6);
-    assert_eq!(joined.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_03_a_database_that_stands_still_is_noticed_within_three_seconds_and_its_return_within_two()
+ {
+    let mut server = DatabaseServer::start().await;
+    let deployment = Deployment::on(server.database.clone());
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let address = deployment.connector_address().to_string();
+    let load = Load::start(&deployment, 4, &address).await;
+    load.continue_for(20).await;
+    let token = deployment.token("late");
+    let late = deployment.member(&token);
+    server.freeze();
+    // Those that were being written, and then those that came later.
+    load.fail(8).await;
+    for _ in 0..2 {
+        let begin = Instant::now();
+        let refused = super::join::refusal(late.join(&token).await);
+        assert_eq!(refused.0, 503, "{}", refused.1);
+        assert!(begin.elapsed() <= REFUSAL, "a refusal took {:?}", begin.elapsed());
+    }
+    assert_eq!(connector.probe("/alive").await, Some(200));
+    assert_eq!(connector.probe("/ready").await, Some(500));
+    server.thaw();
+    let back = Instant::now();
+    load.continue_for(1).await;
+    assert!(back.elapsed() <= RECOVERY, "first heartbeat after {:?}", back.elapsed());
+    load.continue_for(20).await;
+    late.join(&token).await.expect("the token is as it was");
+    nothing_is_lost(load, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_03_idle_connections_that_died_are_given_up_together() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let gone = deployment.enrol("gone").await;
+    gone.leave().await.unwrap();
+    let token = deployment.token("lyon");
+    let member = deployment.member(&token);
+    for dies in [true, false] {
+        // As many connections as there may be, all of them used at the same time and idle then.
+        line.hold_commits(true);
+        let mut leaving = JoinSet::new();
+        for _ in 0..10 {
+            let gone = gone.clone();
+            leaving.spawn(async move { gone.leave().await.unwrap() });
+        }
+        let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT'";
+        deployment.database.until_count(held, 10).await;
+        line.hold_commits(false);
+        leaving.join_all().await;
+
+        let begin = Instant::now();
+        if dies {
+            line.let_connections_die();
+            member.join(&token).await.expect("a new connection works");
+        } else {
+            line.be_silent(true);
+            let refused = super::join::refusal(member.join(&token).await);
+            assert_eq!(refused.0, 503, "{}", refused.1);
+        }
+        assert!(begin.elapsed() <= REFUSAL, "it took {:?}", begin.elapsed());
+    }
 }
 
 /// How often the connector's files change under load, and how many times without a pause. It looks at them every two seconds, so that

@@ -1,8 +1,10 @@
 //! Transactions that get in each other's way, and commits that nobody hears of (security properties REL-15, REL-16, REL-02).
 
-use cluster_simulator::{ClientError, JoinToken, Member, STATUS_PATH};
+use std::time::{Duration, Instant};
+
+use cluster_simulator::{ClientError, JoinToken, Member, Request, STATUS_PATH};
 use end_to_end_tests::{
-    Answer, Deployment, LossyDatabase, MockProvider, Operator, Running, Service,
+    Answer, Deployment, LossyDatabase, MockProvider, Operator, Running, Service, Unit,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -235,4 +237,138 @@ async fn rel_16_heartbeats_of_one_cluster_at_once_all_succeed_and_none_waits_for
     db.batch_execute("ROLLBACK").await.unwrap();
     let answer = lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lim_06_and_rel_02_a_commit_without_an_answer_is_refused_in_time_and_may_be_repeated() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let Running {
+        deployment,
+        provider: _provider,
+        manager: _manager,
+        connector: _connector,
+        mut ada,
+    } = Running::of(deployment).await;
+    let token = deployment.token("lyon");
+    let lyon = deployment.member(&token);
+    let (oslo, rome) = (deployment.enrol("oslo").await, deployment.enrol("rome").await);
+    let made = "/1.0/remote-cluster/rome";
+    let change = json!({"description": "Edge"});
+
+    line.hold_commits(true);
+    let begin = Instant::now();
+    let mut other = ada.clone();
+    let (joined, left, goodbye, changed) = tokio::join!(
+        lyon.join(&token),
+        oslo.leave(),
+        async { rome.open_tunnel().await.unwrap().goodbye().await },
+        other.send(Method::PATCH, made, Some(&change)),
+    );
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    for refused in [joined, left] {
+        assert_eq!(super::join::refusal(refused).0, 503);
+    }
+    assert_eq!(goodbye, None, "the tunnel ends and is opened again");
+    assert_eq!((changed.status, changed.header("retry-after").is_some()), (503, true));
+
+    line.hold_commits(false);
+    lyon.join(&token).await.expect("it was done, and may be repeated");
+    oslo.leave().await.expect("it was done, and may be repeated");
+    let _tunnel = rome.open_tunnel().await.unwrap();
+    deployment.database.until_count("SELECT count(*) FROM tunnels", 1).await;
+    assert_eq!(ada.send(Method::PATCH, made, Some(&change)).await.status, 200);
+    assert_eq!(recorded(&deployment, "cluster.joined").await, 3, "once each");
+    assert_eq!(recorded(&deployment, "cluster.left").await, 1);
+}
+
+/// What a cluster last reported, and whether that is not in the future.
+async fn stored(deployment: &Deployment) -> (i64, bool) {
+    let sql = "SELECT memory_usage, last_heartbeat_at <= now() FROM remote_cluster_details";
+    let row = deployment.database.connect().await.query_one(sql, &[]).await.unwrap();
+    (row.try_get(0).unwrap(), row.try_get(1).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_16_of_two_heartbeats_the_one_that_was_received_later_counts() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let late = deployment.start(Service::ClusterConnector).await;
+    drop(deployment.extra.pop());
+    let quick = deployment.start(Service::ClusterConnector).await;
+    let lyon = deployment.enrol("lyon").await;
+    let at = |unit: &Unit| deployment.member_at(&lyon, unit);
+    let beat = |n: i64| {
+        Request::of_member("POST", STATUS_PATH, format!("{{\"memory_usage\":{n}}}").into_bytes())
+    };
+    let mut overtaken = false;
+    // A unit without its database refuses what waits for too long: then once more.
+    for round in 1..=10 {
+        let mut waiting = at(&late).raw_connection(Some(lyon.identity())).await.unwrap();
+        let first = beat(0).with_header("Connection", "keep-alive");
+        assert_eq!(waiting.send(&first).await.unwrap().status, 200);
+        line.be_silent(true);
+        let older = beat(2 * round);
+        let older = tokio::spawn(async move { waiting.send(&older).await.unwrap() });
+        // The other one goes over three new connections, so that it comes later.
+        at(&late).preflight().await.unwrap();
+        let newer = at(&quick).request("POST", STATUS_PATH, beat(2 * round + 1).body).await;
+        assert_eq!(newer.unwrap().status, 200);
+        line.be_silent(false);
+        overtaken = older.await.unwrap().status == 200;
+        assert_eq!(
+            stored(&deployment).await,
+            (2 * round + 1, true),
+            "the older one is not written"
+        );
+        if overtaken {
+            break;
+        }
+    }
+    assert!(overtaken, "what another heartbeat has overtaken is acknowledged");
+
+    // A clock of the database that was put back stops nobody.
+    let db = deployment.database.connect().await;
+    db.batch_execute(
+        "UPDATE remote_cluster_details SET last_heartbeat_at = now() + interval '1 h'",
+    )
+    .await
+    .unwrap();
+    let answer = at(&quick).raw_request(&beat(99), Some(lyon.identity())).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(stored(&deployment).await, (99, true));
+}
+
+#[tokio::test]
+async fn tun_12_a_tunnel_that_ends_while_leases_are_written_again_holds_none_for_long() {
+    const LEASES: &str = "SELECT count(*) FROM tunnels";
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let lyon = deployment.enrol("lyon").await;
+    let db = deployment.database.connect().await;
+    // A renewal has three seconds, the tunnel must end meanwhile: on a busy machine at the second or third attempt.
+    for _ in 0..3 {
+        let tunnel = lyon.open_tunnel().await.unwrap();
+        deployment.database.until_count(LEASES, 1).await;
+        db.batch_execute("BEGIN; SELECT FROM units FOR UPDATE").await.unwrap();
+        let renews = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        deployment.database.until_count(renews, 1).await;
+        drop(tunnel);
+        deployment.database.until_count(LEASES, 0).await;
+        db.batch_execute("ROLLBACK").await.unwrap();
+        let written_again = Instant::now();
+        while written_again.elapsed() < Duration::from_secs(2) {
+            if deployment.database.count(LEASES).await == 1 {
+                deployment.database.until_count(LEASES, 0).await;
+                let held = written_again.elapsed();
+                assert!(held < Duration::from_secs(30), "nobody's lease for {held:?}");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    panic!("no renewal was under way: {}", connector.process.log());
 }

@@ -1,9 +1,9 @@
 //! kill -9 at any moment: what was acknowledged is there, and nothing is there by halves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster_simulator::ClientError;
-use end_to_end_tests::{Deployment, Service};
+use end_to_end_tests::{Deployment, LossyDatabase, Service};
 use tokio::task::JoinSet;
 
 /// Joins per kill, and kills: 300 joins.
@@ -15,6 +15,9 @@ async fn rel_01_joins_cut_by_kill_9_leave_usable_tokens_or_enrolled_clusters() {
     let deployment = Deployment::new().await;
     let mut connector = deployment.start(Service::ClusterConnector).await;
     let (mut acknowledged, mut cut) = (0, 0);
+    let begin = Instant::now();
+    drop(deployment.enrol("first").await);
+    let two_joins = begin.elapsed().max(Duration::from_millis(40)); // the token took some of it
     for round in 0..KILLS {
         let mut joining = JoinSet::new();
         for n in 0..JOINS {
@@ -28,8 +31,8 @@ async fn rel_01_joins_cut_by_kill_9_leave_usable_tokens_or_enrolled_clusters() {
                 (name, token, member, joined)
             });
         }
-        // A join takes some 20 ms here; the kills are spread over it and a little beyond.
-        tokio::time::sleep(Duration::from_millis(round % 20 * 2)).await;
+        // The kills are spread over the joins and a little beyond.
+        tokio::time::sleep(two_joins / 20 * u32::try_from(round % 20).unwrap()).await;
         connector.process.kill();
         let outcomes = joining.join_all().await;
         connector = deployment.restart(&connector).await;
@@ -64,6 +67,57 @@ async fn rel_01_joins_cut_by_kill_9_leave_usable_tokens_or_enrolled_clusters() {
         acknowledged > 0 && cut > 0,
         "{acknowledged} acknowledged, {cut} cut: the kills miss the joins"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn join_07_a_join_that_was_committed_and_not_answered_succeeds_the_second_time() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    for way in ["killed", "hung-up"] {
+        let token = deployment.token(way);
+        let member = deployment.member(&token);
+        line.hold_commits(true);
+        let (joining, with) = (member.clone(), token.clone());
+        let joining = tokio::spawn(async move { joining.join(&with).await });
+        let clusters = format!("SELECT count(*) FROM remote_clusters WHERE name = '{way}'");
+        deployment.database.until_count(&clusters, 1).await;
+        if way == "killed" {
+            connector.process.kill();
+            let cut = joining.await.unwrap();
+            assert!(matches!(cut, Err(ClientError::NoAnswer { .. })), "{cut:?}");
+        } else {
+            joining.abort();
+            assert!(joining.await.unwrap_err().is_cancelled(), "nobody answered");
+        }
+        line.hold_commits(false);
+        if way == "killed" {
+            connector = deployment.restart(&connector).await;
+        }
+        member.join(&token).await.expect("the same command works the second time");
+        assert_eq!(deployment.database.count(&clusters).await, 1);
+        let stranger = deployment.member(&token).join(&token).await;
+        assert_eq!(super::join::refusal(stranger), (403, "Forbidden".into()), "{way}");
+    }
+    let joined =
+        "SELECT count(*) FROM audit_events WHERE event = 'cluster.joined' AND outcome = 'success'";
+    assert_eq!(deployment.database.count(joined).await, 2, "each of them once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rel_08_a_database_that_holds_up_a_stop_costs_no_tunnel_its_goodbye() {
+    let mut deployment = Deployment::new().await;
+    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
+    deployment.extra.push(line.setting.clone());
+    let mut connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let mut tunnel = member.open_tunnel().await.unwrap();
+    deployment.database.until_count("SELECT count(*) FROM tunnels", 1).await;
+    line.hold_commits(true);
+    connector.process.signal("TERM");
+    assert_eq!(tunnel.goodbye().await, Some((1001, "the service stops".into())));
+    assert_eq!(connector.process.wait().await.code(), Some(0), "{}", connector.process.log());
 }
 
 #[tokio::test]

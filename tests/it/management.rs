@@ -1,7 +1,7 @@
 //! The Management API: clusters, tokens, rights, and what every answer carries.
 
-use cluster_simulator::{JoinToken, STATUS_PATH};
-use end_to_end_tests::{Deployment, Operator, Process, Service, Unit};
+use cluster_simulator::{CLUSTER_PATH, JoinToken, Request, STATUS_PATH};
+use end_to_end_tests::{Deployment, Operator, Process, Service, TunnelDeployment, Unit};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -123,6 +123,80 @@ async fn an_operator_enrols_sees_changes_and_removes_a_cluster() {
         (404, "no remote cluster found with name: lyon-edge".into())
     );
     member.leave().await.expect("a cluster that was removed here may still leave");
+}
+
+#[tokio::test]
+async fn the_time_of_the_last_status_moves_with_heartbeats_only() {
+    const PATH: &str = "/1.0/remote-cluster/lyon";
+    let mut running = TunnelDeployment::start(&[]).await;
+    let (member, tunnel) = running.open("lyon").await;
+    let beat = async || member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+    assert_eq!(beat().await.status, 200);
+    let seen = running.admin.get(PATH).await.metadata();
+    assert_eq!(seen["tunnel_registered"], true);
+    let reported = &seen["last_status_update_at"];
+
+    drop(tunnel);
+    running.deployment.database.until_count("SELECT count(*) FROM tunnels", 0).await;
+    let closed = running.admin.get(PATH).await.metadata();
+    assert_eq!(
+        (&closed["last_status_update_at"], &closed["tunnel_registered"]),
+        (reported, &json!(false))
+    );
+    let _again = running.reopen(&member).await;
+    let body = json!({"description": "Edge", "disk_threshold": 10});
+    assert_eq!(running.admin.send(Method::PATCH, PATH, Some(&body)).await.status, 200);
+    let changed = running.admin.get(PATH).await.metadata();
+    assert_eq!(
+        (&changed["last_status_update_at"], &changed["description"]),
+        (reported, &json!("Edge"))
+    );
+    assert_eq!(changed["tunnel_registered"], true);
+
+    assert_eq!(beat().await.status, 200);
+    assert_ne!(&running.admin.get(PATH).await.metadata()["last_status_update_at"], reported);
+}
+
+#[tokio::test]
+async fn join_11_refused_names_leave_one_json_object_per_line_in_the_log() {
+    let manager = manager().await;
+    let connector = manager.deployment.start(Service::ClusterConnector).await;
+    let mut admin = manager.deployment.logged_in("admin@example.com").await;
+    let token = manager.deployment.token("lyon");
+    let member = manager.deployment.member(&token);
+    let names = [
+        "a\nb",
+        "a\r\n{\"level\":\"ERROR\"}",
+        "../lyon",
+        "\u{1b}[2Jlyon",
+        "a\u{202e}b",
+        "a\u{2028}b",
+        "lyon\u{0}",
+        "\"",
+        "{}",
+    ];
+    for name in names.map(str::to_owned).into_iter().chain(["\u{85}".repeat(32 << 10)]) {
+        let refused = post(&mut admin, TOKENS, json!({"cluster_name": name})).await.error();
+        assert_eq!(refused.0, 400, "{name:.20}");
+        let path = format!("{TOKENS}/{}", "%0A%22".repeat(20));
+        assert!(matches!(admin.send(Method::DELETE, &path, None).await.status, 400 | 404));
+        let body = json!({
+            "cluster_name": name,
+            "cluster_certificate": member.identity().certificate_pem(),
+            "token": token.text(),
+        });
+        let request = Request::of_member("POST", CLUSTER_PATH, body.to_string().into_bytes());
+        let joined = member.raw_request(&request, Some(member.identity())).await.unwrap();
+        assert!(matches!(joined.status, 400 | 403 | 413), "{}", joined.body);
+    }
+    for unit in [&manager.unit, &connector] {
+        let log = unit.process.log();
+        assert!(log.lines().count() > 10, "{log}");
+        for line in log.lines() {
+            let object = serde_json::from_str::<serde_json::Map<String, Value>>(line);
+            assert!(object.is_ok(), "not one JSON object: {line}");
+        }
+    }
 }
 
 #[tokio::test]

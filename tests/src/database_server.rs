@@ -15,6 +15,7 @@ pub struct DatabaseServer {
     port: String,
     data: PathBuf,
     runner: Child,
+    frozen: Vec<String>,
 }
 
 impl DatabaseServer {
@@ -30,15 +31,34 @@ impl DatabaseServer {
         let data = "SELECT current_setting('data_directory')";
         let data = database.connect().await.query_one(data, &[]).await.unwrap();
         let data = PathBuf::from(data.try_get::<_, String>(0).unwrap());
-        Self { database, directory, port, data, runner }
+        Self { database, directory, port, data, runner, frozen: Vec::new() }
     }
 
     /// Kills the server with all its processes, as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
-        let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
-        let killed = Command::new("kill").args(["-KILL", pid.lines().next().unwrap()]).status();
-        assert!(killed.unwrap().success());
+        signal("KILL", &[self.pid()]);
         self.runner.wait().unwrap();
+    }
+
+    fn pid(&self) -> String {
+        let file = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
+    /// Stops all its processes where they are: connections stay open, and nothing comes.
+    pub fn freeze(&mut self) {
+        let server = self.pid();
+        // The server first, then it makes no more of them.
+        signal("STOP", std::slice::from_ref(&server));
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        let children = children.unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        signal("STOP", &children);
+        self.frozen = [vec![server], children].concat();
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&mut self) {
+        signal("CONT", &std::mem::take(&mut self.frozen));
     }
 
     /// Starts the server again on the same data and port, and waits until it answers.
@@ -49,9 +69,17 @@ impl DatabaseServer {
 
 impl Drop for DatabaseServer {
     fn drop(&mut self) {
+        if !self.frozen.is_empty() {
+            self.thaw(); // what is frozen does not end
+        }
         drop(self.runner.stdin.take()); // the end of its input stops it
         drop(self.runner.wait());
     }
+}
+
+fn signal(signal: &str, pids: &[String]) {
+    let sent = Command::new("kill").arg(format!("-{signal}")).args(pids).status();
+    assert!(sent.unwrap().success());
 }
 
 /// The line says where the server is.

@@ -13,8 +13,17 @@ pub struct LossyDatabase {
     /// The setting that leads services through it.
     pub setting: (&'static str, String),
     marker: Marker,
-    silent: watch::Sender<bool>,
+    faults: watch::Sender<Faults>,
     task: JoinHandle<()>,
+}
+
+/// What is wrong with the line at the moment. Its connections are counted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Faults {
+    silent: bool,
+    holds_commits: bool,
+    opened: u64,
+    dead_below: u64,
 }
 
 /// What a connection must have sent lately, for its next commit to be kept from whoever waits for it.
@@ -33,14 +42,18 @@ impl LossyDatabase {
         let listener = UnixListener::bind(directory.join(&socket)).unwrap();
         let marker = Marker::default();
         let armed = Arc::clone(&marker);
-        let (silent, silence) = watch::channel(false);
+        let faults = watch::Sender::new(Faults::default());
+        let now = faults.clone();
         let task = tokio::spawn(async move {
             loop {
                 let client = listener.accept().await.unwrap().0;
-                tokio::spawn(pass_on(client, target.clone(), Arc::clone(&armed), silence.clone()));
+                let number = now.borrow().opened;
+                now.send_modify(|faults| faults.opened += 1);
+                let line = Line { number, faults: now.subscribe(), armed: Arc::clone(&armed) };
+                tokio::spawn(line.pass_on(client, target.clone()));
             }
         });
-        Self { setting: ("DB_HOST", directory.display().to_string()), marker, silent, task }
+        Self { setting: ("DB_HOST", directory.display().to_string()), marker, faults, task }
     }
 
     /// Cuts the line of the first transaction that says `marker` when it has been committed, before anybody hears of it.
@@ -50,7 +63,17 @@ impl LossyDatabase {
 
     /// From now on nothing arrives any more, as when a network drops everything, or all arrives again.
     pub fn be_silent(&self, silent: bool) {
-        self.silent.send_replace(silent);
+        self.faults.send_modify(|faults| faults.silent = silent);
+    }
+
+    /// Nothing arrives any more on the connections of now, ever. New ones work.
+    pub fn let_connections_die(&self) {
+        self.faults.send_modify(|faults| faults.dead_below = faults.opened);
+    }
+
+    /// From now on transactions are committed and nobody hears of it, or all that was held back arrives.
+    pub fn hold_commits(&self, hold: bool) {
+        self.faults.send_modify(|faults| faults.holds_commits = hold);
     }
 
     /// Whether the line was cut since.
@@ -66,38 +89,48 @@ impl Drop for LossyDatabase {
     }
 }
 
-async fn pass_on(
-    mut client: UnixStream,
-    target: PathBuf,
+struct Line {
+    number: u64,
+    faults: watch::Receiver<Faults>,
     armed: Marker,
-    mut silence: watch::Receiver<bool>,
-) {
-    let Ok(mut server) = UnixStream::connect(target).await else { return };
-    let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    let mut is_marked = false;
-    loop {
-        if silence.wait_for(|silent| !silent).await.is_err() {
-            return;
-        }
-        tokio::select! {
-            _ = silence.changed() => {}
-            read = client.read(&mut asked) => {
-                let Ok(length @ 1..) = read else { return };
-                let marker = *armed.lock().unwrap();
-                is_marked |= marker.is_some_and(|text| contains(&asked[..length], text.as_bytes()));
-                if server.write_all(&asked[..length]).await.is_err() {
-                    return;
-                }
+}
+
+impl Line {
+    async fn pass_on(mut self, mut client: UnixStream, target: PathBuf) {
+        let Ok(mut server) = UnixStream::connect(target).await else { return };
+        let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let mut is_marked = false;
+        loop {
+            let number = self.number;
+            let works = |faults: &Faults| !faults.silent && number >= faults.dead_below;
+            if self.faults.wait_for(works).await.is_err() {
+                return;
             }
-            read = server.read(&mut answered) => {
-                let Ok(length @ 1..) = read else { return };
-                // What a completed COMMIT answers (PostgreSQL's protocol, message CommandComplete).
-                if is_marked && contains(&answered[..length], b"COMMIT\0") {
-                    *armed.lock().unwrap() = None;
-                    return;
+            tokio::select! {
+                _ = self.faults.changed() => {}
+                read = client.read(&mut asked) => {
+                    let Ok(length @ 1..) = read else { return };
+                    let marker = *self.armed.lock().unwrap();
+                    is_marked |= marker.is_some_and(|text| contains(&asked[..length], text.as_bytes()));
+                    if server.write_all(&asked[..length]).await.is_err() {
+                        return;
+                    }
                 }
-                if client.write_all(&answered[..length]).await.is_err() {
-                    return;
+                read = server.read(&mut answered) => {
+                    let Ok(length @ 1..) = read else { return };
+                    // What a completed COMMIT answers (PostgreSQL's protocol, message CommandComplete).
+                    if contains(&answered[..length], b"COMMIT\0") {
+                        if is_marked {
+                            *self.armed.lock().unwrap() = None;
+                            return;
+                        }
+                        if self.faults.wait_for(|faults| !faults.holds_commits).await.is_err() {
+                            return;
+                        }
+                    }
+                    if client.write_all(&answered[..length]).await.is_err() {
+                        return;
+                    }
                 }
             }
         }

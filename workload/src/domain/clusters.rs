@@ -142,14 +142,14 @@ async fn try_to_change(
     origin: &Origin,
 ) -> Result<(), Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let Some(before) = clusters::lock(&transaction, name).await? else {
         return Err(Error::NotFound("remote cluster not found".into()));
     };
     clusters::change(&transaction, name, changes).await?;
     let entry = AuditEntry::done(Event::ClusterChanged, name, differences(&before, changes));
     store::audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::info!(cluster.name = name, "changed cluster {name}");
     Ok(())
 }
@@ -185,13 +185,13 @@ pub async fn remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Erro
 
 async fn try_to_remove(pool: &Pool, name: &str, origin: &Origin) -> Result<(), Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     if !clusters::remove(&transaction, name).await? {
         return Err(Error::NotFound(format!("no remote cluster found with name: {name}")));
     }
     let entry = AuditEntry::done(Event::ClusterRemoved, name, json!({}));
     store::audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::info!(cluster.name = name, "removed cluster {name}");
     Ok(())
 }

@@ -10,9 +10,11 @@ use crate::store::StoreError;
 const AGAIN: u32 = 3;
 /// Longest pause before the first of them, in milliseconds; it doubles with each, and is random so that those who met do not meet again.
 const PAUSE_MS: u64 = 20;
+/// Longest time for all attempts: an answer leaves within ten seconds, whatever the database does.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// An error that may say that the database chose a transaction to be undone.
-pub(super) trait Failure: Send {
+pub(super) trait Failure: From<StoreError> + Send {
     /// Whether nothing at all was done, and the same once more may succeed.
     fn is_conflict(&self) -> bool;
 }
@@ -30,8 +32,21 @@ impl Failure for Error {
 }
 
 /// Runs a whole transaction, and up to three times more while the database reports that it fell victim to another one. A connection
-/// that is lost is no such case: nobody knows whether the transaction was committed, and who asked may ask again.
-pub(super) async fn settle<T, E, A>(mut transaction: impl FnMut() -> A + Send) -> Result<T, E>
+/// that is lost is no such case, nor is one on which no answer comes: nobody knows whether the transaction was committed, and who
+/// asked may ask again.
+pub(super) async fn settle<T, E, A>(transaction: impl FnMut() -> A + Send) -> Result<T, E>
+where
+    T: Send,
+    E: Failure,
+    A: Future<Output = Result<T, E>> + Send,
+{
+    match tokio::time::timeout(PATIENCE, attempt(transaction)).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(StoreError::Connect(elapsed.into()).into()),
+    }
+}
+
+async fn attempt<T, E, A>(mut transaction: impl FnMut() -> A + Send) -> Result<T, E>
 where
     T: Send,
     E: Failure,
@@ -58,19 +73,22 @@ fn pause(attempt: u32) -> Duration {
 mod tests {
     use super::*;
 
-    struct Conflict;
+    #[derive(Debug, PartialEq)]
+    enum Failed {
+        Conflict,
+        Other,
+        Store,
+    }
 
-    impl Failure for Conflict {
+    impl Failure for Failed {
         fn is_conflict(&self) -> bool {
-            true
+            *self == Self::Conflict
         }
     }
 
-    struct Other;
-
-    impl Failure for Other {
-        fn is_conflict(&self) -> bool {
-            false
+    impl From<StoreError> for Failed {
+        fn from(_: StoreError) -> Self {
+            Self::Store
         }
     }
 
@@ -81,18 +99,30 @@ mod tests {
             let result = settle(|| {
                 asked += 1;
                 let conflict = asked <= conflicts;
-                async move { if conflict { Err(Conflict) } else { Ok(()) } }
+                async move { if conflict { Err(Failed::Conflict) } else { Ok(()) } }
             });
             assert_eq!(result.await.is_ok(), succeeds, "{conflicts}");
             assert_eq!(asked, attempts, "{conflicts}");
         }
         let mut asked = 0;
-        let result: Result<(), Other> = settle(|| {
+        let result: Result<(), Failed> = settle(|| {
             asked += 1;
-            async { Err(Other) }
+            async { Err(Failed::Other) }
         })
         .await;
-        assert!(result.is_err() && asked == 1);
+        assert!(result == Err(Failed::Other) && asked == 1);
         assert!((0..100).all(|_| pause(2) <= Duration::from_millis(PAUSE_MS << 2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lim_06_a_transaction_from_which_nothing_comes_is_given_up_and_not_tried_again() {
+        let begin = tokio::time::Instant::now();
+        let mut asked = 0;
+        let result = settle(|| {
+            asked += 1;
+            std::future::pending::<Result<(), Failed>>()
+        });
+        assert_eq!(result.await, Err(Failed::Store));
+        assert_eq!((asked, begin.elapsed()), (1, PATIENCE));
     }
 }

@@ -1,6 +1,7 @@
 //! Enrolment: a cluster joins with a one-shot token.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::domain::Error;
 use crate::domain::audit::Sampler;
@@ -12,8 +13,8 @@ use crate::model::{
 };
 use crate::seal::{MasterKey, Sealer};
 use crate::store::clusters::Enrolled;
-use crate::store::join_tokens::JoinTokenRow;
-use crate::store::{Pool, audit, clusters, join_tokens};
+use crate::store::join_tokens::TokenKey;
+use crate::store::{self, Pool, audit, clusters, join_tokens};
 
 /// What a cluster sends to join, with the certificate that it presented in the TLS handshake.
 pub struct JoinRequest {
@@ -66,15 +67,12 @@ async fn try_to_join(
     origin: &Origin,
 ) -> Result<(), Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
-    let rows = join_tokens::of_cluster(&transaction, &request.cluster_name).await?;
-    // The same work is done where there is no token: time must not tell.
-    let strange = proof.of(&JoinTokenRow::STRANGE);
-    let proven =
-        rows.iter().filter(|row| proof.of(row)).map(|row| row.id).fold(None, |_, id| Some(id));
-    let Some(id) = proven.filter(|_| !strange) else { return Err(FORBIDDEN) };
+    let transaction = store::begin(&mut db).await?;
+    let keys = join_tokens::of_cluster(&transaction, &request.cluster_name, fingerprint).await?;
+    let Some(id) = proof.of_one(&keys) else { return Err(FORBIDDEN) };
     // From here on the caller knows the secret. The row is read again under its lock: of racing joins one goes first.
-    let Some(row) = join_tokens::lock(&transaction, id).await?.filter(|row| proof.of(row)) else {
+    let locked = join_tokens::lock(&transaction, id).await?;
+    let Some(row) = locked.filter(|row| proof.of(&row.key)) else {
         return Err(FORBIDDEN);
     };
     if row.expired {
@@ -106,7 +104,7 @@ async fn try_to_join(
     let actor = Actor::Cluster { fingerprint, name: request.cluster_name.clone() };
     let entry = AuditEntry::done(event, &request.cluster_name, details);
     audit::insert(&transaction, &origin.by(actor), &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::info!(
         cluster.name = request.cluster_name,
         cluster.fingerprint = %fingerprint,
@@ -144,27 +142,102 @@ struct Proof<'a> {
     hash: Option<TokenHash>,
     signature: Option<&'a JoinSignature>,
     secrets: Sealer,
+    strange: TokenKey,
 }
+
+/// How many tokens every join is checked against: more than one name has that are pending or were used by the caller. Where there
+/// are fewer, one that nobody has takes their place.
+const CHECKS: usize = 4;
 
 impl<'a> Proof<'a> {
     fn new(request: &'a JoinRequest, key: &MasterKey) -> Self {
+        let secrets = key.join_secrets();
         Self {
             hash: request.token.as_ref().map(JoinTokenText::hash),
             signature: request.signature.as_ref(),
-            secrets: key.join_secrets(),
+            strange: strange(&secrets),
+            secrets,
         }
     }
 
+    /// The token that everything that was brought is right for. The work is the same whether there is such a token or any at all:
+    /// time must not tell.
+    fn of_one(&self, keys: &[TokenKey]) -> Option<Uuid> {
+        one_of(keys, &self.strange, |key| self.of(key))
+    }
+
     /// Whether everything that was brought is right for this token.
-    fn of(&self, row: &JoinTokenRow) -> bool {
-        let hash_is_right = self.hash.is_none_or(|hash| row.hash.matches(&hash));
+    fn of(&self, key: &TokenKey) -> bool {
+        let hash_is_right = self.hash.is_none_or(|hash| key.hash.matches(&hash));
         let signature_is_right = self.signature.is_none_or(|signature| {
-            let sealed = row.secret_sealed.as_deref().unwrap_or_default();
-            let opened = self.secrets.open(&row.id.to_string(), sealed);
+            let sealed = key.secret_sealed.as_deref().unwrap_or_default();
+            let opened = self.secrets.open(&key.id.to_string(), sealed);
             let known = opened.is_some();
             let secret = opened.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
             signature.verifies(&JoinSecret::opened(secret)) && known
         });
         hash_is_right && signature_is_right
+    }
+}
+
+/// A token that nobody has.
+fn strange(secrets: &Sealer) -> TokenKey {
+    let id = Uuid::nil();
+    // As long as a secret is, so that it is opened and used like one.
+    let secret_sealed = secrets.seal(&id.to_string(), &[b'0'; 64]);
+    TokenKey { id, hash: TokenHash::DUMMY, secret_sealed }
+}
+
+fn one_of(
+    keys: &[TokenKey],
+    strange: &TokenKey,
+    is_right: impl Fn(&TokenKey) -> bool,
+) -> Option<Uuid> {
+    let mut found = None;
+    for key in keys {
+        if is_right(key) {
+            found = Some(key.id);
+        }
+    }
+    for _ in keys.len()..CHECKS {
+        std::hint::black_box(is_right(strange)); // never the one that is meant
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn join_03_the_number_of_checks_depends_on_nothing() {
+        let key =
+            |n| TokenKey { id: Uuid::from_u128(n), hash: TokenHash::DUMMY, secret_sealed: None };
+        let strange = key(0);
+        for keys in [vec![], vec![key(1)], vec![key(1), key(2)], vec![key(1), key(2), key(3)]] {
+            for right in 0..=4 {
+                let checks = Cell::new(0);
+                let found = one_of(&keys, &strange, |key| {
+                    checks.set(checks.get() + 1);
+                    key.id.as_u128() == right
+                });
+                let expected = keys.iter().find(|key| key.id.as_u128() == right).map(|key| key.id);
+                assert_eq!((found, checks.get()), (expected, CHECKS));
+            }
+        }
+    }
+
+    #[test]
+    fn join_03_where_there_is_no_token_a_secret_of_the_usual_length_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = MasterKey::read_or_create(&directory.path().join("key")).unwrap();
+        let secrets = key.join_secrets();
+        let sealed = secrets.seal("a real one", &[b'f'; 64]).unwrap();
+        let strange = strange(&secrets);
+        assert_eq!(strange.secret_sealed.as_ref().unwrap().len(), sealed.len());
+        let opened = secrets.open(&strange.id.to_string(), &strange.secret_sealed.unwrap());
+        assert_eq!(opened.unwrap().len(), 64);
     }
 }

@@ -83,11 +83,11 @@ impl HeartbeatWriter {
         mut heartbeat: Heartbeat,
         own_hosts: &[String],
     ) -> Result<(), Error> {
-        let received_at = OffsetDateTime::now_utc();
+        let (received, received_at) = (Instant::now(), OffsetDateTime::now_utc());
         let texts = std::mem::take(&mut heartbeat.server_metrics);
         let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
         let accepted = match heartbeat.check() {
-            Ok(()) => self.write(Report { fingerprint, heartbeat, ui_url }).await,
+            Ok(()) => self.write(Report { fingerprint, received, heartbeat, ui_url }).await,
             Err(error) => Err(Error::Invalid(error.to_string())),
         };
         if let (Some(forward), Ok(cluster)) = (&self.forward, &accepted) {
@@ -145,6 +145,11 @@ impl Queue {
         }
         self.next = Instant::now() + PACE;
     }
+
+    /// Those who wait at this moment.
+    fn answers(&mut self) -> impl Iterator<Item = oneshot::Sender<Stored>> {
+        std::iter::from_fn(|| self.jobs.try_recv().ok()).map(|job| job.answer)
+    }
 }
 
 async fn write(pool: Pool, queue: Arc<Mutex<Queue>>, metrics: Metrics) {
@@ -156,6 +161,11 @@ async fn write(pool: Pool, queue: Arc<Mutex<Queue>>, metrics: Metrics) {
             return;
         }
         metrics.heartbeat_queue.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+        // Who has left was told that it failed, and may have sent a newer one since.
+        batch.retain(|job| !job.answer.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         metrics.heartbeat_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         let (reports, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|job| (job.report, job.answer)).unzip();
@@ -166,23 +176,56 @@ async fn write(pool: Pool, queue: Arc<Mutex<Queue>>, metrics: Metrics) {
                 }
             }
             // One bad value must not fail its neighbours.
-            Err(error) if reports.len() > 1 && !matches!(error, StoreError::Connect(_)) => {
+            Err(error) if reports.len() > 1 && error.is_of_some_rows() => {
                 tracing::warn!(error = %crate::Chain(&error), "heartbeats could not be stored together");
-                for (report, answer) in reports.iter().zip(answers) {
-                    let alone = store(&pool, std::slice::from_ref(report)).await;
-                    drop(answer.send(alone.map(|names| names.into_iter().next().flatten())));
-                }
+                let store = |report| {
+                    let pool = pool.clone();
+                    async move { store(&pool, &[report]).await }
+                };
+                one_by_one(reports.into_iter().zip(answers), store).await;
+            }
+            // Who waits for a database that is away is told now, not when the turn comes. A queue that is in use is being emptied.
+            Err(error @ StoreError::Connect(_)) => {
+                let waiting: Vec<_> =
+                    queue.try_lock().map_or_else(|_| Vec::new(), |mut q| q.answers().collect());
+                metrics.heartbeat_queue.sub(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+                refuse(answers.into_iter().chain(waiting), error);
             }
             Err(error) => refuse(answers, error),
         }
     }
 }
 
-async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<Option<String>>, StoreError> {
-    settle(|| async { heartbeats::store(&pool.get().await?, reports).await }).await
+/// Stores heartbeats each by itself, as long as the database is there to take them.
+async fn one_by_one<A>(
+    mut jobs: impl Iterator<Item = (Report, oneshot::Sender<Stored>)>,
+    store: impl Fn(Report) -> A,
+) where
+    A: Future<Output = Result<Vec<Option<String>>, StoreError>>,
+{
+    while let Some((report, answer)) = jobs.next() {
+        if answer.is_closed() {
+            continue;
+        }
+        match store(report).await {
+            Err(error) if !error.is_of_some_rows() => {
+                refuse(std::iter::once(answer).chain(jobs.map(|job| job.1)), error);
+                return;
+            }
+            alone => drop(answer.send(alone.map(|names| names.into_iter().next().flatten()))),
+        }
+    }
 }
 
-fn refuse(answers: Vec<oneshot::Sender<Stored>>, error: StoreError) {
+async fn store(pool: &Pool, reports: &[Report]) -> Result<Vec<Option<String>>, StoreError> {
+    let stored = settle(|| async { heartbeats::store(&pool.get().await?, reports).await });
+    tokio::select! {
+        stored = stored => stored,
+        silence = pool.silence() => Err(silence),
+    }
+}
+
+fn refuse(answers: impl IntoIterator<Item = oneshot::Sender<Stored>>, error: StoreError) {
     let reason = crate::Chain(&error).to_string();
     let mut error = Some(error);
     for answer in answers {
@@ -203,11 +246,78 @@ mod tests {
             let fingerprint = Fingerprint::of(b"");
             let heartbeat = Heartbeat::default();
             let ui_url = UiUrl::sanitise("", &[]);
-            let report = Report { fingerprint, heartbeat, ui_url };
+            let received = Instant::now();
+            let report = Report { fingerprint, received, heartbeat, ui_url };
             assert!(sender.try_send(Job { report, answer }).is_ok());
             answered
         });
         jobs.collect()
+    }
+
+    fn pool(port: u16) -> Pool {
+        let config = workload_config::Config::parse(|name| match name {
+            "DB_HOST" => Some("127.0.0.1".into()),
+            "DB_PORT" => Some(port.to_string()),
+            "DB_DISABLE_TLS" => Some("true".into()),
+            _ => None,
+        });
+        Pool::new(&config.unwrap().database).unwrap()
+    }
+
+    #[tokio::test]
+    async fn rel_03_heartbeats_whose_senders_have_left_are_not_stored() {
+        let database = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        database.set_nonblocking(true).unwrap();
+        let pool = pool(database.local_addr().unwrap().port());
+        let (sender, jobs) = mpsc::channel(WAITING);
+        drop(send(&sender, 3));
+        drop(sender);
+        let queue = Arc::new(Mutex::new(Queue { jobs, next: Instant::now() }));
+        write(pool, queue, Metrics::new("test").unwrap()).await;
+        let asked = database.accept().unwrap_err();
+        assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock, "the database is not asked");
+    }
+
+    #[tokio::test]
+    async fn rel_03_heartbeats_are_not_tried_one_by_one_without_a_database() {
+        let (sender, mut jobs) = mpsc::channel(WAITING);
+        let mut answers = send(&sender, 5);
+        drop(answers.remove(1));
+        let jobs = std::iter::from_fn(|| jobs.try_recv().ok()).map(|job| (job.report, job.answer));
+        let asked = std::cell::Cell::new(0);
+        one_by_one(jobs, |_| {
+            asked.set(asked.get() + 1);
+            let lost = asked.get() == 2;
+            async move {
+                if lost { Err(StoreError::Connect("it is away".into())) } else { Ok(vec![None]) }
+            }
+        })
+        .await;
+        let mut stored = Vec::new();
+        for answer in answers {
+            stored.push(answer.await.unwrap().is_ok());
+        }
+        assert_eq!((asked.get(), stored), (2, vec![true, false, false, false]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rel_03_all_who_wait_are_refused_when_the_database_is_away() {
+        // A port on which nobody listens.
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (sender, jobs) = mpsc::channel(WAITING);
+        let answers = send(&sender, 3 * BATCH);
+        let queue = Arc::new(Mutex::new(Queue { jobs, next: Instant::now() }));
+        let metrics = Metrics::new("test").unwrap();
+        let mut batches = 0;
+        let writing = tokio::spawn(write(pool(closed.port()), Arc::clone(&queue), metrics.clone()));
+        for answer in answers {
+            let refused = matches!(answer.await.unwrap(), Err(StoreError::Connect(_)));
+            assert!(refused);
+            batches = metrics.heartbeat_batch.get_sample_count();
+        }
+        assert_eq!(batches, 1, "nobody waits for the next batch");
+        drop(sender);
+        writing.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -108,7 +108,7 @@ async fn try_to_create(
     let id = Uuid::now_v7();
     let sealed = policy.master_key.join_secrets().seal(&id.to_string(), secret.as_bytes());
     let sealed = sealed.ok_or(Error::Defect("a secret could not be sealed"))?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let replaces = match request.purpose {
         Purpose::Enrol => None,
         Purpose::Rotate => {
@@ -135,7 +135,7 @@ async fn try_to_create(
     let event = request.purpose.created();
     let entry = AuditEntry::done(event, token.cluster_name.as_str(), details);
     store::audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::info!(cluster.name = %token.cluster_name, token.id = %id, "created a join token for {}", token.cluster_name);
     Ok(text)
 }
@@ -162,7 +162,7 @@ pub async fn revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<
 
 async fn try_to_revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Result<(), Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let Some(Revoked { id, rotation }) = join_tokens::revoke(&transaction, cluster_name).await?
     else {
         return Err(Error::NotFound(format!(
@@ -173,7 +173,7 @@ async fn try_to_revoke(pool: &Pool, cluster_name: &str, origin: &Origin) -> Resu
     let event = if rotation { Event::RotationTokenRevoked } else { Event::TokenRevoked };
     let entry = AuditEntry::done(event, cluster_name, details);
     store::audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::info!(cluster.name = cluster_name, "revoked the join token of {cluster_name}");
     Ok(())
 }

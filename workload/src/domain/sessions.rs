@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::seal::MasterKey;
 use crate::store::sessions::{EndedSession, NewSession};
-use crate::store::{Pool, audit, sessions};
+use crate::store::{self, Pool, audit, sessions};
 
 /// What a login or a refresh at the identity provider yields.
 pub struct Login {
@@ -134,12 +134,12 @@ impl<P: IdentityProvider> Sessions<P> {
         origin: &Origin,
     ) -> Result<(), Error> {
         let mut db = self.pool.get().await?;
-        let transaction = db.transaction().await?;
+        let transaction = store::begin(&mut db).await?;
         sessions::insert(&transaction, identity, session).await?;
         let details = json!({"groups": session.groups, "user_agent": session.device.user_agent});
         let entry = AuditEntry::done(Event::Login, &identity.subject, details);
         audit::insert(&transaction, origin, &entry).await?;
-        transaction.commit().await?;
+        store::commit(transaction).await?;
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl<P: IdentityProvider> Sessions<P> {
         details: &Value,
     ) -> Result<Option<EndedSession>, Error> {
         let mut db = self.pool.get().await?;
-        let transaction = db.transaction().await?;
+        let transaction = store::begin(&mut db).await?;
         let ended = sessions::end(&transaction, &id.hash()).await?;
         if let Some(ended) = &ended {
             let entry = AuditEntry::done(event, &ended.identity.subject, details.clone());
@@ -217,7 +217,7 @@ impl<P: IdentityProvider> Sessions<P> {
             };
             audit::insert(&transaction, origin, &entry).await?;
         }
-        transaction.commit().await?;
+        store::commit(transaction).await?;
         Ok(ended)
     }
 
@@ -269,14 +269,14 @@ async fn try_to_end_one(
     origin: &Origin,
 ) -> Result<(), Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     if !sessions::end_one(&transaction, of, id).await? {
         return Err(Error::NotFound("session not found".into()));
     }
     let details = json!({"session": id.to_string()});
     let entry = AuditEntry::done(Event::SessionEnded, &of.subject, details);
     audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     Ok(())
 }
 
@@ -292,11 +292,11 @@ pub async fn end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u64,
 
 async fn try_to_end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u64, Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let ended = sessions::end_all(&transaction, of).await?;
     let entry = AuditEntry::done(Event::SessionEnded, &of.subject, json!({"ended": ended}));
     audit::insert(&transaction, origin, &entry).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     Ok(ended)
 }
 

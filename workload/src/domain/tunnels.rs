@@ -11,7 +11,7 @@ use crate::domain::conflicts::settle;
 use crate::model::{Actor, AuditEntry, Event, Fingerprint, Lease, Origin};
 use crate::seal::UnitAddresses;
 use crate::store::tunnels::{self, UnitRow};
-use crate::store::{Pool, audit};
+use crate::store::{self, Pool, audit};
 
 /// A process that holds tunnels, as the others see it.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Unit {
         origin: Option<&Origin>,
     ) -> Result<Option<OpenTunnel>, Error> {
         let mut db = pool.get().await?;
-        let transaction = db.transaction().await?;
+        let transaction = store::begin(&mut db).await?;
         let opened = tunnels::open(&transaction, fingerprint, self.row.id).await?;
         let Some((lease, name)) = opened else { return Ok(None) };
         let told = origin.map(|origin| {
@@ -60,7 +60,7 @@ impl Unit {
         if let Some(origin) = &told {
             tell(&transaction, origin, Event::TunnelOpened, json!({})).await?;
         }
-        transaction.commit().await?;
+        store::commit(transaction).await?;
         Ok(Some(OpenTunnel { lease, told }))
     }
 
@@ -80,12 +80,12 @@ impl Unit {
         reason: &str,
     ) -> Result<(), Error> {
         let mut db = pool.get().await?;
-        let transaction = db.transaction().await?;
+        let transaction = store::begin(&mut db).await?;
         tunnels::close(&transaction, self.row.id, &open.lease).await?;
         if let Some(origin) = &open.told {
             tell(&transaction, origin, Event::TunnelClosed, json!({"reason": reason})).await?;
         }
-        transaction.commit().await?;
+        store::commit(transaction).await?;
         Ok(())
     }
 
@@ -120,10 +120,10 @@ impl Unit {
     /// [`Error::Store`] without an answer from the database.
     pub async fn retire(&self, pool: &Pool) -> Result<(), Error> {
         let mut db = pool.get().await?;
-        let transaction = db.transaction().await?;
+        let transaction = store::begin(&mut db).await?;
         audit::insert_closed_tunnels(&transaction, self.row.id).await?;
         tunnels::retire(&transaction, self.row.id).await?;
-        transaction.commit().await?;
+        store::commit(transaction).await?;
         Ok(())
     }
 }

@@ -251,6 +251,27 @@ mod tests {
     }
 
     #[test]
+    fn join_10_only_strong_keys_in_certificates_of_version_3_are_accepted() {
+        const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/certificate");
+        let now = time::macros::datetime!(2027-01-01 0:00 UTC);
+        let refused = |name: &str| {
+            let text = std::fs::read_to_string(format!("{KEPT}/{name}.pem")).unwrap();
+            let parsed = ClusterCertificate::from_pem(&text, now);
+            // What another product let in is held to the same.
+            let imported = ClusterCertificate::from_imported_pem(&text);
+            assert_eq!(parsed.as_ref().err(), imported.as_ref().err(), "{name}");
+            parsed.err()
+        };
+        for strong in ["rsa2048", "p256", "p384", "p521", "ed25519"] {
+            assert_eq!(refused(strong), None, "{strong}");
+        }
+        for weak in ["rsa1024", "p224", "secp256k1"] {
+            assert_eq!(refused(weak), Some(CertificateError::Key), "{weak}");
+        }
+        assert_eq!(refused("v1"), Some(CertificateError::NotVersion3));
+    }
+
+    #[test]
     fn join_10_other_texts_are_refused_with_their_reason() {
         use CertificateError as E;
         let good = pem_with(|_| ());

@@ -245,7 +245,17 @@ mod tests {
             changed[n] = byte ^ 0x20;
             assert!(!received(String::from_utf8(changed).unwrap()).matches(&hash), "position {n}");
         }
+        // What looks the same to people or to other decoders is another text.
+        let url_safe = STANDARD.encode([0xfb, 0xff, 0xbf]).replace('+', "-").replace('/', "_");
+        assert!(
+            !received(url_safe).matches(&received(STANDARD.encode([0xfb, 0xff, 0xbf]))),
+            "the alphabet of URLs"
+        );
         for changed in [
+            plain.replacen('e', "\u{435}", 1),
+            plain.replacen('y', "\u{ff59}", 1),
+            format!("{plain}\u{200b}"),
+            format!("\u{feff}{plain}"),
             format!("{head} {tail}"),
             format!(" {plain}"),
             format!("{plain}="),

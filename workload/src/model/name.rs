@@ -62,7 +62,33 @@ impl fmt::Display for ClusterName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn join_11_any_text_is_a_name_exactly_when_it_follows_the_rule(
+            text in prop_oneof![
+                any::<String>(),
+                // Near the rule: what it allows, with something foreign now and then.
+                "[a-zA-Z0-9_.-]{0,65}",
+                "[a-z0-9]{0,3}[-_.\\PC\u{0}-\u{20}\u{202a}-\u{202e}\u{2066}-\u{2069}ａ-ｚа-я]?[a-z0-9]{0,61}",
+            ]
+        ) {
+            let characters: Vec<char> = text.chars().collect();
+            let is_good = |c: &char| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9');
+            let follows = (1..=63).contains(&characters.len())
+                && characters.first().is_some_and(is_good)
+                && characters.last().is_some_and(is_good)
+                && characters.iter().all(|c| is_good(c) || "-_.".contains(*c));
+            let parsed = ClusterName::parse(&text);
+            prop_assert_eq!(parsed.is_ok(), follows);
+            if let Ok(name) = parsed {
+                prop_assert_eq!(name.as_str(), text);
+            }
+        }
+    }
 
     #[test]
     fn join_11_names_follow_the_rule() {

@@ -219,12 +219,12 @@ pub enum Left {
     Now(String),
     /// It had been removed before.
     Before,
-    /// The certificate is unknown.
+    /// The certificate is unknown, or not valid now.
     Unknown,
 }
 
-/// Removes the cluster that owns a certificate and remembers the certificate; a certificate that is remembered already
-/// counts as removed.
+/// Removes the cluster that owns a certificate, within the certificate's validity (five minutes of tolerance at its beginning), and
+/// remembers the certificate; a certificate that is remembered already counts as removed.
 ///
 /// # Errors
 ///
@@ -232,7 +232,12 @@ pub enum Left {
 #[tracing::instrument(name = "store.cluster.leave", skip_all)]
 pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<Left, StoreError> {
     const SQL: &str = "
-        WITH removed AS (DELETE FROM remote_clusters WHERE fingerprint = $1 RETURNING name, fingerprint),
+        WITH removed AS (
+            DELETE FROM remote_clusters
+             WHERE fingerprint = $1
+               AND now() BETWEEN certificate_not_before - interval '5 min' AND certificate_not_after
+         RETURNING name, fingerprint
+        ),
         remembered AS (
             INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
             ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()

@@ -65,6 +65,14 @@ impl StoreError {
             .any(|code| source.code() == Some(code))
     }
 
+    /// Whether it may concern some rows of a statement only, so that others by themselves can be stored: a value that PostgreSQL refuses,
+    /// or a lock that did not become free.
+    #[must_use]
+    pub fn is_of_some_rows(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) || !self.is_transient()
+    }
+
     /// Whether trying again later can help: the database is away, shutting down, out of connections, out of space, or a
     /// time limit or a lock stood in the way. Decided by the error's code alone.
     #[must_use]

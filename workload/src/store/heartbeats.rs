@@ -1,10 +1,12 @@
 //! What a heartbeat writes: its columns of table `remote_cluster_details` and the minute's row of `cluster_history`.
 
 use deadpool_postgres::GenericClient;
+use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::StoreError;
 use super::statement::query;
+use super::{StoreError, tunnels};
 use crate::model::{Fingerprint, Heartbeat, StatusCount, UiUrl};
 
 /// A heartbeat that is ready to be stored.
@@ -12,6 +14,8 @@ use crate::model::{Fingerprint, Heartbeat, StatusCount, UiUrl};
 pub struct Report {
     /// Whose heartbeat it is.
     pub fingerprint: Fingerprint,
+    /// When it was complete.
+    pub received: Instant,
     /// What it says; its limits were checked.
     pub heartbeat: Heartbeat,
     /// The link that operators may click.
@@ -20,7 +24,7 @@ pub struct Report {
 
 /// Stores heartbeats in one statement, which also authenticates: each changes the row of the cluster that owns its
 /// certificate, within the certificate's validity (five minutes of tolerance at its beginning). Of several heartbeats of one
-/// cluster the last one counts. The minute's point in the history is part of the same statement. The answer has the name of each report's cluster, `None` where there is none.
+/// cluster the one that was received last counts, whichever unit it came to. The minute's point in the history is part of the same statement. The answer has the name of each report's cluster, `None` where there is none.
 ///
 /// # Errors
 ///
@@ -33,7 +37,9 @@ pub async fn store(
     // The rows are joined in the order of their ids, so that two batches lock them in the same order. The average follows a
     // changed interval within a few heartbeats, and one long silence does not spoil it. The history follows the row: a cluster
     // that is being removed gets none. Each parameter is in a subquery of its own: that hides the lengths of the arrays, from which PostgreSQL would make a new plan for each call, at more than the
-    // price of running it.
+    // price of running it. Reports come with their age, so that the time of their receipt is one of the database's clock. A row that
+    // was received between then and now has a newer report in it and stays; one that claims to be from the future says that this clock
+    // was put back, and is overwritten.
     const SQL: &str = "
         WITH report AS (
             SELECT *
@@ -41,13 +47,13 @@ pub async fn store(
                           (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::bigint[]),
                           (SELECT $9::bigint[]), (SELECT $10::jsonb[]), (SELECT $11::bigint[]), (SELECT $12::jsonb[]),
                           (SELECT $13::bigint[]), (SELECT $14::jsonb[]), (SELECT $15::text[]), (SELECT $16::real[]),
-                          (SELECT $17::json[]))
+                          (SELECT $17::json[]), (SELECT $18::double precision[]))
                    WITH ORDINALITY
                 AS report (fingerprint, ceph_count, ceph_statuses, cpu_total_count, cpu_load_1, cpu_load_5, cpu_load_15,
                            memory_total_amount, memory_usage, storage_pool_usages, member_count, member_statuses,
-                           instance_count, instance_statuses, ui_url, load, pools, n)
+                           instance_count, instance_statuses, ui_url, load, pools, age, n)
         ), known AS (
-            SELECT cluster.id, cluster.name, report.*
+            SELECT cluster.id, cluster.name, report.*, now() - make_interval(secs => report.age) AS received_at
               FROM report JOIN remote_clusters AS cluster USING (fingerprint)
              WHERE now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after
         ), last AS (
@@ -60,12 +66,13 @@ pub async fn store(
                    memory_usage = last.memory_usage, storage_pool_usages = last.storage_pool_usages,
                    member_count = last.member_count, member_statuses = last.member_statuses,
                    instance_count = last.instance_count, instance_statuses = last.instance_statuses,
-                   ui_url = last.ui_url, last_heartbeat_at = now(),
+                   ui_url = last.ui_url, last_heartbeat_at = last.received_at,
                    heartbeat_interval_seconds = CASE WHEN last_heartbeat_at IS NULL THEN heartbeat_interval_seconds
                        ELSE greatest(5, least(86400, 0.7 * heartbeat_interval_seconds + 0.3 * least(
-                           extract(epoch FROM now() - last_heartbeat_at), 4 * heartbeat_interval_seconds))) END
+                           extract(epoch FROM last.received_at - last_heartbeat_at), 4 * heartbeat_interval_seconds))) END
               FROM last
              WHERE details.remote_cluster_id = last.id
+               AND (details.last_heartbeat_at BETWEEN last.received_at AND clock_timestamp()) IS NOT TRUE
          RETURNING details.remote_cluster_id AS id
         ), minute AS (
             INSERT INTO cluster_history AS history
@@ -92,7 +99,7 @@ pub async fn store(
                         excluded.pools
                    FROM (SELECT CASE WHEN history.at = excluded.at THEN history.heartbeats::integer ELSE 0 END AS n) AS earlier)
         )
-        SELECT n, name FROM known JOIN stored USING (id)";
+        SELECT n, name, stored.id IS NOT NULL AS written FROM known LEFT JOIN stored USING (id)";
     macro_rules! column {
         ($value:expr) => {
             reports.iter().map($value).collect::<Vec<_>>()
@@ -120,16 +127,30 @@ pub async fn store(
             &column!(|r| r.ui_url.as_str()),
             &column!(|r| r.heartbeat.load()),
             &column!(|r| Json(r.heartbeat.pool_percentages())),
+            &column!(|r| r.received.elapsed().as_secs_f64()),
         ],
     )
     .await?;
+    names(db, reports, &rows).await
+}
+
+/// The names of the clusters whose reports count.
+async fn names(
+    db: &impl GenericClient,
+    reports: &[Report],
+    rows: &[Row],
+) -> Result<Vec<Option<String>>, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "remote_clusters", column };
     let mut names = vec![None; reports.len()];
-    for row in &rows {
+    for row in rows {
         let n: i64 = row.try_get("n").map_err(|_| corrupt("n"))?;
-        let name =
-            usize::try_from(n - 1).ok().and_then(|n| names.get_mut(n)).ok_or(corrupt("n"))?;
-        *name = Some(row.try_get("name").map_err(|_| corrupt("name"))?);
+        let n = usize::try_from(n - 1).map_err(|_| corrupt("n"))?;
+        let (report, name) = reports.get(n).zip(names.get_mut(n)).ok_or(corrupt("n"))?;
+        // A row that stayed has a newer report in it, or went with its cluster meanwhile.
+        let written: bool = row.try_get("written").map_err(|_| corrupt("written"))?;
+        if written || tunnels::is_authorised(db, report.fingerprint).await? {
+            *name = Some(row.try_get("name").map_err(|_| corrupt("name"))?);
+        }
     }
     Ok(names)
 }

@@ -10,15 +10,20 @@ use super::StoreError;
 use super::statement::{execute, query, query_one, query_opt};
 use crate::model::{Fingerprint, NewJoinToken, PendingJoinToken, TokenHash};
 
-/// A token row as a join meets it.
-#[derive(Clone)]
-pub struct JoinTokenRow {
-    /// Identifies the row.
+/// What the proof of a join is checked against.
+pub struct TokenKey {
+    /// Identifies the token's row.
     pub id: Uuid,
     /// Hash of the token's text.
     pub hash: TokenHash,
     /// The token's secret, sealed; tokens of earlier releases have none.
     pub secret_sealed: Option<Vec<u8>>,
+}
+
+/// A token row as a join meets it.
+pub struct JoinTokenRow {
+    /// What shows that the caller knows the token.
+    pub key: TokenKey,
     /// What the enrolled cluster will be described as.
     pub description: String,
     /// Whether its life has ended, by the database's clock.
@@ -27,19 +32,6 @@ pub struct JoinTokenRow {
     pub replaces: Option<i64>,
     /// The certificate that used it, if one did.
     pub consumed_by: Option<Fingerprint>,
-}
-
-impl JoinTokenRow {
-    /// A token that nobody has: what proofs are checked against where there is none.
-    pub const STRANGE: Self = Self {
-        id: Uuid::nil(),
-        hash: TokenHash::DUMMY,
-        secret_sealed: None,
-        description: String::new(),
-        expired: false,
-        replaces: None,
-        consumed_by: None,
-    };
 }
 
 /// Inserts a token in place of an expired one for the same or a similar name. `false`: a token is pending for such a name.
@@ -151,7 +143,8 @@ pub async fn revoke(
     row.map(revoked).transpose()
 }
 
-/// All tokens of a cluster, pending and consumed, without locking them.
+/// The keys of the tokens of a cluster that may serve whoever holds the certificate, without locking them: the pending one, and
+/// those that this very certificate consumed.
 ///
 /// # Errors
 ///
@@ -159,14 +152,15 @@ pub async fn revoke(
 pub async fn of_cluster(
     db: &impl GenericClient,
     cluster_name: &str,
-) -> Result<Vec<JoinTokenRow>, StoreError> {
+    fingerprint: Fingerprint,
+) -> Result<Vec<TokenKey>, StoreError> {
     const SQL: &str = "
-        SELECT id, token_hash, secret_sealed, description, expires_at <= now() AS expired, consumed_fingerprint,
-               replaces_cluster_id
+        SELECT id, token_hash, secret_sealed
           FROM join_tokens
-         WHERE cluster_name = $1";
-    let rows = query(db, "looking up join tokens", SQL, &[&cluster_name]).await?;
-    rows.iter().map(join_token).collect()
+         WHERE cluster_name = $1 AND (consumed_at IS NULL OR consumed_fingerprint = $2)";
+    let rows =
+        query(db, "looking up join tokens", SQL, &[&cluster_name, &fingerprint.as_bytes()]).await?;
+    rows.iter().map(key).collect()
 }
 
 /// The token as it is now, locked until the transaction ends. `None`: it was revoked or replaced meanwhile.
@@ -208,18 +202,25 @@ pub async fn clock(db: &impl GenericClient) -> Result<OffsetDateTime, StoreError
     column(&row, "now")
 }
 
+fn key(row: &Row) -> Result<TokenKey, StoreError> {
+    let corrupt = StoreError::Corrupt { table: "join_tokens", column: "token_hash" };
+    Ok(TokenKey {
+        id: column(row, "id")?,
+        hash: TokenHash::from_bytes(column(row, "token_hash")?).ok_or(corrupt)?,
+        secret_sealed: column(row, "secret_sealed")?,
+    })
+}
+
 fn join_token(row: &Row) -> Result<JoinTokenRow, StoreError> {
-    let corrupt = |column| StoreError::Corrupt { table: "join_tokens", column };
+    let corrupt = StoreError::Corrupt { table: "join_tokens", column: "consumed_fingerprint" };
     let consumed: Option<&[u8]> = column(row, "consumed_fingerprint")?;
     Ok(JoinTokenRow {
-        id: column(row, "id")?,
-        hash: TokenHash::from_bytes(column(row, "token_hash")?).ok_or(corrupt("token_hash"))?,
-        secret_sealed: column(row, "secret_sealed")?,
+        key: key(row)?,
         description: column(row, "description")?,
         expired: column(row, "expired")?,
         replaces: column(row, "replaces_cluster_id")?,
         consumed_by: consumed
-            .map(|bytes| Fingerprint::from_bytes(bytes).ok_or(corrupt("consumed_fingerprint")))
+            .map(|bytes| Fingerprint::from_bytes(bytes).ok_or(corrupt))
             .transpose()?,
     })
 }

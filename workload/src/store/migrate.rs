@@ -5,6 +5,7 @@ use std::time::Duration;
 use refinery::Migration;
 use tokio_postgres::{IsolationLevel, Transaction};
 
+use super::statement::within;
 use super::{Pool, StoreError, audit};
 use crate::model::{AuditEntry, Event, Origin};
 
@@ -91,7 +92,7 @@ impl MigrationLock {
     /// [`StoreError::Query`] if PostgreSQL fails.
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
         let begin = self.db.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-        begin.start().await.map_err(StoreError::transaction)
+        within("beginning a transaction", begin.start()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! All SQL. One file per table; rows become model types here and nowhere else.
 //!
 //! Invariants: statements are literals and values are parameters; a lookup that finds nothing is `None`, an error is
-//! PostgreSQL's or ours, never the caller's; no transaction begins here.
+//! PostgreSQL's or ours, never the caller's; where a transaction begins and ends is decided in `domain`.
 
 pub mod access_tokens;
 pub mod audit;
@@ -27,3 +27,4 @@ pub mod tunnels;
 pub use error::StoreError;
 pub use migrate::{MigrationLock, newest_version};
 pub use pool::{Connection, Pool};
+pub use statement::{begin, commit, commit_unpooled};

@@ -29,8 +29,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection that was in use before may take to show that it is alive.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long all of this may take together: a request without a database is refused within three seconds.
+const TAKE_TIMEOUT: Duration = Duration::from_millis(2500);
+
 /// How long an answer to the question whether the database is there counts.
-const PING_AGE: Duration = Duration::from_secs(1);
+const PING_AGE: Duration = Duration::from_millis(500);
+
+/// How long the database may say nothing to somebody who waits for it.
+const SILENCE: Duration = Duration::from_millis(1500);
 
 /// How long one server may take to accept: all together leave some of [`ACQUIRE_TIMEOUT`] for the login at the last one.
 fn connect_timeout(servers: usize) -> Duration {
@@ -101,8 +107,8 @@ impl Pool {
                 Some(tls::client_config(ca_file.as_deref())?)
             }
         };
-        // A line that is dead looks like one on which nothing happens: only an answer tells them apart.
-        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        // Whether they are alive is asked in `take`.
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match tls.clone() {
             None => Manager::from_config(config.clone(), NoTls, recycle),
             Some(tls) => Manager::from_config(config.clone(), MakeRustlsConnect::new(tls), recycle),
@@ -112,7 +118,6 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(ACQUIRE_TIMEOUT))
             .create_timeout(Some(ACQUIRE_TIMEOUT))
-            .recycle_timeout(Some(ANSWER_TIMEOUT))
             .build()
             .map_err(|_| TlsError::Runtime)?;
         Ok(Self { inner, config, tls, last_ping: Arc::default() })
@@ -122,9 +127,30 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Connect`] when PostgreSQL cannot be reached or all connections stay busy for two seconds.
+    /// [`StoreError::Connect`] when PostgreSQL cannot be reached or all connections stay busy for two seconds, after two and a half
+    /// seconds at the latest.
     pub async fn get(&self) -> Result<Connection, StoreError> {
-        self.inner.get().await.map_err(|error| StoreError::Connect(error.into()))
+        match tokio::time::timeout(TAKE_TIMEOUT, self.take()).await {
+            Ok(taken) => taken,
+            Err(elapsed) => Err(StoreError::Connect(elapsed.into())),
+        }
+    }
+
+    async fn take(&self) -> Result<Connection, StoreError> {
+        loop {
+            let taken = self.inner.get().await;
+            let db = taken.map_err(|error| StoreError::Connect(error.into()))?;
+            if Connection::metrics(&db).recycle_count == 0 {
+                return Ok(db); // it was opened just now
+            }
+            // A line that is dead looks like one on which nothing happens: only an answer tells them apart.
+            if let Ok(Ok(_)) = tokio::time::timeout(ANSWER_TIMEOUT, db.simple_query("")).await {
+                return Ok(db);
+            }
+            // What happened to this one has happened to those that lie beside it: nobody waits for each of them.
+            drop(Connection::take(db));
+            self.inner.retain(|_, _| false);
+        }
     }
 
     /// A connection of its own outside the pool, for work that holds it long.
@@ -170,7 +196,7 @@ impl Pool {
         }
     }
 
-    /// Whether the database can be written to, as of a second ago at most: however many ask, it is asked once a second.
+    /// Whether the database can be written to, as of half a second ago at most: however many ask, it is asked twice a second.
     ///
     /// # Errors
     ///
@@ -186,6 +212,18 @@ impl Pool {
                 let answer = self.ping().await;
                 *last = Some((Instant::now(), answer.is_ok()));
                 answer
+            }
+        }
+    }
+
+    /// Returns when the database says nothing any more, for somebody who waits for it: it may be slow, then the wait goes on, or away.
+    pub(crate) async fn silence(&self) -> StoreError {
+        loop {
+            tokio::time::sleep(PING_AGE / 2).await;
+            match tokio::time::timeout(SILENCE, self.answers()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error,
+                Err(elapsed) => return StoreError::Connect(elapsed.into()),
             }
         }
     }
@@ -206,7 +244,7 @@ impl Pool {
                 _ => false,
             });
             if read_only {
-                drop(deadpool_postgres::Object::take(db));
+                drop(Connection::take(db));
                 self.inner.retain(|_, _| false);
                 return Err(StoreError::Connect("the database server is read-only".into()));
             }

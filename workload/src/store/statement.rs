@@ -2,16 +2,48 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::types::{FromSql, ToSql};
 use tokio_postgres::{Error, Row};
 
-use super::StoreError;
+use super::{Connection, StoreError};
 
 /// Longest wait for an answer. The database ends a statement earlier: it is over only where nothing comes from there any more.
 const PATIENCE: Duration = Duration::from_secs(7);
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Begins a transaction. What is not given to [`commit`] is undone.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Connect`] if no answer comes.
+pub async fn begin(db: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    within("beginning a transaction", db.transaction()).await
+}
+
+/// Commits a transaction.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Connect`] if no answer comes. Unless the error has one of PostgreSQL's codes
+/// nobody knows what became of the transaction, and it may still be committed later: whoever asked for it may ask again.
+pub async fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
+    within(COMMITTING, transaction.commit()).await
+}
+
+/// The same for a transaction on a connection outside the pool.
+///
+/// # Errors
+///
+/// The same.
+pub async fn commit_unpooled(
+    transaction: tokio_postgres::Transaction<'_>,
+) -> Result<(), StoreError> {
+    within(COMMITTING, transaction.commit()).await
+}
+
+const COMMITTING: &str = "committing a transaction";
 
 /// The number of rows that the statement changed.
 pub(super) async fn execute(
@@ -65,7 +97,7 @@ pub(super) async fn query_one(
 }
 
 /// An answer of the database, unless the line is dead. The connection goes back to the pool, which looks at it before its next use.
-async fn within<T>(
+pub(super) async fn within<T>(
     doing: &'static str,
     answer: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, StoreError> {

@@ -140,7 +140,8 @@ pub async fn close(db: &impl GenericClient, unit: Uuid, lease: &Lease) -> Result
 }
 
 /// Writes leases again that went with the unit's row while the database or the unit was away, unless another unit has taken
-/// the tunnel or the cluster has another certificate.
+/// the tunnel or the cluster has another certificate. They count as old: a tunnel that ended while this was under way is swept
+/// the next time.
 ///
 /// # Errors
 ///
@@ -152,8 +153,8 @@ pub async fn restore(
     leases: &[Lease],
 ) -> Result<u64, StoreError> {
     const SQL: &str = "
-        INSERT INTO tunnels (remote_cluster_id, unit_id, generation, fingerprint)
-             SELECT mine.cluster_id, $1, mine.generation, mine.fingerprint
+        INSERT INTO tunnels (remote_cluster_id, unit_id, generation, fingerprint, opened_at)
+             SELECT mine.cluster_id, $1, mine.generation, mine.fingerprint, now() - interval '1 min'
                FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) AS mine (cluster_id, generation, fingerprint)
                JOIN remote_clusters AS cluster
                  ON cluster.id = mine.cluster_id AND cluster.fingerprint = mine.fingerprint

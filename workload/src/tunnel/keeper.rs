@@ -29,6 +29,8 @@ const AT_ONCE: usize = 4;
 /// Longest time that a cluster waits for that, before its connection is upgraded and after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEASE_PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time for the last word to the database: the tunnels wait for it to be closed in order.
+const RETIREMENT: Duration = Duration::from_secs(3);
 /// Least time between two records of the audit log about the opening of one cluster's tunnel.
 const OPENINGS_APART: Duration = Duration::from_mins(1);
 /// How many openings are remembered before those that are older are forgotten.
@@ -194,8 +196,16 @@ impl Keeper {
                 }
             }
         }
-        if let Err(error) = self.unit.retire(&self.pool).await {
-            tracing::warn!(error = %Chain(&error), "this unit could not be retired: its tunnels count for up to 30 s");
+        match timeout(RETIREMENT, self.unit.retire(&self.pool)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "this unit could not be retired: its tunnels count for up to 30 s");
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "the database does not let this unit retire: its tunnels count for up to 30 s"
+                );
+            }
         }
         self.tunnels.stop();
     }

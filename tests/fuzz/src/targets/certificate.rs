@@ -56,6 +56,7 @@ fn judge(text: &str) -> Verdict {
     ParsedCertificate::try_from(&der)
         .map_err(|error| format!("another reader of X.509 refuses it: {error}"))?;
     ensure!(certificate.fingerprint() == Fingerprint::of(&der), "the fingerprints differ");
+    ensure!(is_strong(&der) == Some(true), "its version or its key must not be accepted");
     ensure!(
         certificate.not_before() - time::Duration::minutes(5) <= NOW
             && NOW <= certificate.not_after(),
@@ -67,6 +68,60 @@ fn judge(text: &str) -> Verdict {
     ensure!(again.to_pem() == canonical, "the canonical form is not canonical");
     ensure!(again.fingerprint() == certificate.fingerprint(), "the canonical form is another");
     Ok("accepted".into())
+}
+
+/// What JOIN-10 asks for, read without a library: version 3, and a key of RSA with 2048 bits or more, of the curves P-256, P-384 and
+/// P-521, or Ed25519. `None`: it is no certificate.
+fn is_strong(der: &[u8]) -> Option<bool> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+    const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+    const CURVES: [&[u8]; 3] = [
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], // P-256
+        &[0x2b, 0x81, 4, 0, 0x22],                // P-384
+        &[0x2b, 0x81, 4, 0, 0x23],                // P-521
+    ];
+    // RFC 5280, section 4.1: version, serial number, signature, issuer, validity, subject, key.
+    let mut fields = element(element(der)?.1)?.1;
+    let mut next = || {
+        let (_, content, rest) = element(fields)?;
+        fields = rest;
+        Some(content)
+    };
+    let version = element(next()?)?.1;
+    for _ in 0..5 {
+        next()?;
+    }
+    let (_, algorithm, key) = element(next()?)?;
+    let (_, kind, parameters) = element(algorithm)?;
+    let key = element(key)?.1.get(1..)?; // after the number of unused bits
+    let strong = match kind {
+        RSA => {
+            // RFC 8017, appendix A.1.1; DER has no more than one zero in front.
+            let modulus = element(element(key)?.1)?.1;
+            let bytes = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+            bytes.len() > 256 || (bytes.len() == 256 && bytes.first()? & 0x80 != 0)
+        }
+        EC => CURVES.contains(&element(parameters)?.1),
+        ED25519 => key.len() == 32,
+        _ => false,
+    };
+    Some(strong && version == [2])
+}
+
+/// The first element of DER: its tag, its content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..0x80 => (usize::from(*first), rest),
+        more => {
+            let (digits, rest) = rest.split_at_checked(usize::from(more & 0x7f))?;
+            (digits.iter().fold(0, |length, digit| (length << 8) | usize::from(*digit)), rest)
+        }
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
 }
 
 /// What stands between the two lines, without what RFC 7468 (section 3) calls white space.

@@ -166,7 +166,7 @@ impl<P: IdentityProvider> Sessions<P> {
         loop {
             let stored = async {
                 let mut db = self.pool.get().await?;
-                let transaction = db.transaction().await?;
+                let transaction = crate::store::begin(&mut db).await?;
                 let stored = verification::store(
                     &transaction,
                     &id.hash(),
@@ -176,7 +176,7 @@ impl<P: IdentityProvider> Sessions<P> {
                     &tokens,
                 )
                 .await?;
-                transaction.commit().await?;
+                crate::store::commit(transaction).await?;
                 Ok::<bool, Error>(stored)
             };
             match stored.await {

@@ -27,7 +27,7 @@ use crate::model::{self, AuditEntry, Event, Origin};
 use crate::seal::MasterKey;
 use crate::store::audit::{self, OneOfMany};
 use crate::store::takeover::{self, HandledRow, Tables};
-use crate::store::{MigrationLock, Pool, StoreError};
+use crate::store::{MigrationLock, Pool, StoreError, commit_unpooled};
 
 /// Clusters in one statement.
 const BATCH: usize = 500;
@@ -122,7 +122,7 @@ pub async fn apply(
         record(&db, &report).await?;
         tell(&db, &report, origin).await?;
     }
-    db.commit().await?;
+    commit_unpooled(db).await?;
     Ok(report)
 }
 
