@@ -31,9 +31,3 @@ pub enum Error {
 
 /// The refusal that tells nothing.
 pub(super) const FORBIDDEN: Error = Error::Forbidden("Forbidden");
-
-impl From<tokio_postgres::Error> for Error {
-    fn from(source: tokio_postgres::Error) -> Self {
-        Self::Store(StoreError::transaction(source))
-    }
-}

@@ -8,7 +8,7 @@ use workload_config::History;
 
 use crate::domain::Error;
 use crate::model::HistoryPoint;
-use crate::store::{Pool, clusters, history};
+use crate::store::{self, Pool, clusters, history};
 
 /// Time between two looks for intervals that are over.
 const INTERVAL: Duration = Duration::from_secs(20);
@@ -79,11 +79,11 @@ async fn catch_up(pool: &Pool) -> Result<(), Error> {
 /// Makes one interval. `false`: there was nothing to do.
 async fn sum_up(pool: &Pool) -> Result<bool, Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let Some(due) = history::next_due(&transaction).await? else { return Ok(false) };
     history::take_time(&transaction).await?;
     let clusters = history::sum_up(&transaction, due).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::debug!(clusters, "summed up an interval of the history");
     Ok(true)
 }
@@ -91,10 +91,10 @@ async fn sum_up(pool: &Pool) -> Result<bool, Error> {
 /// Packs a block of some clusters. `false`: there was nothing to do.
 async fn pack(pool: &Pool) -> Result<bool, Error> {
     let mut db = pool.get().await?;
-    let transaction = db.transaction().await?;
+    let transaction = store::begin(&mut db).await?;
     let Some(due) = history::next_block(&transaction).await? else { return Ok(false) };
     let clusters = history::pack(&transaction, due).await?;
-    transaction.commit().await?;
+    store::commit(transaction).await?;
     tracing::debug!(clusters, "packed a block of the history");
     Ok(true)
 }
