@@ -457,8 +457,10 @@ async fn rel_06_the_connector_keeps_its_pair_until_the_new_one_is_written_comple
         let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+    assert!(connector.scrape().await.contains(&not_presented("unusable", 1)));
     write("tls.key", &key);
     until_presented(&member, &fingerprint(&deployment), &connector).await;
+    assert!(connector.scrape().await.contains(&not_presented("unusable", 0)));
 }
 
 /// Waits until new handshakes with the connector get this certificate.
@@ -483,6 +485,11 @@ async fn rel_07_new_files_do_not_cut_off_clusters_that_pinned_the_old_certificat
     }
     let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(connector.scrape().await.contains(&not_presented("pinned", 1)));
+}
+
+fn not_presented(reason: &str, value: u8) -> String {
+    format!("cluster_manager_certificate_files_not_presented{{reason=\"{reason}\"}} {value}\n")
 }
 
 /// Of the certificate in the connector's files.

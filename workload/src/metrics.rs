@@ -52,6 +52,7 @@ pub struct Metrics {
     /// Tunnels of clusters.
     pub tunnels: TunnelMetrics,
     certificate_expiry: Gauge,
+    certificate_files: IntGaugeVec,
     build: GaugeVec,
 }
 
@@ -132,6 +133,13 @@ impl Metrics {
                 &["state"],
             )?,
             tunnels: TunnelMetrics::new()?,
+            certificate_files: IntGaugeVec::new(
+                opts(
+                    "certificate_files_not_presented",
+                    "1 while the certificate's files are not what is presented.",
+                ),
+                &["reason"],
+            )?,
             certificate_expiry: Gauge::with_opts(opts(
                 "certificate_expiry_timestamp_seconds",
                 "When the first of the listener's certificates ends, in seconds since 1970.",
@@ -163,6 +171,7 @@ impl Metrics {
             Box::new(self.cluster_certificate_expiry.clone()),
             Box::new(self.database_connections.clone()),
             Box::new(self.certificate_expiry.clone()),
+            Box::new(self.certificate_files.clone()),
             Box::new(self.build.clone()),
         ];
         all.extend(self.tunnels.collectors());
@@ -179,6 +188,14 @@ impl Metrics {
     pub fn handshaken(&self, result: &str, took: Duration) {
         self.handshakes.with_label_values(&[result]).inc();
         self.handshake_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Notes whether the files of the listener's certificate are what is presented; else why not.
+    pub fn certificate_files(&self, not_presented: Option<&str>) {
+        for reason in ["pinned", "unusable"] {
+            let applies = not_presented == Some(reason);
+            self.certificate_files.with_label_values(&[reason]).set(applies.into());
+        }
     }
 
     /// Notes when the first of the listener's certificates ends, in seconds since 1970.

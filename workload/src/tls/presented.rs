@@ -53,6 +53,7 @@ impl Presented {
         stop: CancellationToken,
     ) {
         let mut seen = contents(&directory).await;
+        metrics.certificate_files(None);
         while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
             let now = contents(&directory).await;
             if now == seen {
@@ -63,6 +64,7 @@ impl Presented {
                 Ok(identities) if renewal == Renewal::Report => {
                     let (new, old) =
                         (identities.present().fingerprint(), self.0.load().present().fingerprint());
+                    metrics.certificate_files((new != old).then_some("pinned"));
                     tracing::warn!(fingerprint = %new, presented = %old,
                         "the certificate's files have changed to {new}: clusters pin {old}, which is presented until the service restarts");
                 }
@@ -70,9 +72,11 @@ impl Presented {
                     let fingerprint = identities.present().fingerprint();
                     tracing::info!(%fingerprint, "a new certificate is presented");
                     metrics.certificate_ends(identities.first_end());
+                    metrics.certificate_files(None);
                     self.0.store(Arc::new(identities));
                 }
                 Err(error) => {
+                    metrics.certificate_files(Some("unusable"));
                     tracing::error!(error = %Chain(&error), "the new certificate cannot be used: the old one stays");
                 }
             }
