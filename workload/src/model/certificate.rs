@@ -1,6 +1,7 @@
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 use time::OffsetDateTime;
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 
@@ -117,17 +118,15 @@ impl ClusterCertificate {
         let key = parsed.public_key();
         let strong = match key.parsed() {
             Ok(PublicKey::RSA(rsa)) => rsa.key_size() >= 2048,
-            // Uncompressed points of P-256, P-384 and P-521 (SEC 1, section 2.3.3), the curve by its identifier.
+            // Uncompressed points of P-256, P-384 and P-521 (SEC 1, section 2.3.3), the curve by its identifier: by the bytes, of
+            // which those that are no DER can be written out like others.
             Ok(PublicKey::EC(_)) => {
-                key.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).is_some_and(
-                    |curve| {
-                        ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"]
-                            .contains(&curve.to_id_string().as_str())
-                    },
-                )
+                let curve = key.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+                let curves = [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521];
+                curve.is_some_and(|curve| curves.contains(&curve))
             }
             _ => {
-                key.algorithm.algorithm.to_id_string() == "1.3.101.112"
+                key.algorithm.algorithm == OID_SIG_ED25519
                     && key.subject_public_key.data.len() == 32
             }
         };
@@ -265,7 +264,7 @@ mod tests {
         for strong in ["rsa2048", "p256", "p384", "p521", "ed25519"] {
             assert_eq!(refused(strong), None, "{strong}");
         }
-        for weak in ["rsa1024", "p224", "secp256k1"] {
+        for weak in ["rsa1024", "p224", "secp256k1", "no-curve"] {
             assert_eq!(refused(weak), Some(CertificateError::Key), "{weak}");
         }
         assert_eq!(refused("v1"), Some(CertificateError::NotVersion3));
