@@ -46,6 +46,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
 mod repetition;
+mod rotation;
 mod routing;
 mod schemathesis;
 mod second_provider;
