@@ -321,18 +321,7 @@ async fn rel_03_idle_connections_that_died_are_given_up_together() {
     let token = deployment.token("lyon");
     let member = deployment.member(&token);
     for dies in [true, false] {
-        // As many connections as there may be, all of them used at the same time and idle then.
-        line.hold_commits(true);
-        let mut leaving = JoinSet::new();
-        for _ in 0..10 {
-            let gone = gone.clone();
-            leaving.spawn(async move { gone.leave().await.unwrap() });
-        }
-        let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT'";
-        deployment.database.until_count(held, 10).await;
-        line.hold_commits(false);
-        leaving.join_all().await;
-
+        use_all_connections(&deployment, &line, &gone).await;
         let begin = Instant::now();
         if dies {
             line.let_connections_die();
@@ -344,6 +333,27 @@ async fn rel_03_idle_connections_that_died_are_given_up_together() {
         }
         assert!(begin.elapsed() <= REFUSAL, "it took {:?}", begin.elapsed());
     }
+}
+
+/// Has as many connections to the database as there may be, all of them used at the same time and idle then.
+async fn use_all_connections(deployment: &Deployment, line: &LossyDatabase, gone: &Member) {
+    let db = deployment.database.connect().await;
+    // The database still has those that died on the way, as they were when they did.
+    let begin = db.query_one("SELECT clock_timestamp()::text", &[]).await.unwrap();
+    let held = format!(
+        "SELECT count(*) FROM pg_stat_activity
+          WHERE datname = current_database() AND query = 'COMMIT' AND query_start > '{}'",
+        begin.try_get::<_, String>(0).unwrap()
+    );
+    line.hold_commits(true);
+    let mut leaving = JoinSet::new();
+    for _ in 0..10 {
+        let gone = gone.clone();
+        leaving.spawn(async move { gone.leave().await.unwrap() });
+    }
+    deployment.database.until_count(&held, 10).await;
+    line.hold_commits(false);
+    leaving.join_all().await;
 }
 
 /// Enrols clusters with these certificates, by hand: `name-1` and so on.

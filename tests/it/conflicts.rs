@@ -283,6 +283,26 @@ async fn lim_06_and_rel_02_a_commit_without_an_answer_is_refused_in_time_and_may
     assert_eq!(recorded(&deployment, "cluster.left").await, 1);
 }
 
+#[tokio::test]
+async fn rel_02_a_leave_that_waited_for_another_one_is_done_too() {
+    let deployment = Deployment::new().await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let lyon = deployment.enrol("lyon").await;
+    // The other one, as far as before its end.
+    let db = deployment.database.connect().await;
+    let remove = "BEGIN;
+        WITH removed AS (DELETE FROM remote_clusters RETURNING name, fingerprint)
+        INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed";
+    db.batch_execute(remove).await.unwrap();
+    let leaving = tokio::spawn(async move { lyon.leave().await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    deployment.database.until_count(waiting, 1).await;
+    db.batch_execute("COMMIT").await.unwrap();
+    leaving.await.unwrap().expect("the cluster is out, whoever did it");
+    assert_eq!(recorded(&deployment, "cluster.left").await, 0, "this one did not");
+}
+
 /// What a cluster last reported, and whether that is not in the future.
 async fn stored(deployment: &Deployment) -> (i64, bool) {
     let sql = "SELECT memory_usage, last_heartbeat_at <= now() FROM remote_cluster_details";

@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ impl DatabaseServer {
 
     /// Kills the server with all its processes, as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
-        signal("KILL", &[self.pid()]);
+        signal("KILL", &self.pid());
         self.runner.wait().unwrap();
     }
 
@@ -49,16 +49,16 @@ impl DatabaseServer {
     pub fn freeze(&mut self) {
         let server = self.pid();
         // The server first, then it makes no more of them.
-        signal("STOP", std::slice::from_ref(&server));
+        signal("STOP", &server);
         let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
         let children = children.unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        signal("STOP", &children);
+        signal_those_left("STOP", &children);
         self.frozen = [vec![server], children].concat();
     }
 
     /// Lets them go on.
     pub fn thaw(&mut self) {
-        signal("CONT", &std::mem::take(&mut self.frozen));
+        signal_those_left("CONT", &std::mem::take(&mut self.frozen));
     }
 
     /// Starts the server again on the same data and port, and waits until it answers.
@@ -77,9 +77,18 @@ impl Drop for DatabaseServer {
     }
 }
 
-fn signal(signal: &str, pids: &[String]) {
-    let sent = Command::new("kill").arg(format!("-{signal}")).args(pids).status();
-    assert!(sent.unwrap().success());
+fn signal(signal: &str, pid: &str) {
+    assert!(signal_those_left(signal, &[pid.to_owned()]).success());
+}
+
+/// The same for several, some of which may have ended by themselves meanwhile: a signal reaches all others.
+fn signal_those_left(signal: &str, pids: &[String]) -> ExitStatus {
+    Command::new("kill")
+        .arg(format!("-{signal}"))
+        .args(pids)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
 }
 
 /// The line says where the server is.

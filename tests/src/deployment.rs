@@ -217,8 +217,9 @@ impl Deployment {
                 self.issuer = issuer;
                 return process;
             }
-            let alive = process.ended().is_none() && Instant::now() < deadline;
-            assert!(alive, "the identity provider does not start: {}", process.log());
+            let ended = process.ended();
+            let alive = ended.is_none() && Instant::now() < deadline;
+            assert!(alive, "the identity provider does not start: {ended:?} {}", process.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -363,8 +364,9 @@ impl Unit {
     pub async fn until_ready(&mut self) {
         let deadline = Instant::now() + START_TIME;
         while self.probe("/ready").await != Some(200) {
-            let alive = self.process.ended().is_none() && Instant::now() < deadline;
-            assert!(alive, "a service does not start: {}", self.process.log());
+            let ended = self.process.ended();
+            let alive = ended.is_none() && Instant::now() < deadline;
+            assert!(alive, "a service does not start: {ended:?} {}", self.process.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -412,7 +414,8 @@ const RATE_LIMITS: [&str; 7] = [
 ];
 /// Each deployment has an address of its own, so its ports are its own, too. They lie below those that the system gives away.
 const FIRST_PORT: u16 = 20_000;
-const START_TIME: Duration = Duration::from_mins(1);
+/// Longer than any start takes on a machine that does much else.
+const START_TIME: Duration = Duration::from_mins(3);
 
 fn name_of(service: Service) -> &'static str {
     match service {

@@ -231,26 +231,27 @@ pub enum Left {
 /// [`StoreError::Query`] if PostgreSQL fails.
 #[tracing::instrument(name = "store.cluster.leave", skip_all)]
 pub async fn leave(db: &impl GenericClient, fingerprint: Fingerprint) -> Result<Left, StoreError> {
-    const SQL: &str = "
+    const REMOVE: &str = "
         WITH removed AS (
             DELETE FROM remote_clusters
              WHERE fingerprint = $1
                AND now() BETWEEN certificate_not_before - interval '5 min' AND certificate_not_after
          RETURNING name, fingerprint
-        ),
-        remembered AS (
-            INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
-            ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()
         )
-        SELECT (SELECT name FROM removed) AS name, EXISTS (SELECT FROM removed_clusters WHERE fingerprint = $1) AS known";
-    let row =
-        query_one(db, "removing a cluster that leaves", SQL, &[&fingerprint.as_bytes()]).await?;
-    let name: Option<String> = column(&row, "name")?;
-    Ok(match name {
-        Some(name) => Left::Now(name),
-        None if column(&row, "known")? => Left::Before,
-        None => Left::Unknown,
-    })
+        INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
+        ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, removed_at = now()
+        RETURNING name";
+    // A statement of its own: the first may have waited for another transaction that removed the cluster, and does not see what that
+    // one remembered.
+    const REMEMBERED: &str = "SELECT FROM removed_clusters WHERE fingerprint = $1";
+    let certificate = fingerprint.as_bytes();
+    let doing = "removing a cluster that leaves";
+    if let Some(row) = query_opt(db, doing, REMOVE, &[&certificate]).await? {
+        return Ok(Left::Now(column(&row, "name")?));
+    }
+    let remembered =
+        query_opt(db, "looking for a cluster that left", REMEMBERED, &[&certificate]).await?;
+    Ok(if remembered.is_some() { Left::Before } else { Left::Unknown })
 }
 
 /// Removes the cluster `name` and remembers its certificate. `false`: no such cluster.
@@ -263,7 +264,7 @@ pub async fn remove(db: &impl GenericClient, name: &str) -> Result<bool, StoreEr
     const SQL: &str = "
         WITH removed AS (DELETE FROM remote_clusters WHERE name = $1 RETURNING name, fingerprint)
         INSERT INTO removed_clusters (fingerprint, name) SELECT fingerprint, name FROM removed
-        ON CONFLICT (fingerprint) DO UPDATE SET removed_at = now()";
+        ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, removed_at = now()";
     Ok(execute(db, "removing a cluster", SQL, &[&name]).await? == 1)
 }
 
