@@ -11,9 +11,10 @@ source "$ROOT/tools/stages.sh"
 HELP='Installs what is missing, then runs every test: formatters and linters, unit tests, tests on a real PostgreSQL,
 end-to-end tests and journeys through Chromium.
 
-Usage: ./dev test [FILTER]
+Usage: ./dev test [--all-rounds] [FILTER]
 
 With a filter only the Rust tests run whose name contains it, and their output is shown.
+--all-rounds throws the dice of races and kills as often as the security properties name, which takes an hour more.
 Logs are in target/test-logs/, pictures of the browser in tests/artefacts/.'
 
 LOGS=$ROOT/target/test-logs
@@ -102,8 +103,13 @@ browser_tests() {
 
 # A function, so that all of this file is read before anything starts: it may be edited while it runs.
 main() {
-  local filter=${1:-} began
-  case ${1:-} in
+  local filter began
+  if [[ ${1:-} == --all-rounds ]]; then
+    export TEST_ALL_ROUNDS=1
+    shift
+  fi
+  filter=${1:-}
+  case $filter in
     -h | --help)
       printf '%s\n' "$HELP"
       exit

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use cluster_simulator::{
     CertificateSpec, ClientError, ClientOptions, Identity, Member, Pin, STATUS_PATH,
 };
-use end_to_end_tests::{Balancer, DatabaseServer, Deployment, LossyDatabase, Service, Unit};
+use end_to_end_tests::{
+    Balancer, DatabaseServer, Deployment, LossyDatabase, Service, Unit, rounds,
+};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
@@ -95,9 +97,6 @@ impl Load {
     }
 }
 
-/// Restarts of two units under load, one after the other: as many as there is time for.
-const RESTARTS: usize = 8;
-
 #[tokio::test]
 async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
     let mut deployment = Deployment::new().await;
@@ -110,7 +109,7 @@ async fn rel_08_units_restart_one_after_the_other_without_a_failed_heartbeat() {
     let _balancer = Balancer::between_ready(&deployment, listen, &units).await;
     let load = Load::start(&deployment, 6, &format!("localhost:{}", listen.port())).await;
     load.continue_for(20).await;
-    for _ in 0..RESTARTS / 2 {
+    for _ in 0..rounds(4, 10) {
         for unit in &mut units {
             unit.process.signal("TERM");
             assert_eq!(unit.process.wait().await.code(), Some(0), "{}", unit.process.log());

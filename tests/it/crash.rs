@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use cluster_simulator::ClientError;
-use end_to_end_tests::{Deployment, LossyDatabase, Service};
+use end_to_end_tests::{Deployment, LossyDatabase, Service, rounds};
 use tokio::task::JoinSet;
 
-/// Joins per kill, and kills: 300 joins.
+/// Joins per kill: 300 with 60 kills.
 const JOINS: u64 = 5;
-const KILLS: u64 = 60;
 
 #[tokio::test]
 async fn rel_01_joins_cut_by_kill_9_leave_usable_tokens_or_enrolled_clusters() {
@@ -18,7 +17,7 @@ async fn rel_01_joins_cut_by_kill_9_leave_usable_tokens_or_enrolled_clusters() {
     let begin = Instant::now();
     drop(deployment.enrol("first").await);
     let two_joins = begin.elapsed().max(Duration::from_millis(40)); // the token took some of it
-    for round in 0..KILLS {
+    for round in 0..rounds(60, 1_000) {
         let mut joining = JoinSet::new();
         for n in 0..JOINS {
             let name = format!("lyon-{round}-{n}");

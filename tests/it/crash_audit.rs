@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use end_to_end_tests::{Operator, Running};
+use end_to_end_tests::{Operator, Running, rounds};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-
-const KILLS: u64 = 16;
 
 /// A request whose answer may never come: its status, if it came.
 async fn attempt(operator: Operator, method: Method, path: String, body: Value) -> Option<u16> {
@@ -26,7 +24,7 @@ async fn aud_01_after_kill_9_no_change_is_without_its_record_and_no_record_witho
         drop(deployment.enrol(name).await);
     }
     let (mut acknowledged, mut cut) = (0, 0);
-    for round in 0..KILLS {
+    for round in 0..u64::try_from(rounds(16, 200)).unwrap() {
         let mut asking = JoinSet::new();
         for n in 0..4 {
             let requests = [

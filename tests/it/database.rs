@@ -3,10 +3,16 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use end_to_end_tests::{DatabaseServer, Deployment, Service, program};
+use end_to_end_tests::{DatabaseServer, Deployment, Service, program, rounds};
 
 #[tokio::test]
 async fn rel_09_processes_that_start_together_migrate_once() {
+    for _ in 0..rounds(1, 200) {
+        migrate_together().await;
+    }
+}
+
+async fn migrate_together() {
     let deployment = Deployment::new().await;
     let mut running = Vec::new();
     for _ in 0..6 {

@@ -479,35 +479,3 @@ async fn the_ui_is_cached_and_compressed() {
         assert_ne!(packed.header("etag"), asset.header("etag"));
     }
 }
-
-#[tokio::test]
-async fn rel_06_a_renewed_certificate_is_presented_without_a_failed_request() {
-    let manager = manager().await;
-    let presented = async || {
-        let url = format!("{}/1.0/status", manager.deployment.origin());
-        let leaf = cluster_simulator::Connection::open(
-            url.trim_start_matches("https://").split('/').next().unwrap(),
-            &cluster_simulator::tls::Trust::Anything,
-            None,
-            None,
-        );
-        leaf.await.unwrap().leaf().to_vec()
-    };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    let in_time = || assert!(std::time::Instant::now() < deadline, "the files are not followed");
-    let before = presented().await;
-    let mut nobody = manager.deployment.operator();
-    std::fs::write(manager.deployment.file("tls/management/tls.crt"), "half written").unwrap();
-    let renewed = |log: &str| log.contains("the new certificate cannot be used");
-    while !renewed(&manager.unit.process.log()) {
-        in_time();
-        assert_eq!(nobody.get("/1.0/status").await.status, 200);
-    }
-    assert_eq!(presented().await, before, "a pair that cannot be used changes nothing");
-    let address = manager.unit.api.ip();
-    drop(manager.deployment.certificates.issue("management", address));
-    while presented().await == before {
-        in_time();
-        assert_eq!(nobody.get("/1.0/status").await.status, 200);
-    }
-}

@@ -7,7 +7,7 @@ use cluster_simulator::{
     CLUSTER_PATH, CertificateSpec, Connection, Identity, KeyKind, Member, Request, STATUS_PATH,
     SpoiltProof,
 };
-use end_to_end_tests::{Deployment, Operator, Service, TunnelDeployment, Unit};
+use end_to_end_tests::{Deployment, Operator, Service, TunnelDeployment, Unit, rounds};
 use reqwest::Method;
 use rustls::SignatureScheme;
 use tokio::sync::{mpsc, watch};
@@ -224,8 +224,6 @@ async fn mtls_03_the_connector_gives_no_ticket_takes_none_and_reads_no_early_dat
 
 /// Clients that hammer one unit while the cluster is removed through another.
 const HAMMERING: usize = 50;
-/// How often it is removed in each way. A thousand times take minutes.
-const REMOVALS: usize = 10;
 
 /// What the hammering clients know of the round.
 #[derive(Clone, Copy)]
@@ -279,7 +277,7 @@ async fn mtls_04_a_removed_cluster_is_refused_at_once_on_every_unit() {
         Member::new(member.identity().reissued(&spec).unwrap(), member.pin().clone())
     };
     let there = at.deployment.member_at(&member, &second);
-    let (rounds, round) = watch::channel(Round { number: usize::MAX, is_removed: false });
+    let (tell_round, round) = watch::channel(Round { number: usize::MAX, is_removed: false });
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut clients = JoinSet::new();
     for _ in 0..HAMMERING {
@@ -289,10 +287,10 @@ async fn mtls_04_a_removed_cluster_is_refused_at_once_on_every_unit() {
     drop(tell);
     let db = at.deployment.database.connect().await;
     let fingerprint = member.identity().fingerprint();
-    for number in 0..3 * REMOVALS {
+    for number in 0..rounds(30, 1_000) {
         db.execute("DELETE FROM remote_clusters", &[]).await.unwrap();
         enrol(&db, "lyon", std::slice::from_ref(&fingerprint)).await;
-        rounds.send_replace(Round { number, is_removed: false });
+        tell_round.send_replace(Round { number, is_removed: false });
         for _ in 0..HAMMERING {
             assert_eq!(told.recv().await, Some(Ok(200)), "round {number}");
         }
@@ -307,12 +305,12 @@ async fn mtls_04_a_removed_cluster_is_refused_at_once_on_every_unit() {
                 renewed.join(&token).await.unwrap();
             }
         }
-        rounds.send_replace(Round { number, is_removed: true });
+        tell_round.send_replace(Round { number, is_removed: true });
         for _ in 0..HAMMERING {
             assert_eq!(told.recv().await, Some(Ok(403)), "round {number}");
         }
     }
-    drop(rounds);
+    drop(tell_round);
     clients.join_all().await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster_simulator::{
     CertificateSpec, ClientError, Identity, JoinToken, Member, Pin, STATUS_PATH,
 };
-use end_to_end_tests::{Deployment, Operator, Service, Unit};
+use end_to_end_tests::{Deployment, Operator, Service, Unit, rounds};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
@@ -318,8 +318,9 @@ fn rel_02_whatever_is_lost_and_repeated_is_done_once() {
         let pin = Pin::of(&deployment.token("pin"));
         Stage { deployment, managers, connectors, admin, pin }
     });
+    let cases = u32::try_from(rounds(12, 200)).unwrap();
     let config =
-        Config { cases: 12, failure_persistence: None, max_shrink_iters: 20, ..Config::default() };
+        Config { cases, failure_persistence: None, max_shrink_iters: 20, ..Config::default() };
     // Certificates of their own on one key: making keys is what takes long.
     let spec = CertificateSpec::lxd("test");
     let key = Identity::from_spec(&spec).unwrap();

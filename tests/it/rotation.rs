@@ -1,10 +1,11 @@
-//! Files of the connector's certificate that change under load (security properties REL-06 and REL-07).
+//! Files of certificates that change under load (security properties REL-06 and REL-07).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster_simulator::{ClientError, Member, Request, STATUS_PATH, TunnelAnswer};
+use cluster_simulator::tls::Trust;
+use cluster_simulator::{ClientError, Connection, Member, Request, STATUS_PATH, TunnelAnswer};
 use end_to_end_tests::{Deployment, Service, TunnelDeployment, Unit, answering};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -155,4 +156,34 @@ fn not_presented(reason: &str, value: u8) -> String {
 fn fingerprint(deployment: &Deployment) -> String {
     let file = deployment.directory().join("tls/connector/tls.crt");
     cluster_simulator::fingerprint(&CertificateDer::from_pem_file(file).unwrap())
+}
+
+#[tokio::test]
+async fn rel_06_a_renewed_certificate_is_presented_without_a_failed_request() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    let manager = deployment.start(Service::ManagementApi).await;
+    let presented = async || {
+        let origin = deployment.origin();
+        let leaf =
+            Connection::open(origin.trim_start_matches("https://"), &Trust::Anything, None, None);
+        leaf.await.unwrap().leaf().to_vec()
+    };
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let in_time = || assert!(Instant::now() < deadline, "the files are not followed");
+    let before = presented().await;
+    let mut nobody = deployment.operator();
+    std::fs::write(deployment.file("tls/management/tls.crt"), "half written").unwrap();
+    let renewed = |log: &str| log.contains("the new certificate cannot be used");
+    while !renewed(&manager.process.log()) {
+        in_time();
+        assert_eq!(nobody.get("/1.0/status").await.status, 200);
+    }
+    assert_eq!(presented().await, before, "a pair that cannot be used changes nothing");
+    let address = manager.api.ip();
+    drop(deployment.certificates.issue("management", address));
+    while presented().await == before {
+        in_time();
+        assert_eq!(nobody.get("/1.0/status").await.status, 200);
+    }
 }

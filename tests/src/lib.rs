@@ -23,6 +23,7 @@ mod lossy_database;
 mod mock_provider;
 mod operator;
 mod process;
+mod rounds;
 mod running;
 mod tunnels;
 
@@ -36,5 +37,6 @@ pub use lossy_database::LossyDatabase;
 pub use mock_provider::{Call, MockKeys, MockProvider, Reply};
 pub use operator::{Answer, EventStream, Operator};
 pub use process::{Process, program};
+pub use rounds::rounds;
 pub use running::Running;
 pub use tunnels::{TunnelDeployment, answering};
