@@ -32,12 +32,12 @@ async fn rest(stream: &mut Stream) -> String {
 }
 
 /// Sends bytes and returns what comes back until the server closes.
-async fn exchange(member: &Member, bytes: &[u8]) -> String {
+pub(super) async fn exchange(member: &Member, bytes: &[u8]) -> String {
     exchange_in(member, bytes, 1).await
 }
 
 /// As [`exchange`], with the bytes in as many pieces, which the server most likely reads one by one.
-async fn exchange_in(member: &Member, bytes: &[u8], pieces: usize) -> String {
+pub(super) async fn exchange_in(member: &Member, bytes: &[u8], pieces: usize) -> String {
     let mut stream = connect(member).await;
     for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
         drop(stream.write_all(piece).await);
@@ -47,7 +47,7 @@ async fn exchange_in(member: &Member, bytes: &[u8], pieces: usize) -> String {
     rest(&mut stream).await
 }
 
-fn statuses(answers: &str) -> Vec<&str> {
+pub(super) fn statuses(answers: &str) -> Vec<&str> {
     answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)).collect()
 }
 
@@ -77,8 +77,7 @@ async fn flood(member: &Member, head: &str) -> String {
 
 #[tokio::test]
 async fn lim_01_bodies_of_a_gibibyte_are_refused_while_they_arrive_and_take_no_memory() {
-    // The sum of all bodies, and what a hundred connections need for themselves. The allocator gives memory back some time after it
-    // was freed, so that for a moment there is that of refused bodies, too.
+    // The sum of all bodies, and what a hundred connections need for themselves.
     const ROOM: u64 = 256 << 20;
     const CONNECTIONS: u64 = 100 * (1 << 20);
     let deployment = Deployment::new().await;
@@ -107,7 +106,7 @@ async fn lim_01_bodies_of_a_gibibyte_are_refused_while_they_arrive_and_take_no_m
     assert_eq!(with("413") + with("503") + silent, 100, "{answers:?}");
     assert!(with("413") >= 20, "{} of 100 read the answer", with("413"));
     let grown = connector.process.peak_memory_bytes().saturating_sub(before);
-    assert!(grown < 2 * ROOM + CONNECTIONS, "{} MiB more", grown >> 20);
+    assert!(grown < ROOM + CONNECTIONS, "{} MiB more", grown >> 20);
     let small = members[0].request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
     assert_eq!(small.status, 200, "{}", small.body);
 }
@@ -360,103 +359,6 @@ async fn lim_02_five_thousand_slow_senders_are_cut_off_and_hold_nobody_up() {
     let (usual, delayed) = (before[before.len() / 2], during[during.len() / 2]);
     assert!(delayed < usual + Duration::from_millis(50), "{usual:?} became {delayed:?}");
     assert!(during.iter().all(|took| *took < Duration::from_secs(2)), "{during:?}");
-}
-
-#[tokio::test]
-async fn lim_03_requests_with_two_readings_are_refused_and_hide_nothing() {
-    let deployment = Deployment::new().await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let member = deployment.enrol("lyon").await;
-    let hidden = "GET /1.0/hidden HTTP/1.1\r\nHost: x\r\n\r\n";
-    let post = |headers: &str, body: &str| {
-        format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}{hidden}")
-    };
-    let many = "X-A: 1\r\n".repeat(64);
-    let long = format!("X-A: {}\r\n", "a".repeat(20 << 10));
-    let extension = format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(4 << 10));
-    let extensions = format!("{}0\r\n\r\n", "1;a=b\r\n \r\n".repeat(1025));
-    for (what, request, expected) in [
-        ("two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n", "{}"), "400"),
-        ("the same length twice", post("Content-Length: 2\r\nContent-Length: 2\r\n", "{}"), "400"),
-        (
-            "a length and chunks",
-            post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "chunks and a length",
-            post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "2\r\n{}\r\n0\r\n\r\n"),
-            "400",
-        ),
-        ("a bare LF", post("X-A: 1\nContent-Length: 2\r\n", "{}"), "400"),
-        ("a bare LF at the end", post("Content-Length: 2\r\n\n{}", ""), "400"),
-        ("a list of lengths", post("Content-Length: 2, 3\r\n", "{}"), "400"),
-        ("a signed length", post("Content-Length: +2\r\n", "{}"), "400"),
-        ("a length that is no number", post("Content-Length: 2x\r\n", "{}"), "400"),
-        ("a line that goes on", post("X-A: 1\r\n b\r\nContent-Length: 2\r\n", "{}"), "400"),
-        ("a space before the colon", post("Content-Length : 2\r\n", "{}"), "400"),
-        ("a name with a control character", post("X-\u{1}: 2\r\n", ""), "400"),
-        ("a value with a NUL", post("X-A: \0\r\nContent-Length: 2\r\n", "{}"), "400"),
-        ("a bare CR", post("X-A: 1\rContent-Length: 2\r\n", "{}"), "400"),
-        (
-            "not chunked at the end",
-            post("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"),
-            "400",
-        ),
-        ("an unknown coding", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), "400"),
-        (
-            "a chunk size that is no number",
-            post("Transfer-Encoding: chunked\r\n", "2z\r\n{}\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "a chunk size beyond all bounds",
-            post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
-            "400",
-        ),
-        (
-            "a chunk extension of 4 KiB and one",
-            post("Transfer-Encoding: chunked\r\n", &extension),
-            "400",
-        ),
-        ("many short extensions", post("Transfer-Encoding: chunked\r\n", &extensions), "400"),
-        (
-            "a length with many zeros",
-            post(&format!("Content-Length: {}2\r\n", "0".repeat(80)), "{}"),
-            "400",
-        ),
-        ("65 headers", post(&many, ""), "431"),
-        ("a header of 20 KiB", post(&long, ""), "431"),
-        ("HTTP/3.7", format!("GET / HTTP/3.7\r\nHost: x\r\n\r\n{hidden}"), "400"),
-        ("no version", format!("GET /\r\n\r\n{hidden}"), "400"),
-        ("not HTTP", format!("\u{16}\u{3}\u{1}\r\n\r\n{hidden}"), "400"),
-    ] {
-        let answers = exchange(&member, request.as_bytes()).await;
-        assert_eq!(statuses(&answers), [expected], "{what}: {answers}");
-    }
-    // Extensions within the limit are passed over.
-    let extension = format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat((4 << 10) - 1));
-    let answers =
-        exchange(&member, post("Transfer-Encoding: chunked\r\n", &extension).as_bytes()).await;
-    assert_eq!(statuses(&answers), ["200"], "{answers}");
-    // A connection that asked for another protocol and did not get it is not used again: nobody looks at what follows.
-    let stays = "Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n";
-    let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{stays}\r\n{hidden}");
-    let answers = exchange(&member, request.as_bytes()).await;
-    assert_eq!(statuses(&answers), ["200"], "{answers}");
-    // Nothing that looks like the end of another head follows, and the head comes in pieces.
-    for (what, headers) in [
-        ("the same length twice", "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}GET / HT"),
-        ("a length and chunks", "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        ("a bare LF", "X-A: 1\nContent-Length: 2\r\n"),
-        ("a bare LF at the end", "Content-Length: 2\r\n\n"),
-    ] {
-        let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\n{headers}");
-        for pieces in 1..=3 {
-            let answers = exchange_in(&member, head.as_bytes(), pieces).await;
-            assert_eq!(statuses(&answers), ["400"], "{what}, {pieces} pieces: {answers}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Reading request bodies within limits: of one body, and of all that are in memory at a time.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::buffer::{Buffer, SHORT_BYTES};
 use super::{ApiError, presented_certificate};
 use crate::model::Fingerprint;
 
@@ -27,9 +29,6 @@ const WINDOW: Duration = Duration::from_secs(10);
 const WINDOW_BYTES: usize = 40 << 10;
 /// How much longer the first window is: a connection begins slowly.
 const HEAD_START: Duration = Duration::from_secs(5);
-
-/// Nothing is reserved for more than so much of a body before that much has arrived.
-const SHORT_BYTES: usize = 64 << 10;
 
 /// Bodies are counted in blocks of this size.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -155,7 +154,7 @@ impl Handler for BodyRoom {
 /// A complete body; it takes room until it is dropped.
 #[derive(Debug, Default)]
 pub struct Body {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     room: Option<Held>,
 }
 
@@ -179,6 +178,7 @@ enum Stopped {
     TooSlow,
     /// And why there is none.
     NoRoom(&'static str),
+    NoMemory(io::Error),
     Broken,
 }
 
@@ -217,6 +217,9 @@ pub async fn read_body(
             Stopped::NoRoom(why) => {
                 ApiError::Unavailable("the service is busy, try again later", Some(why.into()))
             }
+            Stopped::NoMemory(error) => {
+                ApiError::Unavailable("the service is busy, try again later", Some(error.into()))
+            }
             Stopped::TooSlow => return Err(ApiError::RequestTimeout),
             Stopped::Broken => {
                 return Err(ApiError::BadRequest("the request body broke off".into()));
@@ -229,7 +232,7 @@ pub async fn read_body(
 }
 
 /// Memory is taken for bytes that have arrived, and for each of them once: a buffer that grew step by step would be copied, and
-/// there would be two of it meanwhile. What is reserved for the rest of a long body is no memory before it is written to.
+/// there would be two of it meanwhile.
 async fn collect(
     body: &mut ReqBody,
     max_bytes: usize,
@@ -238,7 +241,7 @@ async fn collect(
 ) -> Result<Body, Stopped> {
     let expected = announced.unwrap_or(max_bytes).min(max_bytes);
     let begin = announced.unwrap_or_default().min(SHORT_BYTES);
-    let mut read = Body { bytes: Vec::with_capacity(begin), room };
+    let mut read = Body { bytes: Buffer::Short(Vec::with_capacity(begin)), room };
     let (mut window_end, mut window_bytes) = (Instant::now() + WINDOW + HEAD_START, 0);
     loop {
         let frame = match tokio::time::timeout_at(window_end, body.frame()).await {
@@ -265,11 +268,7 @@ async fn collect(
         if let Some(room) = &mut read.room {
             room.grow(length)?;
         }
-        if length > read.bytes.capacity() {
-            let most = if length > SHORT_BYTES { expected } else { SHORT_BYTES };
-            read.bytes.reserve_exact(most.max(length) - read.bytes.len());
-        }
-        read.bytes.extend_from_slice(&data);
+        read.bytes.extend(&data, expected).map_err(Stopped::NoMemory)?;
     }
 }
 

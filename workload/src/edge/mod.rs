@@ -5,6 +5,7 @@ mod pass_writes_on;
 
 mod body;
 pub mod browser;
+mod buffer;
 mod client_certificate;
 mod connection;
 mod encoding;
