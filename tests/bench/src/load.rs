@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster_simulator::{ClientError, Member, Request, STATUS_PATH};
+use cluster_simulator::{ClientError, Member, STATUS_PATH};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Error;
 use crate::connector::Connector;
 use crate::database::Database;
+use crate::kept::KeptConnection;
 
 /// Before a measurement counts, so that caches, connections to PostgreSQL and the allocator are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -229,11 +230,11 @@ impl Load<'_> {
 struct Sent {
     times: Vec<Duration>,
     failed: usize,
-    last_error: Option<ClientError>,
+    last_error: Option<Error>,
 }
 
 impl Sent {
-    fn note(&mut self, begin: Instant, result: Result<(), ClientError>) {
+    fn note(&mut self, begin: Instant, result: Result<(), Error>) {
         match result {
             Ok(()) => self.times.push(begin.elapsed()),
             Err(error) => {
@@ -250,18 +251,17 @@ async fn fresh(shared: &Shared, end: Instant) -> Sent {
         let Some(member) = shared.member() else { break };
         let begin = Instant::now();
         let answer = member.request("POST", STATUS_PATH, shared.body.clone()).await;
-        sent.note(begin, answer.and_then(|answer| answer.success().map(drop)));
+        let stored = answer.and_then(|answer| answer.success().map(drop));
+        sent.note(begin, stored.map_err(Error::from));
     }
     sent
 }
 
 async fn kept(shared: &Shared, end: Instant) -> Sent {
     let mut sent = Sent::default();
-    let request = Request::of_member("POST", STATUS_PATH, shared.body.clone())
-        .with_header("Connection", "keep-alive");
     'connection: while Instant::now() < end {
         let Some(member) = shared.member() else { break };
-        let mut connection = match member.open().await {
+        let mut connection = match KeptConnection::open(member, &shared.body).await {
             Ok(connection) => connection,
             Err(error) => {
                 sent.note(Instant::now(), Err(error));
@@ -270,9 +270,9 @@ async fn kept(shared: &Shared, end: Instant) -> Sent {
         };
         while Instant::now() < end {
             let begin = Instant::now();
-            let result = connection.send(&request).await;
+            let result = connection.send().await;
             let broken = result.is_err();
-            sent.note(begin, result.and_then(|answer| answer.success().map(drop)));
+            sent.note(begin, result);
             if broken {
                 continue 'connection;
             }

@@ -9,6 +9,7 @@ mod cpu;
 mod database;
 mod fleet;
 mod floor;
+mod kept;
 mod load;
 mod measurements;
 mod report;
