@@ -48,6 +48,8 @@ pub struct Config {
     pub oidc_scopes: Option<String>,
     /// How much the services log.
     pub log_level: LogLevel,
+    /// One of so many heartbeats is logged at level info.
+    pub log_heartbeats_every: AtLeastOne,
     /// Requests per second that one client may make at the connector.
     pub rate_limit_refill_rate: Rate,
     /// Requests that one client may make at once at the connector.
@@ -91,6 +93,7 @@ impl Default for Config {
             oidc_viewer_groups: None,
             oidc_scopes: None,
             log_level: LogLevel::Info,
+            log_heartbeats_every: AtLeastOne(1),
             rate_limit_refill_rate: Rate(5.0),
             rate_limit_bucket_size: AtLeastOne(20),
             db_max_connections: AtLeastOne(10),
@@ -347,6 +350,8 @@ impl TryFrom<String> for Networks {
             let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
             let address = address.parse::<IpAddr>().ok()?;
             let bits = if address.is_ipv4() { 32 } else { 128 };
+            let prefix =
+                Some(prefix).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
             prefix.parse::<u8>().ok().filter(|prefix| *prefix <= bits)
         };
         if text.split(',').all(|part| network(part.trim()).is_some()) {
@@ -446,6 +451,18 @@ mod tests {
             "https://iam.example.com/a b",
         ] {
             assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn networks_are_what_the_services_take_for_networks() {
+        let taken = |text: &str| Networks::try_from(text.to_owned()).is_ok();
+        for text in ["10.1.0.0/16", "10.1.0.0/16, fd00::/8", "192.0.2.7", "::/0"] {
+            assert!(taken(text), "{text}");
+        }
+        for text in ["", "/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "a"]
+        {
+            assert!(!taken(text), "{text}");
         }
     }
 }

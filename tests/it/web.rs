@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cluster_manager::management_api::access::{Access, ROUTES};
 use cluster_simulator::tls::Trust;
-use cluster_simulator::{Connection, Request, STATUS_PATH};
+use cluster_simulator::{Connection, Identity, Request, STATUS_PATH};
 use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
@@ -367,18 +367,32 @@ async fn aud_02_every_request_is_logged_once_on_one_line_without_its_query() {
 #[tokio::test]
 async fn aud_03_a_heartbeat_is_one_line_of_log_at_most() {
     let mut deployment = Deployment::new().await;
-    deployment.extra = vec![("LOG_LEVEL", "info".into())];
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let member = deployment.enrol("lyon").await;
-    let before = connector.process.log().lines().count();
-    for _ in 0..50 {
-        let canary = br#"{"ui_url": "https://canary-body.example/"}"#.to_vec();
-        member.request("POST", STATUS_PATH, canary).await.unwrap().success().unwrap();
+    for (every, most) in [(1, 50), (10, 5)] {
+        deployment.extra =
+            vec![("LOG_LEVEL", "info".into()), ("LOG_HEARTBEATS_EVERY", every.to_string())];
+        let connector = deployment.start(Service::ClusterConnector).await;
+        let token = deployment.token(&format!("lyon-{every}"));
+        let member = deployment.member_at(&deployment.member(&token), &connector);
+        member.join(&token).await.unwrap();
+        let before = connector.process.log().lines().count();
+        for _ in 0..50 {
+            let canary = br#"{"ui_url": "https://canary-body.example/"}"#.to_vec();
+            member.request("POST", STATUS_PATH, canary).await.unwrap().success().unwrap();
+        }
+        let log = connector.process.log();
+        let lines = log.lines().count() - before;
+        assert!((1..=most).contains(&lines), "{lines} lines for 50 heartbeats, one of {every}");
+        assert!(!log.contains("canary-body"));
+        // What goes wrong is always there.
+        let stranger = Identity::generate("stranger").unwrap();
+        let request = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
+        for _ in 0..3 {
+            let refused = member.raw_request(&request, Some(&stranger)).await.unwrap();
+            assert_eq!(refused.status, 403);
+        }
+        let refused = connector.process.log().matches("\"status\":403").count();
+        assert_eq!(refused, 3, "one of {every}");
     }
-    let log = connector.process.log();
-    let lines = log.lines().count() - before;
-    assert!(lines <= 50, "{lines} lines for 50 heartbeats");
-    assert!(!log.contains("canary-body"));
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Facts<'_> {
         vars.set("CLUSTER_CONNECTOR_DOMAIN", &connector.unwrap_or_default());
         vars.set("CLUSTER_CONNECTOR_PORT", &self.addresses.connector_port.to_string());
         vars.set("CLUSTER_CONNECTOR_TLS_PATH", &self.path("connector"));
+        vars.set("LOG_HEARTBEATS_EVERY", &config.log_heartbeats_every.0.to_string());
         vars.set("RATE_LIMIT_REFILL_RATE", &config.rate_limit_refill_rate.0.to_string());
         vars.set("RATE_LIMIT_BUCKET_SIZE", &config.rate_limit_bucket_size.0.to_string());
         // Only Traefik writes the header, so that it is demanded only behind Traefik.

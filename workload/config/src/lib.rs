@@ -16,6 +16,7 @@ mod tracing;
 mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,6 +121,8 @@ pub struct Connector {
     pub heartbeat_interval: Duration,
     /// `HEARTBEAT_MAX_BYTES`, default 64 MiB: the longest accepted heartbeat body.
     pub heartbeat_max_bytes: usize,
+    /// `LOG_HEARTBEATS_EVERY`, default 1: one of so many heartbeats that are stored is logged at level info, the others at debug.
+    pub log_heartbeats_every: NonZeroU64,
 }
 
 impl Connector {
@@ -160,6 +163,11 @@ impl Config {
             ) == "follow",
             heartbeat_interval: read.seconds("HEARTBEAT_INTERVAL_SECONDS", 60, 1..=86_400),
             heartbeat_max_bytes: read.parsed("HEARTBEAT_MAX_BYTES", 64 << 20, "a number of bytes"),
+            log_heartbeats_every: read.parsed(
+                "LOG_HEARTBEATS_EVERY",
+                NonZeroU64::MIN,
+                "a whole number, at least 1",
+            ),
         };
         let config = Self {
             listen: SocketAddr::new(host, read.parsed("SERVER_PORT", 9000, "a port, 0 to 65535")),

@@ -9,6 +9,7 @@ pub mod openapi;
 mod tunnel;
 mod wire;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::rate_limit::{
     Anonymous, Clusters, Joined, Limit, MonotonicClock, Newcomers, Peers,
 };
-use crate::edge::{self, BodyRoom, Limits};
+use crate::edge::{self, BodyRoom, Limits, SampledLog};
 use crate::metrics::Metrics;
 use crate::model::Fingerprint;
 use crate::seal::MasterKey;
@@ -109,6 +110,8 @@ pub struct App {
     pub public_address: String,
     /// What the answer to a heartbeat recommends.
     pub heartbeat_interval: Duration,
+    /// One of so many heartbeats that are stored is logged at level info.
+    pub log_heartbeats_every: NonZeroU64,
     /// Longest heartbeat body in bytes.
     pub heartbeat_max_bytes: usize,
     /// Most bytes of request bodies in memory at a time.
@@ -141,6 +144,7 @@ impl App {
             tasks,
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
+            log_heartbeats_every: config.connector.log_heartbeats_every,
             heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
             bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
             lookups: Semaphore::new(LOOKUPS),
@@ -158,10 +162,11 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
     let share = (app.bodies_max_bytes / 4).max(app.heartbeat_max_bytes);
     let bodies = BodyRoom::shared(app.bodies_max_bytes, share);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
+    let heartbeat_log = SampledLog::new(app.log_heartbeats_every);
     let enrolled = Router::new()
         .hoop(clusters)
         .delete(handlers::leave)
-        .push(Router::with_path("status").post(handlers::heartbeat))
+        .push(Router::with_path("status").hoop(heartbeat_log).post(handlers::heartbeat))
         .push(Router::with_path("ws").get(tunnel::open));
     let status = Router::with_path("status").hoop(preflight.clone());
     let router = Router::new()

@@ -36,5 +36,5 @@ pub use lean::{LeanAnswers, Prepared};
 pub use listener::{Limits, Listener};
 pub use path::{ExactPath, cluster_name, name_at, path_for_log};
 pub use pieces::{Compressed, Piece};
-pub use request_log::{RequestLog, origin, source};
+pub use request_log::{RequestLog, SampledLog, origin, source};
 pub use service::{Reply, service};

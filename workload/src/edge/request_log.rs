@@ -1,3 +1,5 @@
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -53,6 +55,7 @@ impl Handler for RequestLog {
             metrics: self.0.clone(),
             peer: req.remote_addr().to_string(),
             status: None,
+            is_ordinary: false,
         };
         depot.insert_typed(RequestId(id.clone()));
         let span = tracing::info_span!("request", request.id = id);
@@ -62,10 +65,44 @@ impl Handler for RequestLog {
             let status = res.status_code.map_or(200, |status| status.as_u16());
             traces::answered(&Span::current(), status);
             entry.status = Some(status);
+            entry.is_ordinary = status == 200 && depot.get_typed::<Ordinary>().is_ok();
             drop(entry);
         }
         .instrument(span)
         .await;
+    }
+}
+
+/// Of the successful requests of a route one of so many is logged at info level, the others at debug level.
+#[derive(Debug)]
+pub struct SampledLog {
+    every: NonZeroU64,
+    requests: AtomicU64,
+}
+
+struct Ordinary;
+
+impl SampledLog {
+    /// Each one is logged at info level when `every` is 1.
+    #[must_use]
+    pub const fn new(every: NonZeroU64) -> Self {
+        Self { every, requests: AtomicU64::new(0) }
+    }
+}
+
+#[async_trait]
+impl Handler for SampledLog {
+    async fn handle(
+        &self,
+        req: &mut Request,
+        depot: &mut Depot,
+        res: &mut Response,
+        ctrl: &mut FlowCtrl,
+    ) {
+        if self.requests.fetch_add(1, Ordering::Relaxed) % self.every != 0 {
+            depot.insert_typed(Ordinary);
+        }
+        ctrl.call_next(req, depot, res).await;
     }
 }
 
@@ -78,6 +115,8 @@ struct Entry {
     metrics: Metrics,
     peer: String,
     status: Option<u16>,
+    /// One like many others, of which only some are logged.
+    is_ordinary: bool,
 }
 
 impl Drop for Entry {
@@ -88,9 +127,9 @@ impl Drop for Entry {
         // 499 stands for a client that went away, as operators know it from reverse proxies.
         self.metrics.answered(&self.route, method_label(method), self.status.unwrap_or(499), took);
         match self.status {
-            // The anonymous look that precedes each call of a cluster says nothing, and refusals for lack of tokens are logged
+            // The anonymous look that precedes each call of a cluster says nothing either, and refusals for lack of tokens are logged
             // by the limit, which does not write a line for each.
-            Some(status) if path == "/" || status == 429 => {
+            Some(status) if self.is_ordinary || path == "/" || status == 429 => {
                 tracing::debug!(status, duration_ms, peer, "{method} {path}");
             }
             Some(status) => tracing::info!(status, duration_ms, peer, "{method} {path}"),

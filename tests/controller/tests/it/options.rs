@@ -32,7 +32,10 @@ fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its
     let secret = secret.path().to_str().unwrap();
     let mut juju = deployed(Runner::InProcess);
     juju.config("oidc-client-secret", json!("x"));
-    for ends in [["1", "1", "1", "1", "0", "1"], ["168", "366", "3660", "3650", "300", "65535"]] {
+    for ends in [
+        ["1", "1", "1", "1", "0", "1", "1"],
+        ["168", "366", "3660", "3650", "300", "65535", "4294967295"],
+    ] {
         let names = [
             "history-minutes-hours",
             "history-half-hours-days",
@@ -40,6 +43,7 @@ fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its
             "audit-retention-days",
             "shutdown-drain-seconds",
             "cluster-connector-port",
+            "log-heartbeats-every",
         ];
         for (name, value) in names.into_iter().zip(ends) {
             juju.config(name, json!(value.parse::<i64>().unwrap()));
@@ -51,6 +55,7 @@ fn the_services_take_every_setting_that_the_charm_writes_also_at_the_ends_of_its
             let config = read(&juju, service, secret);
             assert_eq!(config.shutdown_drain.as_secs().to_string(), ends[4]);
             assert_eq!(config.connector.port.to_string(), ends[5]);
+            assert_eq!(config.connector.log_heartbeats_every.to_string(), ends[6]);
             assert_eq!(config.rate_limit.refill_rate.to_string(), rate.to_string());
         }
     }
