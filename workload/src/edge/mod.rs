@@ -1,8 +1,5 @@
 //! What both services share at their edge: listeners, the answer envelope, errors, limits, headers and the request log.
 
-#[macro_use]
-mod pass_writes_on;
-
 mod body;
 pub mod browser;
 mod buffer;
