@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::last_answer::{Held, LastAnswer};
 use super::turns::{Queued, Step, Turn, Turns};
 use crate::metrics::Metrics;
 
@@ -63,7 +64,7 @@ where
     A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static> + Send + 'static,
 {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = Greeted<HandshakeStream<TlsStream<Queued<A::Stream>>>>;
+    type Stream = Greeted<HandshakeStream<TlsStream<Queued<Held<A::Stream>>>>>;
 
     fn holdings(&self) -> &[Holding] {
         self.inner.holdings()
@@ -74,12 +75,12 @@ where
         policy: Option<ArcFusePolicy>,
     ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
         let accepted = self.inner.accept(policy).await?;
-        let turn = self.inner.inner().take_newest();
-        let turn = turn.ok_or_else(|| io::Error::other("a connection without a turn"))?;
+        let newest = self.inner.inner().take_newest();
+        let (turn, last) = newest.ok_or_else(|| io::Error::other("a connection without a turn"))?;
         let greeting = Greeting::new(turn, self.metrics.clone(), self.header_time);
         Ok(Accepted {
             coupler: TcpCoupler::new(),
-            stream: Greeted::new(accepted.stream, greeting),
+            stream: Greeted::new(accepted.stream, greeting, last),
             fuse_config: accepted.fuse_config,
             conn_ctrl: accepted.conn_ctrl,
             local_addr: accepted.local_addr,
@@ -92,8 +93,8 @@ where
 /// A stream that is watched until its first request is there, and for the last answer.
 pub(super) struct Greeted<S> {
     stream: S,
-    turn: Arc<Turn>,
     greeting: Option<Box<Greeting>>,
+    last: LastAnswer,
 }
 
 struct Greeting {
@@ -178,15 +179,14 @@ impl Greeting {
 }
 
 impl<S> Greeted<S> {
-    fn new(stream: S, greeting: Greeting) -> Self {
-        let turn = Arc::clone(&greeting.turn);
-        Self { stream, turn, greeting: Some(Box::new(greeting)) }
+    fn new(stream: S, greeting: Greeting, last: LastAnswer) -> Self {
+        Self { stream, greeting: Some(Box::new(greeting)), last }
     }
 
     /// Looks for the last answer. Nothing depends on its being found, but that it takes one packet less.
     fn before_write(&self, bytes: &[u8]) {
         if bytes.starts_with(b"HTTP/1.1 ") && find(bytes, b"\r\nconnection: close\r\n").is_some() {
-            self.turn.last_answer();
+            self.last.comes();
         }
     }
 }
@@ -319,7 +319,7 @@ mod tests {
         let (server, client) = tokio::io::duplex(64);
         let metrics = Metrics::new("test").unwrap();
         let greeting = Greeting::new(turn, metrics.clone(), HEADER_TIME);
-        (client, Greeted::new(Shy(server, false), greeting), metrics)
+        (client, Greeted::new(Shy(server, false), greeting, LastAnswer::default()), metrics)
     }
 
     fn counted(metrics: &Metrics, outcome: &str) -> u64 {

@@ -12,6 +12,7 @@ mod framing;
 mod handshakes;
 mod headers;
 mod idle;
+mod last_answer;
 mod lean;
 mod listener;
 mod path;

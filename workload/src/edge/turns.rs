@@ -8,9 +8,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use prometheus::IntGauge;
 use salvo::conn::tcp::TcpCoupler;
@@ -20,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
+use super::last_answer::{Held, LastAnswer};
+
 /// Handshakes that are under way at a time: many enough for clients that are far away, so few that each gets on.
 pub(super) const TURNS: usize = 512;
 
@@ -28,8 +29,8 @@ pub(super) struct Turns<A> {
     inner: A,
     free: Arc<Semaphore>,
     waiting: IntGauge,
-    /// That of the connection that was accepted last.
-    newest: Mutex<Option<Arc<Turn>>>,
+    /// Those of the connection that was accepted last.
+    newest: Mutex<Option<(Arc<Turn>, LastAnswer)>>,
 }
 
 impl<A> Turns<A> {
@@ -38,8 +39,8 @@ impl<A> Turns<A> {
         Self { inner, free: Arc::new(Semaphore::new(TURNS)), waiting, newest: Mutex::new(None) }
     }
 
-    /// The turn of the connection that was accepted last, once.
-    pub(super) fn take_newest(&self) -> Option<Arc<Turn>> {
+    /// What belongs to the connection that was accepted last, once.
+    pub(super) fn take_newest(&self) -> Option<(Arc<Turn>, LastAnswer)> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -49,7 +50,7 @@ where
     A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static> + Send + 'static,
 {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = Queued<A::Stream>;
+    type Stream = Queued<Held<A::Stream>>;
 
     fn holdings(&self) -> &[Holding] {
         self.inner.holdings()
@@ -60,8 +61,10 @@ where
         policy: Option<ArcFusePolicy>,
     ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
         let accepted = self.inner.accept(policy).await?;
-        let (stream, turn) = Queued::new(accepted.stream, &self.free, &self.waiting);
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+        let last = LastAnswer::default();
+        let stream = Held::new(accepted.stream, last.clone());
+        let (stream, turn) = Queued::new(stream, &self.free, &self.waiting);
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((turn, last));
         Ok(Accepted {
             coupler: TcpCoupler::new(),
             stream,
@@ -74,12 +77,9 @@ where
     }
 }
 
-/// How far a connection has come, for whoever sees when its handshake is over and when its last answer comes.
+/// How far a connection has come, for whoever sees when its handshake is over.
 #[derive(Debug)]
-pub(super) struct Turn {
-    place: Mutex<Place>,
-    has_last_answer: AtomicBool,
-}
+pub(super) struct Turn(Mutex<Place>);
 
 #[derive(Debug)]
 enum Place {
@@ -107,7 +107,7 @@ pub(super) enum Step {
 
 impl Turn {
     fn new(place: Place) -> Arc<Self> {
-        Arc::new(Self { place: Mutex::new(place), has_last_answer: AtomicBool::new(false) })
+        Arc::new(Self(Mutex::new(place)))
     }
 
     /// How far it is.
@@ -133,12 +133,7 @@ impl Turn {
 
     /// Nothing panics while it is locked; were it so, it would still be usable.
     fn place(&self) -> MutexGuard<'_, Place> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nothing but the end of the connection follows what is written now: both may go in one packet.
-    pub(super) fn last_answer(&self) {
-        self.has_last_answer.store(true, Ordering::Relaxed);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,21 +159,13 @@ impl Drop for Turn {
     }
 }
 
-/// A stream below TLS that gives out what its client says first when it is its turn, and sends its last answer together with what
-/// ends the connection.
-pub(super) struct Queued<S: AsyncWrite + Unpin> {
+/// A stream below TLS that gives out what its client says first when it is its turn.
+pub(super) struct Queued<S> {
     stream: S,
     turn: Arc<Turn>,
     /// `None` when everything is over that has to do with turns.
     hello: Option<Box<Hello>>,
-    /// The last answer, until the end follows it.
-    held: Vec<u8>,
-    /// Whether it was to be sent already. If the end does not follow at once, it is sent when that is asked for again.
-    is_due: bool,
 }
-
-/// A longer answer is not held: it is more than a packet anyway.
-const MOST_HELD: usize = 8 << 10;
 
 struct Hello {
     free: PollSemaphore,
@@ -187,7 +174,7 @@ struct Hello {
     bytes: Vec<u8>,
 }
 
-impl<S: AsyncWrite + Unpin> Queued<S> {
+impl<S> Queued<S> {
     fn new(stream: S, free: &Arc<Semaphore>, waiting: &IntGauge) -> (Self, Arc<Turn>) {
         let turn = Turn::new(Place::Silent);
         let hello = Hello {
@@ -195,14 +182,11 @@ impl<S: AsyncWrite + Unpin> Queued<S> {
             waiting: waiting.clone(),
             bytes: Vec::new(),
         };
-        let hello = Some(Box::new(hello));
-        let queued =
-            Self { stream, turn: Arc::clone(&turn), hello, held: Vec::new(), is_due: false };
-        (queued, turn)
+        (Self { stream, turn: Arc::clone(&turn), hello: Some(Box::new(hello)) }, turn)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Queued<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Queued<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -254,33 +238,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Queued<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Queued<S> {
-    /// Sends what is held.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.held.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.held))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.held.drain(..sent);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Whether so many bytes more are held.
-    fn holds(&self, bytes: usize) -> bool {
-        self.turn.has_last_answer.load(Ordering::Relaxed)
-            && self.held.len().saturating_add(bytes) <= MOST_HELD
-    }
-}
-
 impl<S: AsyncWrite + Unpin> AsyncWrite for Queued<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.as_mut().poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -288,31 +260,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Queued<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        if self.holds(length) {
-            for buf in bufs {
-                self.held.extend_from_slice(buf);
-            }
-            return Poll::Ready(Ok(length));
-        }
-        ready!(self.poll_send(cx))?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.held.is_empty() && !self.is_due {
-            self.is_due = true;
-            // The end follows before the task is woken, or else this is asked for again then.
-            cx.waker().wake_by_ref();
-            return Poll::Ready(Ok(()));
-        }
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -320,18 +268,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Queued<S> {
     }
 }
 
-/// Not every connection is ended: one that asked for another protocol is given up.
-impl<S: AsyncWrite + Unpin> Drop for Queued<S> {
-    fn drop(&mut self) {
-        // There is room in the kernel for what fits into a packet or two.
-        drop(self.poll_send(&mut Context::from_waker(Waker::noop())));
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::*;
@@ -416,90 +354,6 @@ mod tests {
         turn.give_back();
         let refused = read(&mut second_stream, 64).await.unwrap().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionAborted);
-    }
-
-    /// A stream that notes what each write to it was.
-    #[derive(Default)]
-    struct Noted(Vec<String>);
-
-    impl AsyncWrite for Noted {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.0.push(String::from_utf8_lossy(buf).into_owned());
-            Poll::Ready(Ok(buf.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.0.push("end".into());
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_last_answer_and_the_end_are_one_write() {
-        let fixture = Fixture::new(1);
-        let (mut stream, turn) = Queued::new(Noted::default(), &fixture.free, &fixture.waiting);
-        stream.write_all(b"handshake").await.unwrap();
-        turn.last_answer();
-        stream.write_all(b"answer, ").await.unwrap();
-        stream.flush().await.unwrap();
-        stream.write_all(b"no more").await.unwrap();
-        stream.shutdown().await.unwrap();
-        assert_eq!(stream.stream.0, ["handshake", "answer, no more", "end"]);
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_sent_before_its_connection_is_given_up() {
-        let fixture = Fixture::new(1);
-        let (mut client, mut stream, turn) = fixture.connection();
-        turn.last_answer();
-        stream.write_all(b"refused").await.unwrap();
-        stream.flush().await.unwrap();
-        drop(stream);
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert_eq!(answer, "refused");
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_was_not_the_last_or_is_long_is_sent_all_the_same() {
-        let fixture = Fixture::new(1);
-        let (mut stream, turn) = Queued::new(Noted::default(), &fixture.free, &fixture.waiting);
-        turn.last_answer();
-        stream.write_all(b"first").await.unwrap();
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(Arc::clone(&woken));
-        let flushed = Pin::new(&mut stream).poll_flush(&mut Context::from_waker(&waker));
-        assert!(flushed.is_ready() && woken.0.load(Ordering::Relaxed), "it is asked for again");
-        assert!(stream.stream.0.is_empty());
-        stream.flush().await.unwrap();
-        for piece in ["second", "third"] {
-            stream.write_all(piece.as_bytes()).await.unwrap();
-            stream.flush().await.unwrap();
-        }
-        assert_eq!(stream.stream.0, ["first", "second", "third"]);
-        let (mut stream, turn) = Queued::new(Noted::default(), &fixture.free, &fixture.waiting);
-        turn.last_answer();
-        let long = "x".repeat(MOST_HELD);
-        stream.write_all(b"fourth").await.unwrap();
-        stream.write_all(long.as_bytes()).await.unwrap();
-        assert_eq!(stream.stream.0, ["fourth", &long]);
     }
 
     #[tokio::test]
