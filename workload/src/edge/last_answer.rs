@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A longer answer is not held: it is more than a packet anyway.
 const MOST_HELD: usize = 8 << 10;
+/// An answer is not held for longer. The end follows within microseconds or not at all.
+const HOLD_TIME: Duration = Duration::from_millis(1);
 
 /// Whether the last answer of a connection comes. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -27,13 +30,13 @@ pub(super) struct Held<S: AsyncWrite + Unpin> {
     stream: S,
     last: LastAnswer,
     answer: Vec<u8>,
-    /// Whether it was to be sent already. If the end does not follow at once, it is sent when that is asked for again.
-    is_due: bool,
+    /// Since when it is to be sent. The HTTP library asks for that several times before it ends the connection.
+    due_since: Option<Instant>,
 }
 
 impl<S: AsyncWrite + Unpin> Held<S> {
     pub(super) fn new(stream: S, last: LastAnswer) -> Self {
-        Self { stream, last, answer: Vec::new(), is_due: false }
+        Self { stream, last, answer: Vec::new(), due_since: None }
     }
 }
 
@@ -92,11 +95,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.answer.is_empty() && !self.is_due {
-            self.is_due = true;
-            // The end follows before the task is woken, or else this is asked for again then.
-            cx.waker().wake_by_ref();
-            return Poll::Ready(Ok(()));
+        if !self.answer.is_empty() {
+            let due_since = *self.due_since.get_or_insert_with(Instant::now);
+            if due_since.elapsed() < HOLD_TIME {
+                // The end follows before the task is woken, or else this is asked for again then.
+                cx.waker().wake_by_ref();
+                return Poll::Ready(Ok(()));
+            }
         }
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
@@ -170,6 +175,9 @@ mod tests {
         stream.write_all(b"answer, ").await.unwrap();
         stream.flush().await.unwrap();
         stream.write_all(b"no more").await.unwrap();
+        for _ in 0..3 {
+            stream.flush().await.unwrap();
+        }
         stream.shutdown().await.unwrap();
         assert_eq!(stream.stream.0, ["handshake", "answer, no more", "end"]);
     }
@@ -199,6 +207,7 @@ mod tests {
         let flushed = Pin::new(&mut stream).poll_flush(&mut Context::from_waker(&waker));
         assert!(flushed.is_ready() && woken.0.load(Ordering::Relaxed), "it is asked for again");
         assert!(stream.stream.0.is_empty());
+        std::thread::sleep(HOLD_TIME);
         stream.flush().await.unwrap();
         for piece in ["second", "third"] {
             stream.write_all(piece.as_bytes()).await.unwrap();
