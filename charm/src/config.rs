@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use relations::SecretUri;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
+use workload_limits::{InvalidLimits, Limits};
 
 /// What is asked for besides `openid` unless an option says something else.
 const SCOPES: &str = "offline_access email profile";
@@ -71,6 +72,8 @@ pub struct Config {
     pub audit_retention_days: Within<1, 3650>,
     /// How long a service that stops goes on while it is no longer ready, in seconds.
     pub shutdown_drain_seconds: Within<0, 300>,
+    /// What the services bear, where that is not the default.
+    pub limits: Option<ServiceLimits>,
     /// Whether services take over what the earlier product left in the database.
     pub takeover: Takeover,
 }
@@ -104,6 +107,7 @@ impl Default for Config {
             history_six_hours_days: Within(365),
             audit_retention_days: Within(400),
             shutdown_drain_seconds: Within(15),
+            limits: None,
             takeover: Takeover::Automatic,
         }
     }
@@ -114,6 +118,20 @@ impl Config {
     #[must_use]
     pub fn scopes(&self) -> &str {
         self.oidc_scopes.as_deref().filter(|scopes| !scopes.trim().is_empty()).unwrap_or(SCOPES)
+    }
+}
+
+/// Limits as the services read them, looked through.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServiceLimits(pub String);
+
+impl TryFrom<String> for ServiceLimits {
+    type Error = InvalidLimits;
+
+    fn try_from(text: String) -> Result<Self, InvalidLimits> {
+        Limits::parse(&text)?;
+        Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 }
 
@@ -452,6 +470,17 @@ mod tests {
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn limits_are_what_the_services_take_for_limits() {
+        let read = |text: &str| ServiceLimits::try_from(text.to_owned());
+        let limits = read("heartbeat-bytes=32MiB,\n  tunnel-waiting=8").unwrap();
+        assert_eq!(limits.0, "heartbeat-bytes=32MiB, tunnel-waiting=8");
+        let told = read("connector-headers=1").unwrap_err().to_string();
+        let range =
+            "limits within their ranges: connector-headers is a whole number from 16 to 1000";
+        assert_eq!(told, range);
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn lim_05_bad_values_are_named_and_nothing_is_stored() {
 #[tokio::test]
 async fn lim_01_the_length_of_a_heartbeat_is_bounded_by_the_setting() {
     let mut deployment = Deployment::new().await;
-    deployment.extra = vec![("HEARTBEAT_MAX_BYTES", "1000".into())];
+    deployment.extra = vec![("LIMITS", "heartbeat-bytes=1KiB".into())];
     let _connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
     let body = |length: usize| {
@@ -159,7 +159,7 @@ async fn lim_01_the_length_of_a_heartbeat_is_bounded_by_the_setting() {
         text.extend(std::iter::repeat_n(' ', length - 2));
         text.into_bytes()
     };
-    for (length, status) in [(1000, 200), (1001, 413), (100_000, 413)] {
+    for (length, status) in [(1024, 200), (1025, 413), (102_400, 413)] {
         let answer = member.request("POST", STATUS_PATH, body(length)).await.unwrap();
         assert_eq!(answer.status, status, "{length}: {}", answer.body);
     }

@@ -133,8 +133,7 @@ async fn lim_01_a_stranger_is_refused_before_its_body_is_read() {
 #[tokio::test]
 async fn lim_01_one_cluster_does_not_take_the_room_of_others() {
     let mut deployment = Deployment::new().await;
-    deployment.extra.push(("BODIES_MAX_BYTES", (4 << 20).to_string()));
-    deployment.extra.push(("HEARTBEAT_MAX_BYTES", (1 << 20).to_string()));
+    deployment.extra.push(("LIMITS", "connector-bodies-bytes=4MiB,heartbeat-bytes=1MiB".into()));
     let _connector = deployment.start(Service::ClusterConnector).await;
     let (loud, quiet) = (deployment.enrol("loud").await, deployment.enrol("quiet").await);
     let head = format!("POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
@@ -215,7 +214,7 @@ async fn lim_05_a_list_without_end_takes_no_memory_and_long_bodies_hold_nobody_u
 #[tokio::test]
 async fn lim_01_the_sum_of_all_bodies_is_bounded() {
     let mut deployment = Deployment::new().await;
-    deployment.extra.push(("BODIES_MAX_BYTES", "1048576".into()));
+    deployment.extra.push(("LIMITS", "connector-bodies-bytes=1MiB".into()));
     let _connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
     // Both together are too much: whichever has not arrived yet when the room is used up is refused, the other one waits for more.
@@ -446,7 +445,7 @@ async fn lim_06_every_route_answers_while_the_database_is_frozen() {
 #[tokio::test]
 async fn lim_01_a_heartbeat_that_waits_for_the_database_takes_its_room() {
     let mut deployment = Deployment::new().await;
-    deployment.extra.push(("BODIES_MAX_BYTES", "1048576".into()));
+    deployment.extra.push(("LIMITS", "connector-bodies-bytes=1MiB".into()));
     let _connector = deployment.start(Service::ClusterConnector).await;
     let member = deployment.enrol("lyon").await;
     let db = deployment.database.connect().await;

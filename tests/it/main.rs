@@ -56,6 +56,7 @@ mod second_provider;
 mod security_properties;
 mod server_names;
 mod sessions;
+mod set_limits;
 mod supply_chain;
 mod takeover;
 mod traces;

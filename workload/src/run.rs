@@ -81,18 +81,28 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let identities = connector_identities(&config)?;
     let unit = Unit::new(&config, "cluster-connector", &identities)?;
     let forward = unit.forward(&config)?;
-    let heartbeats = HeartbeatWriter::start(&unit.pool, &unit.life.tasks, &unit.metrics, forward);
+    let heartbeats = HeartbeatWriter::start(
+        &unit.pool,
+        &unit.life.tasks,
+        &unit.metrics,
+        forward,
+        config.limits.heartbeat,
+    );
     let key = master_key(&config)?;
     let hop_listen = SocketAddr::new(config.listen.ip(), config.tunnel.port);
     let between_units = Some((InterUnit::new(&key)?.server_config()?, unit.metrics.clone()));
-    let hop = Listener::bind(hop_listen, between_units, cluster_connector::hop::LIMITS)
-        .map_err(|error| StartError::Listen(hop_listen, error))?;
+    let hop = Listener::bind(
+        hop_listen,
+        between_units,
+        cluster_connector::hop::limits(&config.limits.tunnel),
+    )
+    .map_err(|error| StartError::Listen(hop_listen, error))?;
     let hop_address = reachable_address(&config, hop.address()?);
     let addresses = key.unit_addresses().ok_or(TlsError::InterUnit)?;
     let keeper = Keeper::new(
         unit.pool.clone(),
         tunnels::Unit::new(&addresses, hop_address),
-        Tunnels::new(&unit.metrics.tunnels),
+        Tunnels::new(config.limits.tunnel, &unit.metrics.tunnels),
         unit.life.stop.clone(),
     );
     let app = Arc::new(cluster_connector::App::new(
@@ -128,7 +138,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
     unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
-    let hop_service = cluster_connector::hop::service(keeper.clone(), &unit.metrics);
+    let hop_service =
+        cluster_connector::hop::service(keeper.clone(), &config.limits, &unit.metrics);
     let (stop, grace) = (unit.life.stop.clone(), config.shutdown_grace);
     let with_tunnels = async |tasks: &TaskTracker| {
         tokio::join!(keeper.announce(), recall);
@@ -137,7 +148,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
         tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
         Ok(())
     };
-    unit.serve(&config, tls, (cluster_connector::LIMITS, newcomers), service, with_tunnels).await
+    let limits = config.limits.connector.into();
+    unit.serve(&config, tls, (limits, newcomers), service, with_tunnels).await
 }
 
 /// Runs the Management API until a signal.
@@ -177,7 +189,11 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         note_changes(&pool, notes).await;
         Ok(())
     };
-    unit.serve(&config, tls, (management_api::LIMITS, newcomers), service, with_notes).await
+    let limits = Limits::from(config.limits.management);
+    // Requests to clusters take longest.
+    let idle = limits.idle.max(config.limits.tunnel.answer_time + Duration::from_mins(1));
+    let limits = Limits { idle, ..limits };
+    unit.serve(&config, tls, (limits, newcomers), service, with_notes).await
 }
 
 fn management_app(
@@ -209,8 +225,11 @@ fn management_app(
     unit.life.tasks.spawn(Arc::clone(&provider).follow(unit.life.stop.clone()));
     let key = &join_tokens.master_key;
     let tunnels = management_api::Tunnels {
-        hop: HopClient::new(InterUnit::new(key)?.client_config()?)
-            .map_err(|_| TlsError::Runtime)?,
+        hop: HopClient::new(
+            InterUnit::new(key)?.client_config()?,
+            config.limits.tunnel.answer_time,
+        )
+        .map_err(|_| TlsError::Runtime)?,
         addresses: key.unit_addresses().ok_or(TlsError::InterUnit)?,
         sessions: LxdSessions::default(),
     };
@@ -223,6 +242,7 @@ fn management_app(
             tasks: unit.life.tasks.clone(),
             idle: config.management.session_idle,
             lifetime: config.management.session_lifetime,
+            limits: config.limits.session,
             keep_access_tokens: config.tunnel.forward_access_token,
         },
         pool: unit.pool.clone(),
@@ -265,6 +285,7 @@ pub fn join_token_policy(config: &Config) -> Result<JoinTokenPolicy, StartError>
         connector_address: config.connector.address(),
         connector_pin: Box::new(move || pin.now()),
         max_life: config.management.join_token_max_life,
+        max_pending: config.limits.join.tokens,
         master_key: master_key(config)?,
     })
 }
@@ -354,7 +375,8 @@ impl Unit {
             return Ok(None);
         }
         let labels = config.remote_write.labels.clone();
-        let options = remote_write::Options { labels, ..remote_write::Options::default() };
+        let limits = remote_write::Limits::from(&config.limits);
+        let options = remote_write::Options { labels, limits, ..remote_write::Options::default() };
         let ca_file = config.remote_write.ca_file.clone();
         let tls = tls::client_config(ca_file.as_deref())?;
         let forward = RemoteWrite::new(receivers, &tls, &options).map_err(|_| TlsError::Runtime)?;

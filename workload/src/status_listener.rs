@@ -20,7 +20,9 @@ pub const LIMITS: Limits = Limits {
     connections: 64,
     header_bytes: 8 << 10,
     headers: 32,
+    handshake_time: Duration::ZERO, // there is none
     header_time: Duration::from_secs(5),
+    keep_alive: Duration::from_secs(5),
     idle: Duration::from_secs(10),
 };
 

@@ -41,6 +41,7 @@ impl Facts<'_> {
             vars.set("DB_CA_FILE", &self.path("db/ca.pem"));
         }
         vars.set("SHUTDOWN_DRAIN_SECONDS", &config.shutdown_drain_seconds.to_string());
+        vars.set("LIMITS", config.limits.as_ref().map_or("", |limits| &limits.0));
         vars.set("TAKEOVER", config.takeover.as_str());
         vars.set("HISTORY_MINUTES_HOURS", &config.history_minutes_hours.to_string());
         vars.set("HISTORY_HALF_HOURS_DAYS", &config.history_half_hours_days.to_string());

@@ -32,6 +32,10 @@ pub use secrecy::{ExposeSecret, SecretString};
 pub use tracing::Tracing;
 pub use tunnel::Tunnel;
 pub use url::Url;
+pub use workload_limits::{
+    BodyLimits, Entry as LimitEntry, HeartbeatLimits, JoinLimits, Limits, ServiceLimits,
+    SessionLimits, TunnelLimits,
+};
 
 /// Everything that a service or the command line needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -58,9 +62,8 @@ pub struct Config {
     pub remote_write: RemoteWrite,
     /// Where traces go.
     pub tracing: Tracing,
-    /// `BODIES_MAX_BYTES`, at least 1 MiB: most bytes of request bodies in memory at a time; by default 256 MiB for the connector
-    /// and 64 MiB for the Management API.
-    pub bodies_max_bytes: Option<usize>,
+    /// `LIMITS`: what the services bear, `name=number` with commas between them.
+    pub limits: Limits,
     /// How long the history of clusters is kept.
     pub history: History,
     /// Whether the data of the earlier product is taken over at start.
@@ -119,8 +122,6 @@ pub struct Connector {
     pub follow_certificate: bool,
     /// `HEARTBEAT_INTERVAL_SECONDS`, 1 to 86,400, default 60: what the answer to a heartbeat recommends.
     pub heartbeat_interval: Duration,
-    /// `HEARTBEAT_MAX_BYTES`, default 64 MiB: the longest accepted heartbeat body.
-    pub heartbeat_max_bytes: usize,
     /// `LOG_HEARTBEATS_EVERY`, default 1: one of so many heartbeats that are stored is logged at level info, the others at debug.
     pub log_heartbeats_every: NonZeroU64,
 }
@@ -162,7 +163,6 @@ impl Config {
                 "pinned or follow",
             ) == "follow",
             heartbeat_interval: read.seconds("HEARTBEAT_INTERVAL_SECONDS", 60, 1..=86_400),
-            heartbeat_max_bytes: read.parsed("HEARTBEAT_MAX_BYTES", 64 << 20, "a number of bytes"),
             log_heartbeats_every: read.parsed(
                 "LOG_HEARTBEATS_EVERY",
                 NonZeroU64::MIN,
@@ -187,7 +187,7 @@ impl Config {
             grafana_base_url: read.text("GRAFANA_BASE_URL").unwrap_or_default(),
             remote_write: RemoteWrite::read(&mut read),
             tracing: Tracing::read(&mut read),
-            bodies_max_bytes: bodies_max_bytes(&mut read),
+            limits: limits(&mut read),
             history: History::read(&mut read),
             takeover: Takeover::read(&mut read),
             rate_limit: RateLimit::read(&mut read),
@@ -219,14 +219,12 @@ fn host_in_address(text: &str) -> Option<String> {
     Some(url.host_str()?.trim_end_matches('.').to_owned())
 }
 
-fn bodies_max_bytes(read: &mut Reader<'_>) -> Option<usize> {
-    read.text("BODIES_MAX_BYTES")?;
-    let expected = "a number of bytes, at least 1048576";
-    let bytes = read.parsed("BODIES_MAX_BYTES", 0, expected);
-    if bytes < 1 << 20 {
-        read.refuse("BODIES_MAX_BYTES", expected);
-    }
-    Some(bytes)
+fn limits(read: &mut Reader<'_>) -> Limits {
+    let text = read.text("LIMITS").unwrap_or_default();
+    Limits::parse(&text).unwrap_or_else(|error| {
+        read.refuse("LIMITS", &error.to_string());
+        Limits::default()
+    })
 }
 
 /// A host name or an address that can stand in a join token: clusters join several addresses with commas.
@@ -425,6 +423,7 @@ mod tests {
         let listed: std::collections::BTreeSet<String> = page
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .filter(|name| !name.contains('-')) // limits are in a setting of their own
             .map(str::to_owned)
             .collect();
         let mut expected: std::collections::BTreeSet<String> = read

@@ -189,7 +189,7 @@ pub async fn run(cli: Cli, get: impl Fn(&str) -> Option<String>) -> ExitCode {
 async fn execute(command: Command, config: Config) -> Result<Ending, Failure> {
     match command {
         Command::ManagementApi => run::management_api(config).await?,
-        Command::ClusterConnector => run::cluster_connector(config).await?,
+        Command::ClusterConnector => Box::pin(run::cluster_connector(config)).await?,
         Command::Enroll { name, description, expire } => {
             let request = JoinTokenRequest {
                 cluster_name: name,

@@ -11,17 +11,15 @@ use crate::domain::enrol::{self, JoinRequest};
 use crate::domain::{self, Error};
 use crate::edge::rate_limit::is_known;
 use crate::edge::{
-    self, ApiError, Body, EmptyObject, Reply, Success, parse_json, presented_certificate, read_body,
+    self, ApiError, Body, EmptyObject, Reply, Success, parse_json_as, presented_certificate,
+    read_body,
 };
 use crate::model::{Fingerprint, Heartbeat, JoinSignature};
 
-/// Longest body of a join in bytes, and the time that it may take.
-const JOIN_MAX_BYTES: usize = 64 << 10;
-const BODY_TIME: Duration = Duration::from_mins(1);
 /// Longest body of a heartbeat that is parsed where it arrives, in bytes: that takes a few milliseconds.
 const SHORT_BYTES: usize = 1 << 20;
 /// Longest wait for one's turn to be looked up: that of a heartbeat for the database. All clusters of another unit may come at once.
-const TURN_TIME: Duration = Duration::from_secs(10);
+const TURN_TIME: Duration = Duration::from_secs(9);
 
 /// Any method on `/`: the versions of the API. Clusters call it, without a certificate, to see the server's.
 #[handler]
@@ -41,9 +39,9 @@ pub(super) async fn status(depot: &mut Depot) -> Reply<Success<Option<()>>> {
 pub(super) async fn join(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let app = app(depot)?;
     let presented = presented_certificate(req);
-    let raw = read_body(req, JOIN_MAX_BYTES, BODY_TIME).await?;
+    let raw = read_body(req, app.limits.join.bytes).await?;
     let JoinBody { cluster_name, certificate, token } =
-        JoinBody::read(&raw, OffsetDateTime::now_utc())?;
+        JoinBody::read(&raw, app.limits.body.json_depth, OffsetDateTime::now_utc())?;
     let signature = match req.headers().get(AUTHORIZATION) {
         None => None,
         // A header that is there must be right: another scheme is no signature of ours.
@@ -72,7 +70,7 @@ pub(super) async fn heartbeat(
     if !is_known(req) {
         admit(&app, fingerprint).await?;
     }
-    let raw = read_body(req, app.heartbeat_max_bytes, BODY_TIME).await?;
+    let raw = read_body(req, app.limits.heartbeat.bytes).await?;
     let (body, _room) = parse(&app, raw).await?; // the metrics in it wait with it for the database
     match app.heartbeats.accept(fingerprint, body, &app.own_hosts).await {
         Err(Error::Forbidden(_)) => Err(domain::clusters::refusal(&app.pool, fingerprint).await?),
@@ -102,7 +100,11 @@ async fn admit(app: &App, fingerprint: Fingerprint) -> Result<(), ApiError> {
 /// for a good part of a second, and with few others at a time, since that takes as much memory again.
 async fn parse(app: &App, raw: Body) -> Result<(Heartbeat, impl Sized + Send + use<>), ApiError> {
     let is_short = raw.len() <= SHORT_BYTES;
-    let parse = move || Ok((parse_json(&raw)?, raw.into_room()));
+    let (limits, max_depth) = (app.limits.heartbeat, app.limits.body.json_depth);
+    let parse = move || {
+        let read = parse_json_as(&raw, max_depth, Heartbeat::within(&limits))?;
+        Ok((read, raw.into_room()))
+    };
     if is_short {
         return parse();
     }

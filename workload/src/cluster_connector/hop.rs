@@ -7,34 +7,41 @@ use bytes::Bytes;
 use salvo::http::{ResBody, StatusCode};
 use salvo::{Depot, Request, Response, Router, Service, affix_state, handler};
 use tracing::Instrument;
+use workload_config::{Limits, TunnelLimits};
 
-use crate::edge::{self, ApiError, BodyRoom, Limits, Reply, read_body};
+use crate::edge::{self, ApiError, BodyRoom, BodyRules, Reply, read_body};
 use crate::metrics::Metrics;
 use crate::traces;
 use crate::tunnel::{Keeper, hop};
 
-/// Limits of this listener.
-pub const LIMITS: Limits = Limits {
-    connections: 1000,
-    header_bytes: 64 << 10, // a path and an access token
-    headers: 32,
-    header_time: Duration::from_mins(1),
-    idle: Duration::from_mins(2), // longer than a request may wait and take
-};
-
-/// Longest body of a request in bytes, and the time that it may take.
-const BODY_MAX_BYTES: usize = 8 << 20;
-/// Most bytes of request bodies in memory at a time.
-const BODIES_MAX_BYTES: usize = 64 << 20;
-const BODY_TIME: Duration = Duration::from_secs(30);
+/// Limits of this listener. Its clients are units.
+#[must_use]
+pub fn limits(tunnel: &TunnelLimits) -> edge::Limits {
+    edge::Limits {
+        connections: 1000,
+        handshake_time: Duration::from_secs(10),
+        header_bytes: 64 << 10, // a path and an access token
+        headers: 32,
+        header_time: Duration::from_secs(5),
+        keep_alive: Duration::from_mins(1),
+        idle: tunnel.waiting_time + tunnel.answer_time + Duration::from_mins(1),
+    }
+}
 
 /// The one route.
 #[must_use]
-pub fn service(keeper: Keeper, metrics: &Metrics) -> Service {
+pub fn service(keeper: Keeper, limits: &Limits, metrics: &Metrics) -> Service {
+    let bodies = BodyRoom::new(BodyRules {
+        bytes: limits.management.bodies_bytes,
+        share: None,
+        time: limits.management.body_time,
+        rate: limits.body.rate,
+    });
     let router = Router::new()
         .hoop(affix_state::inject(keeper))
+        .hoop(affix_state::inject(limits.tunnel))
         .push(Router::with_path("tunnel/{cluster}").post(pass_on));
-    edge::service(router, BodyRoom::new(BODIES_MAX_BYTES), metrics)
+    edge::service(router, bodies, metrics)
 }
 
 /// `POST /tunnel/{cluster}`: passes a request on to a cluster.
@@ -43,7 +50,8 @@ async fn pass_on(req: &mut Request, depot: &mut Depot, res: &mut Response) -> Re
     let no_state = |_| ApiError::Internal("the service has no state".into());
     let keeper = depot.get_typed::<Keeper>().cloned().map_err(no_state)?;
     let cluster_id: i64 = req.param("cluster").ok_or_else(ApiError::unknown_path)?;
-    let body = read_body(req, BODY_MAX_BYTES, BODY_TIME).await?;
+    let limits = *depot.get_typed::<TunnelLimits>().map_err(no_state)?;
+    let body = read_body(req, limits.body_bytes).await?;
     let (request, by) = hop::read_request(req.headers(), Bytes::from_owner(body))
         .ok_or_else(|| ApiError::BadRequest("this is no request to a cluster".into()))?;
     tracing::debug!(

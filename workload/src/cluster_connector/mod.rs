@@ -16,14 +16,14 @@ use std::time::Duration;
 use salvo::{Router, Service, affix_state};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use workload_config::Config;
+use workload_config::{Config, Limits};
 
 use crate::domain::audit::Sampler;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::edge::rate_limit::{
     Anonymous, Clusters, Joined, Limit, MonotonicClock, Newcomers, Peers,
 };
-use crate::edge::{self, BodyRoom, Limits, SampledLog};
+use crate::edge::{self, AnswerTime, BodyRoom, BodyRules, SampledLog};
 use crate::metrics::Metrics;
 use crate::model::Fingerprint;
 use crate::seal::MasterKey;
@@ -31,19 +31,6 @@ use crate::store::Pool;
 use crate::tunnel::Keeper;
 
 pub use self::wire::JoinBody;
-
-/// Limits of the connector's listener. Members open two connections per operation and leave both open: they are closed after
-/// the answer, and those that were asked to stay as soon as they are idle.
-pub const LIMITS: Limits = Limits {
-    connections: 30_000,
-    header_bytes: 16 << 10,
-    headers: 64,
-    header_time: Duration::from_secs(5),
-    idle: Duration::from_mins(1),
-};
-
-/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
-const BODIES_MAX_BYTES: usize = 256 << 20;
 
 /// Lookups under way at a time of callers that may be enrolled or not: less than half of the usual connections to the database.
 const LOOKUPS: usize = 4;
@@ -112,10 +99,8 @@ pub struct App {
     pub heartbeat_interval: Duration,
     /// One of so many heartbeats that are stored is logged at level info.
     pub log_heartbeats_every: NonZeroU64,
-    /// Longest heartbeat body in bytes.
-    pub heartbeat_max_bytes: usize,
-    /// Most bytes of request bodies in memory at a time.
-    pub bodies_max_bytes: usize,
+    /// What requests may be.
+    pub limits: Limits,
     /// Turns of [`LOOKUPS`].
     lookups: Semaphore,
     /// Turns of [`LONG_BODIES`].
@@ -145,8 +130,7 @@ impl App {
             public_address: config.connector.address(),
             heartbeat_interval: config.connector.heartbeat_interval,
             log_heartbeats_every: config.connector.log_heartbeats_every,
-            heartbeat_max_bytes: config.connector.heartbeat_max_bytes,
-            bodies_max_bytes: config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES),
+            limits: config.limits.clone(),
             lookups: Semaphore::new(LOOKUPS),
             long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
             own_hosts: config.own_hosts(),
@@ -159,8 +143,14 @@ impl App {
 pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service {
     let RateLimits { preflight, joins, clusters, newcomers: _ } = limits;
     // A cluster's longest heartbeat must fit, and four clusters together may keep the others out, but no single one.
-    let share = (app.bodies_max_bytes / 4).max(app.heartbeat_max_bytes);
-    let bodies = BodyRoom::shared(app.bodies_max_bytes, share);
+    let Limits { connector, body, heartbeat, .. } = &app.limits;
+    let bodies = BodyRoom::new(BodyRules {
+        bytes: connector.bodies_bytes,
+        share: Some((connector.bodies_bytes / 4).max(heartbeat.bytes)),
+        time: connector.body_time,
+        rate: body.rate,
+    });
+    let answer_time = AnswerTime(connector.answer_time);
     let join = Router::new().hoop(joins).hoop(Joined(clusters.clone())).post(handlers::join);
     let heartbeat_log = SampledLog::new(app.log_heartbeats_every);
     let enrolled = Router::new()
@@ -177,5 +167,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, bodies, metrics).hoop(edge::CloseAfterAnswer)
+    edge::service(router, bodies, metrics).hoop(answer_time).hoop(edge::CloseAfterAnswer)
 }

@@ -27,13 +27,13 @@ pub struct JoinBody {
 }
 
 impl JoinBody {
-    /// Reads a body; the certificate must be valid at `now`.
+    /// Reads a body of at most so many levels of objects and lists; the certificate must be valid at `now`.
     ///
     /// # Errors
     ///
     /// [`ApiError::BadRequest`] says what is wrong or missing.
-    pub fn read(raw: &[u8], now: OffsetDateTime) -> Result<Self, ApiError> {
-        let sent: SentJoin = parse_json(raw)?;
+    pub fn read(raw: &[u8], max_depth: usize, now: OffsetDateTime) -> Result<Self, ApiError> {
+        let sent: SentJoin = parse_json(raw, max_depth)?;
         let cluster_name = required(sent.cluster_name, "name")?;
         let pem = required(sent.cluster_certificate, "certificate")?;
         let certificate = ClusterCertificate::from_pem(&pem, now)

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use workload_config::HeartbeatLimits;
 
 use crate::domain::Error;
 use crate::domain::conflicts::settle;
@@ -32,8 +33,8 @@ const WAITING: usize = 30_000;
 const PACE: Duration = Duration::from_millis(25);
 /// So many heartbeats are worth a statement of their own: more would make it hardly cheaper for each.
 const ENOUGH: usize = 32;
-/// Longest time from the complete request to its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for the database: the answer leaves within ten seconds.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 struct Job {
     report: Report,
@@ -49,6 +50,7 @@ pub struct HeartbeatWriter {
     jobs: mpsc::Sender<Job>,
     metrics: Metrics,
     forward: Option<RemoteWrite>,
+    limits: HeartbeatLimits,
 }
 
 impl HeartbeatWriter {
@@ -59,13 +61,14 @@ impl HeartbeatWriter {
         tasks: &TaskTracker,
         metrics: &Metrics,
         forward: Option<RemoteWrite>,
+        limits: HeartbeatLimits,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let queue = Arc::new(Mutex::new(Queue { jobs: receiver, next: Instant::now() }));
         for _ in 0..WRITERS {
             tasks.spawn(write(pool.clone(), Arc::clone(&queue), metrics.clone()));
         }
-        Self { jobs: sender, metrics: metrics.clone(), forward }
+        Self { jobs: sender, metrics: metrics.clone(), forward, limits }
     }
 
     /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed; its metrics are on
@@ -86,7 +89,7 @@ impl HeartbeatWriter {
         let (received, received_at) = (Instant::now(), OffsetDateTime::now_utc());
         let texts = std::mem::take(&mut heartbeat.server_metrics);
         let ui_url = UiUrl::sanitise(&heartbeat.ui_url, own_hosts);
-        let accepted = match heartbeat.check() {
+        let accepted = match heartbeat.check(&self.limits) {
             Ok(()) => self.write(Report { fingerprint, received, heartbeat, ui_url }).await,
             Err(error) => Err(Error::Invalid(error.to_string())),
         };

@@ -17,9 +17,6 @@ use crate::seal::MasterKey;
 use crate::store::join_tokens::Revoked;
 use crate::store::{self, Pool, clusters, join_tokens};
 
-/// Most tokens that may wait to be used.
-const MAX_PENDING: i64 = 10_000;
-
 /// Life of a token when the operator names none.
 const DEFAULT_LIFE: time::Duration = time::Duration::hours(24);
 
@@ -31,6 +28,8 @@ pub struct JoinTokenPolicy {
     pub connector_pin: Box<dyn Fn() -> Fingerprint + Send + Sync>,
     /// Longest life of a token.
     pub max_life: Duration,
+    /// Most tokens that may wait to be used.
+    pub max_pending: i64,
     /// Seals the secrets of pending tokens.
     pub master_key: Arc<MasterKey>,
 }
@@ -128,7 +127,8 @@ async fn try_to_create(
     if !inserted {
         return Err(Error::Conflict("this cluster name has a pending join token"));
     }
-    if join_tokens::count_pending(&transaction, MAX_PENDING + 1).await? > MAX_PENDING {
+    let most = policy.max_pending;
+    if join_tokens::count_pending(&transaction, most.saturating_add(1)).await? > most {
         return Err(Error::Conflict("too many join tokens are pending: revoke some first"));
     }
     let details = json!({"token": id.to_string(), "expires_at": token.expires_at.unix_timestamp()});

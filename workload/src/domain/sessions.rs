@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+use workload_config::SessionLimits;
 
 use crate::domain::conflicts::settle;
 use crate::domain::{self, Error, access_tokens};
@@ -82,6 +83,8 @@ pub struct Sessions<P> {
     pub idle: Duration,
     /// No session lives longer.
     pub lifetime: Duration,
+    /// How many there may be.
+    pub limits: SessionLimits,
     /// Whether access tokens are kept, because they are forwarded to clusters.
     pub keep_access_tokens: bool,
 }
@@ -135,7 +138,7 @@ impl<P: IdentityProvider> Sessions<P> {
     ) -> Result<(), Error> {
         let mut db = self.pool.get().await?;
         let transaction = store::begin(&mut db).await?;
-        sessions::insert(&transaction, identity, session).await?;
+        sessions::insert(&transaction, identity, session, self.limits).await?;
         let details = json!({"groups": session.groups, "user_agent": session.device.user_agent});
         let entry = AuditEntry::done(Event::Login, &identity.subject, details);
         audit::insert(&transaction, origin, &entry).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use salvo::http::Body as _;
 use salvo::http::ReqBody;
 use salvo::http::header::CONTENT_ENCODING;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use tokio::time::Instant;
 
+use super::answer_time::AnswerClock;
 use super::buffer::{Buffer, SHORT_BYTES};
 use super::{ApiError, presented_certificate};
 use crate::model::Fingerprint;
@@ -24,9 +26,9 @@ const LINGER_BYTES: usize = 1 << 20;
 const LINGER_MAX_BYTES: usize = 16 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// Within each window of this length a body that is not complete must have grown by [`WINDOW_BYTES`]: 4 KiB per second.
-const WINDOW: Duration = Duration::from_secs(10);
-const WINDOW_BYTES: usize = 40 << 10;
+/// Within each window of this length a body that is not complete must have grown at the rate of [`BodyRules`].
+const WINDOW: Duration = Duration::from_secs(WINDOW_SECONDS as u64);
+const WINDOW_SECONDS: usize = 10;
 /// How much longer the first window is: a connection begins slowly.
 const HEAD_START: Duration = Duration::from_secs(5);
 
@@ -38,11 +40,23 @@ const BLOCK_BYTES: usize = 16 << 10;
 #[derive(Debug, Clone)]
 pub struct BodyRoom(Arc<Room>);
 
+/// What holds for the bodies of one service.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyRules {
+    /// Most bytes in memory at a time.
+    pub bytes: usize,
+    /// As many of them as the bodies of one certificate may take, so that nobody keeps the others out; none where callers have no
+    /// certificate.
+    pub share: Option<usize>,
+    /// Longest time for a body.
+    pub time: Duration,
+    /// Least bytes per second, after the first five seconds, over any ten.
+    pub rate: usize,
+}
+
 #[derive(Debug)]
 struct Room {
-    blocks: usize,
-    /// As much of it as the bodies of one certificate may take; none where callers have none of their own.
-    share: Option<usize>,
+    rules: BodyRules,
     taken: Mutex<Taken>,
 }
 
@@ -54,26 +68,15 @@ struct Taken {
 }
 
 impl BodyRoom {
-    /// Room for `bytes` in all.
+    /// All of the room that the rules give.
     #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        Self::with(bytes, None)
-    }
-
-    /// Room for `bytes` in all, of which the bodies of one certificate take at most `share`: nobody keeps the others out.
-    #[must_use]
-    pub fn shared(bytes: usize, share: usize) -> Self {
-        Self::with(bytes, Some(share.div_ceil(BLOCK_BYTES)))
-    }
-
-    fn with(bytes: usize, share: Option<usize>) -> Self {
-        let blocks = bytes / BLOCK_BYTES;
-        Self(Arc::new(Room { blocks, share, taken: Mutex::default() }))
+    pub fn new(rules: BodyRules) -> Self {
+        Self(Arc::new(Room { rules, taken: Mutex::default() }))
     }
 
     /// Nothing yet, for a body of the caller.
     fn empty(&self, req: &mut Request) -> Held {
-        let caller = self.0.share.and_then(|_| presented_certificate(req));
+        let caller = self.0.rules.share.and_then(|_| presented_certificate(req));
         Held { room: Arc::clone(&self.0), caller, blocks: 0 }
     }
 }
@@ -102,12 +105,12 @@ impl Held {
         }
         let mut taken = self.room.taken();
         let all = taken.blocks.saturating_add(more);
-        if all > self.room.blocks {
+        if all > self.room.rules.bytes / BLOCK_BYTES {
             return Err(Stopped::NoRoom("there is no room for another request body"));
         }
         if let Some(caller) = self.caller {
             let its = taken.by_caller.get(&caller).copied().unwrap_or(0).saturating_add(more);
-            if self.room.share.is_some_and(|share| its > share) {
+            if self.room.rules.share.is_some_and(|share| its > share.div_ceil(BLOCK_BYTES)) {
                 return Err(Stopped::NoRoom("the caller's other request bodies take all its room"));
             }
             taken.by_caller.insert(caller, its);
@@ -152,10 +155,10 @@ impl Handler for BodyRoom {
 }
 
 /// A complete body; it takes room until it is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Body {
     bytes: Buffer,
-    room: Option<Held>,
+    room: Held,
 }
 
 impl Deref for Body {
@@ -182,22 +185,25 @@ enum Stopped {
     Broken,
 }
 
-/// Reads the whole body: at most `max_bytes`, within `deadline`, and not slower than 4 KiB per second. Compressed bodies are not
-/// accepted, so that a few bytes never become many.
+/// Reads the whole body: at most `max_bytes`, and as fast as the service's [`BodyRules`] say. Compressed bodies are not accepted, so
+/// that a few bytes never become many.
 ///
 /// # Errors
 ///
 /// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks, 503 when the service
 /// holds as many bodies as it may, of this caller or in all.
-pub async fn read_body(
-    req: &mut Request,
-    max_bytes: usize,
-    deadline: Duration,
-) -> Result<Body, ApiError> {
+pub async fn read_body(req: &mut Request, max_bytes: usize) -> Result<Body, ApiError> {
     let encoded =
         req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let announced = req.header::<usize>("content-length");
-    let room = req.extensions().get::<BodyRoom>().cloned().map(|room| room.empty(req));
+    let Some(room) = req.extensions().get::<BodyRoom>().cloned() else {
+        return Err(ApiError::Internal("the service has no room for bodies".into()));
+    };
+    let (time, room) = (room.0.rules.time, room.empty(req));
+    let clock = req.extensions().get::<AnswerClock>().cloned();
+    if let Some(clock) = &clock {
+        clock.stop();
+    }
     let mut body = req.take_body();
     let refusal = if encoded {
         ApiError::UnsupportedMediaType("compressed request bodies are not accepted")
@@ -206,8 +212,13 @@ pub async fn read_body(
             Stopped::TooLong
         } else {
             let reading = collect(&mut body, max_bytes, announced, room);
-            match tokio::time::timeout(deadline, reading).await {
-                Ok(Ok(body)) => return Ok(body),
+            match tokio::time::timeout(time, reading).await {
+                Ok(Ok(body)) => {
+                    if let Some(clock) = clock {
+                        clock.restart();
+                    }
+                    return Ok(body);
+                }
                 Ok(Err(stopped)) => stopped,
                 Err(_) => Stopped::TooSlow,
             }
@@ -237,17 +248,18 @@ async fn collect(
     body: &mut ReqBody,
     max_bytes: usize,
     announced: Option<usize>,
-    room: Option<Held>,
+    mut room: Held,
 ) -> Result<Body, Stopped> {
+    let window_least = room.room.rules.rate.saturating_mul(WINDOW_SECONDS);
     let expected = announced.unwrap_or(max_bytes).min(max_bytes);
     let begin = announced.unwrap_or_default().min(SHORT_BYTES);
-    let mut read = Body { bytes: Buffer::Short(Vec::with_capacity(begin)), room };
+    let mut bytes = Buffer::Short(Vec::with_capacity(begin));
     let (mut window_end, mut window_bytes) = (Instant::now() + WINDOW + HEAD_START, 0);
     loop {
         let frame = match tokio::time::timeout_at(window_end, body.frame()).await {
             Ok(Some(frame)) => frame.map_err(|_| Stopped::Broken)?,
-            Ok(None) => return Ok(read),
-            Err(_) if window_bytes < WINDOW_BYTES => return Err(Stopped::TooSlow),
+            Ok(None) => return Ok(Body { bytes, room }),
+            Err(_) if window_bytes < window_least => return Err(Stopped::TooSlow),
             Err(_) => {
                 (window_end, window_bytes) = (Instant::now() + WINDOW, 0);
                 continue;
@@ -256,19 +268,17 @@ async fn collect(
         let Ok(data) = frame.into_data() else { continue };
         window_bytes += data.len();
         if Instant::now() >= window_end {
-            if window_bytes < WINDOW_BYTES {
+            if window_bytes < window_least {
                 return Err(Stopped::TooSlow);
             }
             (window_end, window_bytes) = (Instant::now() + WINDOW, 0);
         }
-        let length = read.bytes.len() + data.len();
+        let length = bytes.len() + data.len();
         if length > max_bytes {
             return Err(Stopped::TooLong);
         }
-        if let Some(room) = &mut read.room {
-            room.grow(length)?;
-        }
-        read.bytes.extend(&data, expected).map_err(Stopped::NoMemory)?;
+        room.grow(length)?;
+        bytes.extend(&data, expected).map_err(Stopped::NoMemory)?;
     }
 }
 
@@ -290,35 +300,46 @@ async fn discard(body: &mut ReqBody, mut most: usize) {
     }
 }
 
-/// Deepest nesting of objects and lists in a JSON body.
-const MOST_DEPTH: usize = 16;
-
-/// Parses a JSON body: UTF-8, one object, no key twice, at most 16 levels of objects and lists.
+/// Parses a JSON body: UTF-8, one object, no key twice, at most `max_depth` levels of objects and lists.
 ///
 /// # Errors
 ///
 /// 400: `EOF` for an empty body, as clients know it, else what is wrong and where.
-pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub fn parse_json<T: DeserializeOwned>(body: &[u8], max_depth: usize) -> Result<T, ApiError> {
+    parse_json_as(body, max_depth, PhantomData)
+}
+
+/// The same where the parser has to know more than the type.
+///
+/// # Errors
+///
+/// The same.
+pub fn parse_json_as<'de, S: DeserializeSeed<'de>>(
+    body: &'de [u8],
+    max_depth: usize,
+    seed: S,
+) -> Result<S::Value, ApiError> {
     if body.trim_ascii().is_empty() {
         return Err(ApiError::BadRequest("EOF".into()));
     }
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(ApiError::BadRequest("invalid JSON: expected an object".into()));
     }
-    if is_too_deep(body) {
-        let text = format!("invalid JSON: more than {MOST_DEPTH} levels of objects and lists");
+    if is_too_deep(body, max_depth) {
+        let text = format!("invalid JSON: more than {max_depth} levels of objects and lists");
         return Err(ApiError::BadRequest(text));
     }
     // All of it: what is passed over by the parser, such as unknown keys, is not looked at there.
     let body = str::from_utf8(body)
         .map_err(|_| ApiError::BadRequest("invalid JSON: expected UTF-8".into()))?;
-    serde_json::from_str(body)
-        .map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))
+    let mut parser = serde_json::Deserializer::from_str(body);
+    let parsed = seed.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    parsed.map_err(|error| ApiError::BadRequest(format!("invalid JSON: {error}")))
 }
 
 /// Whether more objects and lists are open at some place than are allowed. Of bytes that are no JSON it need not be true: those
 /// are refused anyway.
-fn is_too_deep(body: &[u8]) -> bool {
+fn is_too_deep(body: &[u8], max_depth: usize) -> bool {
     let (mut depth, mut rest) = (0_usize, body);
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
@@ -328,7 +349,7 @@ fn is_too_deep(body: &[u8]) -> bool {
             b'"' => rest = after_text(after),
             _ => {}
         }
-        if depth > MOST_DEPTH {
+        if depth > max_depth {
             return true;
         }
     }
@@ -349,16 +370,28 @@ fn after_text(mut rest: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
+impl BodyRoom {
+    /// Room for `bytes`.
+    pub(super) fn of(bytes: usize) -> Self {
+        let (share, time, rate) = (None, Duration::from_mins(1), 4 << 10);
+        Self::new(BodyRules { bytes, share, time, rate })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Heartbeat;
 
     fn parses(text: &str) -> bool {
-        parse_json::<serde_json::Value>(text.as_bytes()).is_ok()
+        parse_json::<serde_json::Value>(text.as_bytes(), 16).is_ok()
     }
 
     #[test]
     fn lim_01_one_caller_takes_its_share_of_the_room_and_all_together_take_the_room() {
-        let room = BodyRoom::shared(8 * BLOCK_BYTES, 3 * BLOCK_BYTES);
+        let rules =
+            BodyRules { share: Some(3 * BLOCK_BYTES), ..BodyRoom::of(8 * BLOCK_BYTES).0.rules };
+        let room = BodyRoom::new(rules);
         let body = |caller: Option<&[u8]>| {
             let caller = caller.map(Fingerprint::of);
             Held { room: Arc::clone(&room.0), caller, blocks: 0 }
@@ -387,8 +420,10 @@ mod tests {
         for (levels, fits) in [(1, true), (16, true), (17, false), (1600, false)] {
             assert_eq!(parses(&nested(levels)), fits, "{levels}");
         }
+        let limits = workload_config::Limits::default().heartbeat;
         let unknown = b"{\"unknown\":\"\xff\"}";
-        assert!(parse_json::<crate::model::Heartbeat>(unknown).is_err(), "not UTF-8");
+        let read = Heartbeat::within(&limits);
+        assert!(parse_json_as(unknown, 16, read).is_err(), "not UTF-8");
         // Neither brackets within texts nor lists beside each other are levels.
         let text =
             format!(r#"{{"a":"\\\"{}","b":[{}]}}"#, "[{".repeat(50), vec!["[]"; 50].join(","));

@@ -5,17 +5,21 @@
 //! to the library, and in one with two readings a byte is replaced by NUL, which stands nowhere in a head: the library answers 400
 //! and closes the connection. It may not look at a head before that is complete, so the end of one follows the NUL.
 //!
+//! A head that has begun must be complete in time: the library knows only when it began to wait for one.
+//!
 //! A body in chunks is followed as well. What stands beside the sizes of its chunks, and nobody has a use for, is only so long:
 //! beyond that a byte is replaced by LF, at which the library gives the body up.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use salvo::conn::tcp::TcpCoupler;
 use salvo::conn::{Accepted, Acceptor, Holding};
 use salvo::fuse::ArcFusePolicy;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// As much of a line as has to be known: a name that counts, and a length of any sensible size.
 const LINE: usize = 64;
@@ -27,7 +31,17 @@ const EXTENSIONS: usize = 4 << 10;
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
 /// Lets the streams of another acceptor through with requests that have one reading.
-pub(super) struct FramedAcceptor<A>(pub(super) A);
+pub(super) struct FramedAcceptor<A> {
+    inner: A,
+    header_time: Duration,
+}
+
+impl<A> FramedAcceptor<A> {
+    /// A head that has begun must be complete within `header_time`.
+    pub(super) fn new(inner: A, header_time: Duration) -> Self {
+        Self { inner, header_time }
+    }
+}
 
 impl<A> Acceptor for FramedAcceptor<A>
 where
@@ -37,17 +51,17 @@ where
     type Stream = Framed<A::Stream>;
 
     fn holdings(&self) -> &[Holding] {
-        self.0.holdings()
+        self.inner.holdings()
     }
 
     async fn accept(
         &mut self,
         policy: Option<ArcFusePolicy>,
     ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
-        let accepted = self.0.accept(policy).await?;
+        let accepted = self.inner.accept(policy).await?;
         Ok(Accepted {
             coupler: TcpCoupler::new(),
-            stream: Framed { stream: accepted.stream, framing: Framing::default() },
+            stream: Framed::new(accepted.stream, self.header_time),
             fuse_config: accepted.fuse_config,
             conn_ctrl: accepted.conn_ctrl,
             local_addr: accepted.local_addr,
@@ -61,6 +75,26 @@ where
 pub(super) struct Framed<S> {
     stream: S,
     framing: Framing,
+    header_time: Duration,
+    /// When the head that has begun must be complete; known once somebody has to wait for the rest of it.
+    head_end: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Framed<S> {
+    fn new(stream: S, header_time: Duration) -> Self {
+        Self { stream, framing: Framing::default(), header_time, head_end: None }
+    }
+
+    /// Pending for as long as there is time.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.framing.is_in_head() {
+            return Poll::Pending;
+        }
+        let header_time = self.header_time;
+        let end = self.head_end.get_or_insert_with(|| Box::pin(sleep(header_time)));
+        ready!(end.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "a head takes too long"))
+    }
 }
 
 /// Where in its requests a connection is.
@@ -162,6 +196,11 @@ impl Framing {
             }
             at = at.saturating_add(1);
         }
+    }
+
+    /// Whether a head has begun and is not complete.
+    fn is_in_head(&self) -> bool {
+        matches!(self.part, Part::Head) && (self.begun || self.line.length > 0)
     }
 
     /// Takes what the line says. Not true when it gives the head a second reading.
@@ -279,7 +318,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
         }
         let before = buf.filled().len();
         let step = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if step.is_pending() {
+            return self.poll_late(cx).map(Err);
+        }
         self.framing.inspect(buf.filled_mut().get_mut(before..).unwrap_or_default());
+        if !self.framing.is_in_head() {
+            self.head_end = None;
+        }
         step
     }
 }

@@ -24,11 +24,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::last_answer::{Held, LastAnswer};
+use super::listener::Limits;
 use super::turns::{Queued, Step, Turn, Turns};
 use crate::metrics::Metrics;
 
-/// Longest time until the client says hello, and again for the handshake once it is its turn.
-pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a handshake keeps its turn.
 const TURN_TIME: Duration = Duration::from_millis(250);
 /// What ends the head of a request, and the preface of HTTP/2.
@@ -38,24 +37,29 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 pub(super) struct Handshakes<A> {
     inner: RustlsAcceptor<Turns<A>>,
     metrics: Metrics,
-    header_time: Duration,
+    times: Times,
+}
+
+/// What a client has time for.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// Until it says hello, and again for the handshake once it is its turn.
+    handshake: Duration,
+    /// Then until the first head is complete.
+    head: Duration,
 }
 
 impl<A> Handshakes<A>
 where
     A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static> + Send + 'static,
 {
-    /// The first head of each connection must be complete within `header_time` after its handshake.
-    pub(super) fn new(
-        inner: A,
-        config: ServerConfig,
-        metrics: Metrics,
-        header_time: Duration,
-    ) -> Self {
+    /// The first head of each connection must be complete within the time for headers after its handshake.
+    pub(super) fn new(inner: A, config: ServerConfig, metrics: Metrics, limits: &Limits) -> Self {
+        let times = Times { handshake: limits.handshake_time, head: limits.header_time };
         let tls = ArcSwapOption::from_pointee(TlsAcceptor::from(Arc::new(config)));
         let turns = Turns::new(inner, metrics.handshakes_waiting.clone());
         let inner = RustlsAcceptor::new(turns, Arc::new(tls), CancellationToken::new());
-        Self { inner, metrics, header_time }
+        Self { inner, metrics, times }
     }
 }
 
@@ -77,7 +81,7 @@ where
         let accepted = self.inner.accept(policy).await?;
         let newest = self.inner.inner().take_newest();
         let (turn, last) = newest.ok_or_else(|| io::Error::other("a connection without a turn"))?;
-        let greeting = Greeting::new(turn, self.metrics.clone(), self.header_time);
+        let greeting = Greeting::new(turn, self.metrics.clone(), self.times);
         Ok(Accepted {
             coupler: TcpCoupler::new(),
             stream: Greeted::new(accepted.stream, greeting, last),
@@ -104,7 +108,7 @@ struct Greeting {
     /// When the stage ends.
     end: Pin<Box<Sleep>>,
     metrics: Metrics,
-    header_time: Duration,
+    times: Times,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,9 +124,9 @@ enum Stage {
 }
 
 impl Greeting {
-    fn new(turn: Arc<Turn>, metrics: Metrics, header_time: Duration) -> Self {
-        let end = Box::pin(tokio::time::sleep(HANDSHAKE_TIME));
-        Self { begin: Instant::now(), turn, stage: Stage::Silent, end, metrics, header_time }
+    fn new(turn: Arc<Turn>, metrics: Metrics, times: Times) -> Self {
+        let end = Box::pin(tokio::time::sleep(times.handshake));
+        Self { begin: Instant::now(), turn, stage: Stage::Silent, end, metrics, times }
     }
 
     fn enter(&mut self, stage: Stage, time: Duration) {
@@ -151,7 +155,7 @@ impl Greeting {
         let reason = match self.stage {
             Stage::Turn => {
                 self.turn.give_back();
-                self.enter(Stage::Late, HANDSHAKE_TIME.saturating_sub(TURN_TIME));
+                self.enter(Stage::Late, self.times.handshake.saturating_sub(TURN_TIME));
                 ready!(self.end.as_mut().poll(cx));
                 "the TLS handshake takes too long"
             }
@@ -199,7 +203,7 @@ impl<S: AsyncWrite> Greeted<S> {
         let is_there = matches!(greeting.stage, Stage::Head(_));
         if !is_there && self.stream.is_write_vectored() {
             greeting.over("completed");
-            greeting.enter(Stage::Head(0), greeting.header_time);
+            greeting.enter(Stage::Head(0), greeting.times.head);
         }
         match step {
             Poll::Ready(Ok(done)) => Poll::Ready(Ok(done)),
@@ -313,12 +317,12 @@ mod tests {
         }
     }
 
-    const HEADER_TIME: Duration = Duration::from_secs(5);
+    const TIMES: Times = Times { handshake: Duration::from_secs(10), head: Duration::from_secs(5) };
 
     fn greeted(turn: Arc<Turn>) -> (DuplexStream, Greeted<Shy>, Metrics) {
         let (server, client) = tokio::io::duplex(64);
         let metrics = Metrics::new("test").unwrap();
-        let greeting = Greeting::new(turn, metrics.clone(), HEADER_TIME);
+        let greeting = Greeting::new(turn, metrics.clone(), TIMES);
         (client, Greeted::new(Shy(server, false), greeting, LastAnswer::default()), metrics)
     }
 
@@ -337,7 +341,7 @@ mod tests {
         assert_eq!(begin.elapsed(), TURN_TIME, "the next one waits for the turn's time only");
         let refused = waiting.await.unwrap().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(begin.elapsed(), HANDSHAKE_TIME);
+        assert_eq!(begin.elapsed(), TIMES.handshake);
         assert_eq!(counted(&metrics, "timed_out"), 1);
     }
 
@@ -346,7 +350,7 @@ mod tests {
         let turn = Turn::silent();
         let (mut client, mut stream, metrics) = greeted(Arc::clone(&turn));
         turn.wait();
-        let long = 10 * HANDSHAKE_TIME;
+        let long = 10 * TIMES.handshake;
         assert!(tokio::time::timeout(long, stream.read_u8()).await.is_err());
         turn.give_back();
         client.write_all(b"x").await.unwrap();
@@ -359,7 +363,7 @@ mod tests {
         let (_client, mut stream, _) = greeted(Turn::silent());
         let begin = tokio::time::Instant::now();
         assert!(stream.read_u8().await.is_err());
-        assert_eq!(begin.elapsed(), HANDSHAKE_TIME);
+        assert_eq!(begin.elapsed(), TIMES.handshake);
 
         // A head of which some bytes come each second has the same time as one of which nothing comes.
         let (mut client, mut stream, metrics) = greeted(Turn::silent());
@@ -371,7 +375,7 @@ mod tests {
         });
         let cut = async { while stream.read_u8().await.is_ok() {} };
         cut.await;
-        assert_eq!(begin.elapsed(), HEADER_TIME);
+        assert_eq!(begin.elapsed(), TIMES.head);
         assert_eq!((counted(&metrics, "completed"), counted(&metrics, "timed_out")), (1, 0));
     }
 

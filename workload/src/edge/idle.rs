@@ -148,17 +148,12 @@ mod tests {
         const SETTINGS: u8 = 4;
         const PING: u8 = 6;
         const ACK: u8 = 1;
-        let limits = Limits {
-            connections: 8,
-            header_bytes: 16 << 10,
-            headers: 64,
-            header_time: Duration::from_secs(5),
-            idle: Duration::from_mins(1),
-        };
+        let limits =
+            Limits { connections: 8, ..workload_config::Limits::default().connector.into() };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, limits).unwrap();
         let router = Router::new().get(works);
-        let service = service(router, BodyRoom::new(1 << 20), &Metrics::new("test").unwrap());
+        let service = service(router, BodyRoom::of(1 << 20), &Metrics::new("test").unwrap());
         let address = listener.serve(service, &tasks, stop.clone(), Duration::ZERO).unwrap();
         for asks in [false, true] {
             let begin = Instant::now();

@@ -11,10 +11,10 @@ use salvo::{Server, Service};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use workload_config::{Balancer, Network};
+use workload_config::{Balancer, Network, ServiceLimits};
 
 use super::framing::FramedAcceptor;
-use super::handshakes::{HANDSHAKE_TIME, Handshakes};
+use super::handshakes::Handshakes;
 use super::idle::Idle;
 use super::proxy_protocol::ProxyAcceptor;
 use super::rate_limit::Newcomers;
@@ -28,14 +28,33 @@ const BACKLOG: u32 = 1 << 15;
 pub struct Limits {
     /// Most connections at a time; further ones wait in the kernel.
     pub connections: usize,
+    /// Longest time until the client says hello, and again for the TLS handshake once it is its turn.
+    pub handshake_time: Duration,
     /// Most bytes of request line and headers.
     pub header_bytes: usize,
     /// Most headers.
     pub headers: usize,
-    /// Longest time to complete the headers; an idle HTTP/1.1 connection is closed after the same time, one of HTTP/2 a little later.
+    /// Longest time to complete the headers.
     pub header_time: Duration,
-    /// Longest time without any byte on a connection.
+    /// Longest wait for the next request on an HTTP/1.1 connection, if it is longer than the time for headers; one of HTTP/2 is
+    /// closed a little later.
+    pub keep_alive: Duration,
+    /// Longest time without any byte on a connection; at least as long as a request may wait and take.
     pub idle: Duration,
+}
+
+impl From<ServiceLimits> for Limits {
+    fn from(limits: ServiceLimits) -> Self {
+        Self {
+            connections: limits.connections,
+            handshake_time: limits.handshake_time,
+            header_bytes: limits.header_bytes,
+            headers: limits.headers,
+            header_time: limits.header_time,
+            keep_alive: limits.keep_alive,
+            idle: limits.keep_alive + Duration::from_mins(1),
+        }
+    }
 }
 
 /// A bound socket: what goes wrong with the address is known before anything is served.
@@ -145,11 +164,11 @@ fn start<A>(
         // These run from the acceptance of a connection, which may have to wait for its turn: the handshakes look after the time.
         timeouts.tls_handshake_timeout = None;
         timeouts.http1_header_timeout = None;
-        let tls = Handshakes::new(tcp, config, metrics, limits.0.header_time);
-        let server = Server::new(FramedAcceptor(tls));
+        let tls = Handshakes::new(tcp, config, metrics, &limits.0);
+        let server = Server::new(FramedAcceptor::new(tls, limits.0.header_time));
         tasks.spawn(run(server, timeouts, limits, service, stop, grace));
     } else {
-        let server = Server::new(FramedAcceptor(tcp));
+        let server = Server::new(FramedAcceptor::new(tcp, limits.0.header_time));
         tasks.spawn(run(server, timeouts, limits, service, stop, grace));
     }
 }
@@ -167,7 +186,7 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         server.max_connections(limits.connections).fuse_policy(newcomers.protect(timeouts, &idle));
     server
         .http1_mut()
-        .header_read_timeout(limits.header_time)
+        .header_read_timeout(limits.keep_alive.max(limits.header_time))
         .max_buf_size(limits.header_bytes)
         .max_headers(limits.headers);
     let list_size = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
@@ -180,7 +199,7 @@ async fn run<A: salvo::conn::Acceptor + Send>(
         .keep_alive_timeout(Duration::from_secs(10));
     let handle = server.handle();
     // A new connection has its handshake before it, too, and may have to wait for that.
-    let patience = limits.header_time + HANDSHAKE_TIME + limits.idle;
+    let patience = limits.header_time + limits.handshake_time + limits.idle;
     tokio::spawn(idle.clone().close(patience, stop.clone()));
     tokio::spawn(async move {
         stop.cancelled().await;

@@ -1,5 +1,6 @@
 //! What both services share at their edge: listeners, the answer envelope, errors, limits, headers and the request log.
 
+mod answer_time;
 mod body;
 pub mod browser;
 mod buffer;
@@ -23,7 +24,8 @@ mod request_log;
 mod service;
 mod turns;
 
-pub use body::{Body, BodyRoom, parse_json, read_body};
+pub use answer_time::AnswerTime;
+pub use body::{Body, BodyRoom, BodyRules, parse_json, parse_json_as, read_body};
 pub use client_certificate::presented_certificate;
 pub use connection::CloseAfterAnswer;
 pub use encoding::{accepts, is_known};

@@ -87,16 +87,11 @@ mod tests {
         let router = Router::new()
             .push(Router::with_path("breaks").get(breaks))
             .push(Router::with_path("works").get(works));
-        let limits = Limits {
-            connections: 8,
-            header_bytes: 16 << 10,
-            headers: 64,
-            header_time: Duration::from_secs(5),
-            idle: Duration::from_secs(5),
-        };
+        let limits =
+            Limits { connections: 8, ..workload_config::Limits::default().connector.into() };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, limits).unwrap();
-        let service = service(router, BodyRoom::new(1 << 20), &metrics);
+        let service = service(router, BodyRoom::of(1 << 20), &metrics);
         let address = listener.serve(service, &tasks, stop.clone(), Duration::ZERO).unwrap();
         for (path, status) in [("breaks", "500"), ("works", "200"), ("breaks", "500")] {
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

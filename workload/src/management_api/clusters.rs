@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::caller::caller;
-use super::{BODY_MAX_BYTES, BODY_TIME, app, fleet};
+use super::{app, fleet, json_body};
 use crate::domain::clusters::{self, AssessedCluster};
 use crate::domain::fleet::Entry;
 use crate::domain::freshness::Freshness;
 use crate::domain::tunnels;
 use crate::domain::warnings::{self, Warning};
-use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name, parse_json, read_body};
+use crate::edge::{ApiError, EmptyObject, Reply, Success, cluster_name};
 use crate::model::{
     ClusterChanges, Description, RemoteCluster, StatusCount, StoragePoolUsage, Threshold, UiUrl,
 };
@@ -241,7 +241,7 @@ impl ChangeBody {
 pub(super) async fn change(req: &mut Request, depot: &mut Depot) -> Reply<Success<EmptyObject>> {
     let app = app(depot)?;
     let name = cluster_name(req)?;
-    let body: ChangeBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: ChangeBody = json_body(req, &app).await?;
     let changes = body.into_changes(&app.own_hosts)?;
     clusters::change(&app.pool, &name, &changes, &caller(depot)?.origin).await?;
     Ok(Success::EMPTY)
@@ -262,11 +262,12 @@ pub(super) async fn remove(req: &mut Request, depot: &mut Depot) -> Reply<Succes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::parse_json;
 
     #[test]
     fn a_change_names_what_it_changes_and_bad_values_are_refused() {
         let changes = |json: &str| {
-            parse_json::<ChangeBody>(json.as_bytes()).and_then(|body| body.into_changes(&[]))
+            parse_json::<ChangeBody>(json.as_bytes(), 16).and_then(|body| body.into_changes(&[]))
         };
         let none = changes(r#"{"status":"","description":null,"disk_threshold":0}"#).unwrap();
         assert!(none.is_empty());

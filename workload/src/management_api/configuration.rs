@@ -4,7 +4,7 @@ use salvo::{Depot, handler};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use workload_config::{Config, ExposeSecret, Url};
+use workload_config::{Config, ExposeSecret, LimitEntry, Limits, Url};
 
 use super::app;
 use crate::edge::{Reply, Success};
@@ -12,11 +12,11 @@ use crate::edge::{Reply, Success};
 /// `GET /1.0/configuration`: an object of `{value, title, description}`, all texts.
 #[handler]
 pub(super) async fn get(depot: &mut Depot) -> Reply<Success<ConfigurationView>> {
-    Ok(Success(ConfigurationView(values(&app(depot)?.config))))
+    Ok(Success(ConfigurationView::of(&app(depot)?.config)))
 }
 
-/// Key, title and description of each setting, in the order of [`values`].
-const ENTRIES: [(&str, &str, &str); 29] = [
+/// Key, title and description of each setting but the limits, in the order of [`values`].
+const ENTRIES: [(&str, &str, &str); 30] = [
     ("api_version", "API Version", "Version of the HTTP API"),
     ("version", "Version", "Version of this server"),
     ("cluster_connector_domain", "Cluster Connector Domain", "Host name that clusters connect to"),
@@ -60,6 +60,11 @@ const ENTRIES: [(&str, &str, &str); 29] = [
         "Least time between two log lines about one client",
     ),
     ("rate_limit_max_clients", "Rate Limit Max Clients", "Clients that are remembered at a time"),
+    (
+        "rate_limit_connections_per_address",
+        "Rate Limit Connections Per Address",
+        "Connections of one address at a time that have not shown who they are",
+    ),
     (
         "rate_limit_unknown_per_unit",
         "Rate Limit Unknown Per Unit",
@@ -105,7 +110,10 @@ const ENTRIES: [(&str, &str, &str); 29] = [
 ];
 
 /// The settings as an object whose keys keep their order: the UI shows them as they come.
-pub(super) struct ConfigurationView([String; ENTRIES.len()]);
+pub(super) struct ConfigurationView {
+    values: [String; ENTRIES.len()],
+    limits: Vec<LimitEntry>,
+}
 
 #[derive(Serialize)]
 struct EntryView<'a> {
@@ -114,12 +122,28 @@ struct EntryView<'a> {
     description: &'a str,
 }
 
+impl ConfigurationView {
+    fn of(config: &Config) -> Self {
+        Self { values: values(config), limits: config.limits.entries().to_vec() }
+    }
+}
+
+/// The key of a limit.
+fn limit_key(name: &str) -> String {
+    format!("limit_{}", name.replace('-', "_"))
+}
+
 impl Serialize for ConfigurationView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let entries = ENTRIES.iter().zip(&self.0);
-        serializer.collect_map(entries.map(|((key, title, description), value)| {
-            (key, EntryView { value, title, description })
-        }))
+        let settings =
+            ENTRIES.iter().zip(&self.values).map(|((key, title, description), value)| {
+                ((*key).to_owned(), EntryView { value, title, description })
+            });
+        let limits = self.limits.iter().map(|limit| {
+            let LimitEntry { name, value, description, .. } = limit;
+            (limit_key(name), EntryView { value, title: name, description })
+        });
+        serializer.collect_map(settings.chain(limits))
     }
 }
 
@@ -131,9 +155,11 @@ pub(super) fn schema() -> Value {
             "value": { "type": "string" }, "title": { "type": "string" }, "description": { "type": "string" },
         },
     });
-    let keys = ENTRIES.map(|(key, _, _)| key);
+    let limits = Limits::default();
+    let limits = limits.entries().iter().map(|limit| limit_key(limit.name));
+    let keys: Vec<_> = ENTRIES.iter().map(|(key, _, _)| (*key).to_owned()).chain(limits).collect();
     let properties: serde_json::Map<_, _> =
-        keys.iter().map(|key| ((*key).to_owned(), entry.clone())).collect();
+        keys.iter().map(|key| (key.clone(), entry.clone())).collect();
     json!({ "type": "object", "required": keys, "properties": properties, "additionalProperties": entry })
 }
 
@@ -164,6 +190,7 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
         go_duration(rate_limit.cleanup_interval.as_secs()),
         go_duration(rate_limit.log_interval.as_secs()),
         rate_limit.max_clients.to_string(),
+        rate_limit.connections_per_address.to_string(),
         rate_limit.unknown_per_unit.to_string(),
         rate_limit.preflight.per_address.to_string(),
         rate_limit.preflight.per_unit.to_string(),
@@ -180,7 +207,9 @@ fn values(config: &Config) -> [String; ENTRIES.len()] {
 /// Stands for the settings that operators see: when it changes, they did.
 #[must_use]
 pub fn settings_digest(config: &Config) -> String {
-    hex::encode(Sha256::digest(values(config).join("\0").as_bytes()))
+    let limits = config.limits.entries().iter().map(ToString::to_string);
+    let all: Vec<_> = values(config).into_iter().chain(limits).collect();
+    hex::encode(Sha256::digest(all.join("\0").as_bytes()))
 }
 
 /// An address without what may be secret in it: user information and the values of its query.
@@ -233,7 +262,7 @@ mod tests {
             settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let view =
-            serde_json::to_value(ConfigurationView(values(&Config::parse(find).unwrap()))).unwrap();
+            serde_json::to_value(ConfigurationView::of(&Config::parse(find).unwrap())).unwrap();
         let example: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/examples/configuration.json"))
                 .unwrap();
@@ -250,6 +279,13 @@ mod tests {
             "https://***:***@prometheus.example/api/v1/write?db=***&***= https://***@b.example/"
         );
         assert_eq!(view["rate_limit_cleanup_interval"]["value"], "10m0s");
+        assert_eq!(view["limit_heartbeat_bytes"]["value"], "64MiB");
+        assert_eq!(view["limit_heartbeat_bytes"]["title"], "heartbeat-bytes");
+        let mut required: Vec<String> =
+            serde_json::from_value(schema()["required"].clone()).unwrap();
+        required.sort(); // as the keys of a parsed object are
+        let shown: Vec<_> = view.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(required, shown, "the schema lists what is shown");
         assert_eq!(go_duration(3600), "1h0m0s");
         assert_eq!(go_duration(59), "59s");
     }

@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::caller::caller;
-use super::{BODY_MAX_BYTES, BODY_TIME, app};
+use super::{app, json_body};
 use crate::domain::join_tokens::{self, JoinTokenRequest, Purpose};
-use crate::edge::{ApiError, Reply, Success, cluster_name, parse_json, read_body};
+use crate::edge::{ApiError, Reply, Success, cluster_name};
 use crate::model::PendingJoinToken;
 
 /// A pending token as listed. `expired` is ours, the other keys are those of the contract.
@@ -91,7 +91,7 @@ pub(super) async fn list(depot: &mut Depot) -> Reply<Success<Vec<JoinTokenView>>
 #[handler]
 pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
     let app = app(depot)?;
-    let body: NewTokenBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: NewTokenBody = json_body(req, &app).await?;
     let token =
         join_tokens::create(&app.pool, &app.join_tokens, body.try_into()?, &caller(depot)?.origin)
             .await?;
@@ -104,7 +104,7 @@ pub(super) async fn create(req: &mut Request, depot: &mut Depot) -> Reply<Succes
 pub(super) async fn rotate(req: &mut Request, depot: &mut Depot) -> Reply<Success<NewTokenView>> {
     let app = app(depot)?;
     let cluster_name = cluster_name(req)?;
-    let body: RotationBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: RotationBody = json_body(req, &app).await?;
     let body = NewTokenBody { expiry: body.expiry, ..NewTokenBody::default() };
     let request = JoinTokenRequest::try_from(body)?;
     let request = JoinTokenRequest { cluster_name, purpose: Purpose::Rotate, ..request };

@@ -22,12 +22,12 @@ mod sessions;
 mod tunnel;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(crate) use clusters::ClusterView;
 pub(crate) use join_tokens::JoinTokenView;
-use salvo::{Depot, Router, Service, affix_state, handler};
-use workload_config::{Config, PublicUrl};
+use salvo::{Depot, Request, Router, Service, affix_state, handler};
+use serde::de::DeserializeOwned;
+use workload_config::{Config, Limits, PublicUrl};
 
 pub use self::all_clusters::AllClusters;
 pub use self::fleet::Rendered;
@@ -36,7 +36,10 @@ use crate::domain::fleet::Fleet;
 use crate::domain::join_tokens::JoinTokenPolicy;
 use crate::domain::sessions::Sessions;
 use crate::edge::rate_limit::{Anonymous, MonotonicClock, Newcomers, Peers};
-use crate::edge::{self, ApiError, BodyRoom, LeanAnswers, Limits, Prepared, Redirect, Success};
+use crate::edge::{
+    self, AnswerTime, ApiError, BodyRoom, BodyRules, LeanAnswers, Prepared, Redirect, Success,
+    parse_json, read_body,
+};
 use crate::metrics::Metrics;
 use crate::model::RoleGroups;
 use crate::oidc::Provider;
@@ -47,21 +50,6 @@ use crate::tunnel::{HopClient, LxdSessions};
 use crate::ui_assets;
 
 pub use configuration::settings_digest;
-
-/// Limits of the Management API's listener.
-pub const LIMITS: Limits = Limits {
-    connections: 2000,
-    header_bytes: 32 << 10,
-    headers: 100,
-    header_time: Duration::from_mins(1), // also the time that an idle connection is kept for the next request
-    idle: Duration::from_mins(2),
-};
-
-/// Longest body of a request in bytes, and the time that it may take.
-const BODY_MAX_BYTES: usize = 256 << 10;
-/// Most bytes of request bodies in memory at a time, unless the settings say otherwise.
-const BODIES_MAX_BYTES: usize = 64 << 20;
-const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
 pub struct App {
@@ -121,8 +109,15 @@ pub fn login_limit(config: &Config) -> Anonymous {
 /// The routes.
 #[must_use]
 pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
-    let bodies = BodyRoom::new(app.config.bodies_max_bytes.unwrap_or(BODIES_MAX_BYTES));
-    let tunnel = Router::with_path("tunnel/{**path}")
+    let Limits { management, body, .. } = &app.config.limits;
+    let answer_time = AnswerTime(management.answer_time);
+    let bodies = BodyRoom::new(BodyRules {
+        bytes: management.bodies_bytes,
+        share: None,
+        time: management.body_time,
+        rate: body.rate,
+    });
+    let tunnel = Router::with_path("1.0/remote-cluster/{name}/tunnel/{**path}")
         .hoop(guards::data_only)
         .get(tunnel::pass_on)
         .post(tunnel::pass_on)
@@ -137,8 +132,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
                 .head(clusters::get)
                 .patch(clusters::change)
                 .delete(clusters::remove)
-                .push(Router::with_path("rotation-token").post(join_tokens::rotate))
-                .push(tunnel),
+                .push(Router::with_path("rotation-token").post(join_tokens::rotate)),
         );
     let join_tokens = Router::with_path("remote-cluster-join-token")
         .get(join_tokens::list)
@@ -166,6 +160,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .head(audit::list)
         .push(Router::with_path("export").get(audit::export).head(audit::export));
     let api = Router::with_path("1.0")
+        .hoop(answer_time)
         .get(server::get)
         .head(server::get)
         .push(Router::with_path("status").get(server::status).head(server::status))
@@ -196,10 +191,17 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
         .get(to_ui)
         .head(to_ui)
         .goal(versions)
+        .push(tunnel)
         .push(api)
         .push(oidc)
         .push(ui);
     edge::service(router, bodies, metrics)
+}
+
+/// The JSON body of a request.
+async fn json_body<T: DeserializeOwned>(req: &mut Request, app: &App) -> Result<T, ApiError> {
+    let limits = app.config.limits.body;
+    parse_json(&read_body(req, limits.json_bytes).await?, limits.json_depth)
 }
 
 /// `GET /` leads to the UI.

@@ -1,7 +1,7 @@
 //! `/1.0/remote-cluster/{name}/tunnel/{path…}`: requests to the LXD of a cluster, through its tunnel.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -25,8 +25,6 @@ use crate::tunnel::hop::OnBehalfOf;
 use crate::tunnel::{self, Answer, RequestError, TunnelPath};
 
 /// Longest body of a request in bytes, and the time that it may take.
-const BODY_MAX_BYTES: usize = 8 << 20;
-const BODY_TIME: Duration = Duration::from_secs(30);
 /// Says that the answer is the cluster's and not ours: a 401 of the cluster does not mean that the session here ended.
 const ANSWERED_BY: HeaderName = HeaderName::from_static("x-answered-by");
 
@@ -61,7 +59,8 @@ async fn answer(
     let path = TunnelPath::parse(lxd_path(req.uri().path()), req.uri().query())
         .map_err(|error| ApiError::BadRequest(error.to_string()))?;
     path.path().clone_into(&mut record.path);
-    let body = Bytes::from_owner(read_body(req, BODY_MAX_BYTES, BODY_TIME).await?);
+    let body = read_body(req, app.config.limits.tunnel.body_bytes).await?;
+    let body = Bytes::from_owner(body);
     record.bytes_sent = body.len();
     let target = tunnels::target(&app.pool, &app.tunnels.addresses, &name).await?;
     let cluster_id = target.cluster_id;

@@ -1,18 +1,13 @@
+mod read;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use workload_config::HeartbeatLimits;
 
-/// Most entries in each list of a heartbeat but the next one. An entry may take a hundred times the memory that it takes on the
-/// wire, so that a longer list is refused while it is read.
-const MAX_ENTRIES: usize = 4096;
-/// Most entries in the list of metrics, one for each member and service.
-const MAX_METRICS: usize = 512;
-/// Longest text in a heartbeat, in bytes; the UI's address has a limit of its own.
-const MAX_TEXT_BYTES: usize = 256;
+pub(crate) use self::read::Within;
+use self::read::{null_is_default, number, number_or_null};
+
 /// Highest load average in the history.
 const MAX_LOAD: f32 = 1e9;
 /// Most storage pools in the history of a cluster, so that its size is bounded; MicroCloud sets up three.
@@ -21,55 +16,43 @@ const MAX_HISTORY_POOLS: usize = 16;
 const MAX_HISTORY_POOL_NAME: usize = 63;
 
 /// What a MicroCloud reports about itself. Any key may be missing or null; unknown keys are ignored.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Heartbeat {
     /// MicroCeph members by state.
-    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub ceph_statuses: Vec<StatusCount>,
     /// Number of CPUs; members of every release so far send 0.
-    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub cpu_total_count: i64,
     /// Load average over one minute, as text with two decimals.
-    #[serde(deserialize_with = "null_is_default")]
     #[schema(value_type = Option<String>)]
     pub cpu_load_1: String,
     /// Load average over five minutes.
-    #[serde(deserialize_with = "null_is_default")]
     #[schema(value_type = Option<String>)]
     pub cpu_load_5: String,
     /// Load average over fifteen minutes.
-    #[serde(deserialize_with = "null_is_default")]
     #[schema(value_type = Option<String>)]
     pub cpu_load_15: String,
     /// Memory of all members, in bytes.
-    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub memory_total_amount: i64,
     /// Used memory of all members, in bytes.
-    #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<i64>)]
     pub memory_usage: i64,
     /// Storage pools: a local pool once per member, a remote one once.
-    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<Object>>)]
     pub storage_pool_usages: Vec<StoragePoolUsage>,
     /// LXD cluster members by state.
-    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub member_statuses: Vec<StatusCount>,
     /// Instances of all projects by state.
-    #[serde(deserialize_with = "objects::<MAX_ENTRIES, _, _>")]
     #[schema(value_type = Option<Vec<StatusCount>>)]
     pub instance_statuses: Vec<StatusCount>,
     /// Metrics of the members.
-    #[serde(deserialize_with = "objects::<MAX_METRICS, _, _>")]
     #[schema(value_type = Option<Vec<MemberMetrics>>)]
     pub server_metrics: Vec<MemberMetrics>,
     /// Address of the cluster's own web UI.
-    #[serde(deserialize_with = "null_is_default")]
     #[schema(value_type = Option<String>)]
     pub ui_url: String,
 }
@@ -136,12 +119,18 @@ pub enum HeartbeatError {
 }
 
 impl Heartbeat {
+    /// What reads a heartbeat whose lists are within `limits`.
+    #[must_use]
+    pub fn within(limits: &HeartbeatLimits) -> Within<'_> {
+        Within(limits)
+    }
+
     /// Checks the limits of counts and texts. Those of lists were checked while they were read.
     ///
     /// # Errors
     ///
     /// [`HeartbeatError`] names the first field that breaks its limit.
-    pub fn check(&self) -> Result<(), HeartbeatError> {
+    pub fn check(&self, limits: &HeartbeatLimits) -> Result<(), HeartbeatError> {
         let text = |field, value: &str, limit: usize| {
             let fits = value.len() <= limit && !value.contains('\0');
             if fits { Ok(()) } else { Err(HeartbeatError::Text(field, limit)) }
@@ -160,24 +149,24 @@ impl Heartbeat {
             ("cpu_load_5", &self.cpu_load_5),
             ("cpu_load_15", &self.cpu_load_15),
         ] {
-            text(field, value, MAX_TEXT_BYTES)?;
+            text(field, value, limits.text_bytes)?;
         }
-        text("ui_url", &self.ui_url, 2048)?;
+        text("ui_url", &self.ui_url, limits.url_bytes)?;
         for (field, list) in [
             ("ceph_statuses", &self.ceph_statuses),
             ("member_statuses", &self.member_statuses),
             ("instance_statuses", &self.instance_statuses),
         ] {
             for entry in list {
-                text(field, &entry.status, MAX_TEXT_BYTES)?;
+                text(field, &entry.status, limits.text_bytes)?;
                 if entry.count < 0 {
                     return Err(HeartbeatError::Negative(field));
                 }
             }
         }
         for pool in &self.storage_pool_usages {
-            text("storage_pool_usages", &pool.name, MAX_TEXT_BYTES)?;
-            text("storage_pool_usages", &pool.member, MAX_TEXT_BYTES)?;
+            text("storage_pool_usages", &pool.name, limits.text_bytes)?;
+            text("storage_pool_usages", &pool.member, limits.text_bytes)?;
         }
         Ok(())
     }
@@ -223,129 +212,25 @@ impl StatusCount {
     }
 }
 
-/// What somebody sent in the place of something else. serde would repeat it in the error, however long it is.
-const TEXT: Unexpected<'static> = Unexpected::Other("string");
-
-/// A list of at most `MOST` objects; null is an empty one. A derived `Deserialize` also takes a list of values for an object: we do
-/// not.
-fn objects<'de, const MOST: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    from.deserialize_any(ListVisitor::<MOST, T>(PhantomData))
-}
-
-struct ListVisitor<const MOST: usize, T>(PhantomData<T>);
-
-impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for ListVisitor<MOST, T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Vec<T>, E> {
-        Err(E::invalid_type(TEXT, &self))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(OfObject(entry)) = entries.next_element()? {
-            if list.len() == MOST {
-                let text = format_args!("a list must have at most {MOST} entries");
-                return Err(A::Error::custom(text));
-            }
-            list.push(entry);
-        }
-        Ok(list)
-    }
-}
-
-struct OfObject<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OfObject<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ObjectVisitor(PhantomData)).map(Self)
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
-        Err(E::invalid_type(TEXT, &self))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
-}
-
-/// A number.
-fn number<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    let number = from.deserialize_any(NumberVisitor(PhantomData))?;
-    number.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &"a number"))
-}
-
-/// A number; null is 0.
-fn number_or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(from.deserialize_any(NumberVisitor(PhantomData))?.unwrap_or_default())
-}
-
-/// Leaves it to `T` which numbers it takes.
-struct NumberVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NumberVisitor<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Option<T>, E> {
-        Err(E::invalid_type(TEXT, &self))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<T>, E> {
-        T::deserialize(number.into_deserializer()).map(Some)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<T>, E> {
-        T::deserialize(number.into_deserializer()).map(Some)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Option<T>, E> {
-        T::deserialize(number.into_deserializer()).map(Some)
-    }
-}
-
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeSeed;
+    use workload_config::Limits;
+
     use super::*;
 
+    fn limits() -> HeartbeatLimits {
+        Limits::default().heartbeat
+    }
+
+    fn read(json: &str) -> serde_json::Result<Heartbeat> {
+        let mut parser = serde_json::Deserializer::from_str(json);
+        let heartbeat = Heartbeat::within(&limits()).deserialize(&mut parser)?;
+        parser.end().map(|()| heartbeat)
+    }
+
     fn parse(json: &str) -> Heartbeat {
-        serde_json::from_str(json).unwrap()
+        read(json).unwrap()
     }
 
     #[test]
@@ -354,7 +239,7 @@ mod tests {
             r#"{"ceph_statuses":null,"memory_usage":null,"server_metrics":null,"new":{"a":[1]}}"#,
         );
         assert_eq!(heartbeat, Heartbeat::default());
-        assert_eq!(heartbeat.check(), Ok(()));
+        assert_eq!(heartbeat.check(&limits()), Ok(()));
     }
 
     #[test]
@@ -397,7 +282,7 @@ mod tests {
             r#"{"member_statuses":[{"status":"Online","count":9223372036854775807},{"status":"Offline","count":5}]}"#,
         );
         assert_eq!(StatusCount::sum(&heartbeat.member_statuses), i64::MAX);
-        assert_eq!(heartbeat.check(), Ok(()));
+        assert_eq!(heartbeat.check(&limits()), Ok(()));
         for (json, error) in [
             (r#"{"memory_usage":-1}"#, "memory_usage must not be negative"),
             (
@@ -409,31 +294,27 @@ mod tests {
                 "storage_pool_usages must have at most 256 bytes and no NUL character",
             ),
         ] {
-            assert_eq!(parse(json).check().unwrap_err().to_string(), error);
+            assert_eq!(parse(json).check(&limits()).unwrap_err().to_string(), error);
         }
-        assert!(
-            serde_json::from_str::<Heartbeat>(
-                r#"{"storage_pool_usages":[{"name":"a","total":-1,"usage":0}]}"#
-            )
-            .is_err()
-        );
+        assert!(read(r#"{"storage_pool_usages":[{"name":"a","total":-1,"usage":0}]}"#).is_err());
     }
 
     #[test]
     fn lim_05_a_list_that_is_too_long_is_refused_where_it_gets_too_long() {
+        let HeartbeatLimits { entries, metrics, .. } = limits();
         for (list, entry, most) in [
-            ("ceph_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
-            ("member_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
-            ("instance_statuses", r#"{"status":"x","count":1}"#, MAX_ENTRIES),
-            ("storage_pool_usages", "{}", MAX_ENTRIES),
-            ("server_metrics", "{}", MAX_METRICS),
+            ("ceph_statuses", r#"{"status":"x","count":1}"#, entries),
+            ("member_statuses", r#"{"status":"x","count":1}"#, entries),
+            ("instance_statuses", r#"{"status":"x","count":1}"#, entries),
+            ("storage_pool_usages", "{}", entries),
+            ("server_metrics", "{}", metrics),
         ] {
             // What follows is no JSON: it would be noticed if it were read.
             let body =
                 |count, end: &str| format!("{{\"{list}\":[{}{end}", vec![entry; count].join(","));
-            assert_eq!(parse(&body(most, "]}")).check(), Ok(()), "{list}");
+            assert_eq!(parse(&body(most, "]}")).check(&limits()), Ok(()), "{list}");
             for count in [most + 1, 100 * most] {
-                let error = serde_json::from_str::<Heartbeat>(&body(count, "?")).unwrap_err();
+                let error = read(&body(count, "?")).unwrap_err();
                 let (text, column) =
                     (error.to_string(), list.len() + 5 + (most + 1) * (entry.len() + 1));
                 let expected = format!("a list must have at most {most} entries at line 1 column ");
@@ -464,7 +345,7 @@ mod tests {
             bodies.push(format!("{{\"{key}\":[{long}]}}"));
             bodies.push(format!("{{\"{key}\":{{{long}:1}}}}"));
         }
-        let errors = bodies.iter().filter_map(|body| serde_json::from_str::<Heartbeat>(body).err());
+        let errors = bodies.iter().filter_map(|body| read(body).err());
         let lengths: Vec<usize> = errors.map(|error| error.to_string().len()).collect();
         assert!(lengths.len() > 30, "{lengths:?}");
         assert!(lengths.iter().all(|length| *length < 200), "{lengths:?}");

@@ -17,12 +17,6 @@ pub struct SampleLimits {
     pub value_bytes: usize,
 }
 
-impl Default for SampleLimits {
-    fn default() -> Self {
-        Self { labels: 64, name_bytes: 256, value_bytes: 1024 }
-    }
-}
-
 /// One label of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label<'t> {

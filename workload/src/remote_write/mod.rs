@@ -74,16 +74,27 @@ pub struct Limits {
     pub sample: SampleLimits,
 }
 
+impl From<&workload_config::Limits> for Limits {
+    fn from(limits: &workload_config::Limits) -> Self {
+        let workload_config::Limits { heartbeat, samples, .. } = limits;
+        Self {
+            texts: heartbeat.metrics,
+            text_bytes: heartbeat.metrics_bytes,
+            member_bytes: heartbeat.text_bytes,
+            samples: samples.samples,
+            series: samples.series,
+            sample: SampleLimits {
+                labels: samples.labels,
+                name_bytes: samples.name_bytes,
+                value_bytes: samples.value_bytes,
+            },
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            texts: 512,
-            text_bytes: 4 << 20,
-            member_bytes: 256,
-            samples: 200_000,
-            series: 500_000,
-            sample: SampleLimits::default(),
-        }
+        Self::from(&workload_config::Limits::default())
     }
 }
 

@@ -79,6 +79,7 @@ fn circumstances(config: &Config) -> Result<takeover::Circumstances, TlsError> {
         own_hosts: config.own_hosts(),
         connector_pins: identities.map(|all| all.fingerprints()).unwrap_or_default(),
         retry: false,
+        heartbeat_limits: config.limits.heartbeat,
     })
 }
 

@@ -6,14 +6,11 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
+use workload_config::SessionLimits;
 
 use super::StoreError;
 use super::statement::{execute, query, query_one, query_opt};
 use crate::model::{Device, Identity, KnownIdentity, Operator, SessionSummary};
-
-/// Most sessions of one person, and of all together; the ones that were not used for the longest time give way.
-const MAX_SESSIONS_PER_IDENTITY: i64 = 16;
-const MAX_SESSIONS: i64 = 10_000;
 
 /// What is stored of a new session.
 pub struct NewSession<'a> {
@@ -31,7 +28,8 @@ pub struct NewSession<'a> {
     pub device: &'a Device,
 }
 
-/// Records the person and starts a session. Call it within a transaction.
+/// Records the person and starts a session. Where there are too many now, those that were not used for the longest time give way.
+/// Call it within a transaction.
 ///
 /// # Errors
 ///
@@ -41,6 +39,7 @@ pub async fn insert(
     db: &impl GenericClient,
     identity: &Identity,
     session: &NewSession<'_>,
+    limits: SessionLimits,
 ) -> Result<(), StoreError> {
     const DOING: &str = "starting a session";
     const IDENTITY: &str = "
@@ -73,8 +72,8 @@ pub async fn insert(
         &session.device.user_agent,
     ];
     execute(db, DOING, SESSION, values).await?;
-    execute(db, DOING, EVICT_OWN, &[&identity_id, &MAX_SESSIONS_PER_IDENTITY]).await?;
-    execute(db, DOING, EVICT, &[&MAX_SESSIONS]).await?;
+    execute(db, DOING, EVICT_OWN, &[&identity_id, &limits.per_user]).await?;
+    execute(db, DOING, EVICT, &[&limits.total]).await?;
     Ok(())
 }
 

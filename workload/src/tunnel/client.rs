@@ -13,34 +13,36 @@ use crate::{Chain, traces};
 
 /// Longest time for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// Longest time until the head of the answer, waiting for the cluster's turn included.
-const ANSWER_TIME: Duration = Duration::from_secs(40);
-/// Longest silence of the other unit in the middle of an answer.
-const SILENCE: Duration = Duration::from_secs(45);
+/// How much longer than until the head of the answer the other unit may be silent.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Idle connections are kept for a shorter time than the other side keeps them.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// Sends requests to the units that hold tunnels. Cloning is cheap.
 #[derive(Debug, Clone)]
-pub struct HopClient(Client);
+pub struct HopClient {
+    client: Client,
+    answer_time: Duration,
+}
 
 impl HopClient {
-    /// A client that knows units by `tls` (`tls::InterUnit`).
+    /// A client that knows units by `tls` (`tls::InterUnit`). The head of an answer must come within `answer_time`, waiting for the
+    /// cluster's turn included.
     ///
     /// # Errors
     ///
     /// What the HTTP library says about its settings.
-    pub fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+    pub fn new(tls: rustls::ClientConfig, answer_time: Duration) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .http1_only()
             .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIME)
-            .read_timeout(SILENCE)
+            .read_timeout(answer_time + SILENCE)
             .pool_idle_timeout(IDLE_TIME)
             .build()?;
-        Ok(Self(client))
+        Ok(Self { client, answer_time })
     }
 
     /// Sends a request to the cluster's tunnel at the unit that listens on `unit`. The answer's body is still on its way.
@@ -58,8 +60,8 @@ impl HopClient {
         let mut headers = hop::request_headers(&request, by).ok_or(RequestError::Nonsense)?;
         traces::pass_on(&mut headers);
         let url = format!("https://{unit}/tunnel/{cluster_id}");
-        let sent = self.0.post(url).headers(headers).body(request.body).send();
-        let answer = match timeout(ANSWER_TIME, sent).await {
+        let sent = self.client.post(url).headers(headers).body(request.body).send();
+        let answer = match timeout(self.answer_time, sent).await {
             Err(_) => return Err(RequestError::NoAnswer),
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error.without_url()), %unit, "a unit with a tunnel cannot be reached");

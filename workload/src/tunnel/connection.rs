@@ -26,8 +26,6 @@ use super::exchange::Exchange;
 use super::frame::{self, Answer, Request};
 use crate::metrics::TunnelMetrics;
 
-/// Longest message of a cluster: an answer with its body in base64.
-pub(super) const MAX_MESSAGE_BYTES: usize = 32 << 20;
 /// What the framing of a fragmented message may add.
 const MAX_FRAMING_BYTES: usize = 1 << 20;
 /// Time between two pings.
@@ -134,9 +132,10 @@ impl Ended {
     }
 }
 
-/// Serves a socket until it ends.
+/// Serves a socket until it ends. A message of the cluster has at most `max_bytes`.
 pub(super) async fn run<S>(
     stream: S,
+    max_bytes: usize,
     commands: mpsc::UnboundedReceiver<Command>,
     budget: Arc<Budget>,
     metrics: TunnelMetrics,
@@ -147,9 +146,9 @@ where
     let config = WebSocketConfig::default()
         .read_buffer_size(4 << 10)
         .write_buffer_size(0)
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let stream = Metered::new(stream, budget, MAX_MESSAGE_BYTES + MAX_FRAMING_BYTES);
+        .max_message_size(Some(max_bytes))
+        .max_frame_size(Some(max_bytes));
+    let stream = Metered::new(stream, budget, max_bytes.saturating_add(MAX_FRAMING_BYTES));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let mut connection = Connection {
         socket,

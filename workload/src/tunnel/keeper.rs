@@ -298,7 +298,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key = crate::seal::MasterKey::read_or_create(&directory.path().join("key")).unwrap();
         let unit = Unit::new(&key.unit_addresses().unwrap(), "127.0.0.1:1".parse().unwrap());
-        let tunnels = Tunnels::new(&Metrics::new("test").unwrap().tunnels);
+        let tunnels = Tunnels::new(
+            workload_config::Limits::default().tunnel,
+            &Metrics::new("test").unwrap().tunnels,
+        );
         let keeper = Keeper::new(pool, unit, tunnels, CancellationToken::new());
         let (stream, _) = tokio::io::duplex(1);
         let origin = Origin::SYSTEM;

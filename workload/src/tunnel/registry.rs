@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use workload_config::TunnelLimits;
 
 use super::budget::Budget;
 use super::connection::{self, Closing, Command, Ended, Job, Waiter};
@@ -17,10 +17,6 @@ use crate::model::Lease;
 
 /// Most tunnels of one unit.
 pub const MAX_TUNNELS: usize = 20_000;
-/// Most requests that wait for their turn at one cluster.
-const MOST_WAITING: usize = 16;
-/// Longest time that a request waits for its turn.
-const WAITING_TIME: Duration = Duration::from_secs(30);
 /// What messages that are not complete yet may take, all tunnels together.
 const BUDGET_BYTES: usize = 256 << 20;
 
@@ -32,6 +28,7 @@ struct Inner {
     by_cluster: Mutex<HashMap<i64, Arc<Tunnel>>>,
     room: Arc<Semaphore>,
     budget: Arc<Budget>,
+    limits: TunnelLimits,
     metrics: TunnelMetrics,
 }
 
@@ -52,16 +49,17 @@ pub struct Room(
 impl Tunnels {
     /// No tunnel yet.
     #[must_use]
-    pub fn new(metrics: &TunnelMetrics) -> Self {
-        Self::with_budget(metrics, BUDGET_BYTES)
+    pub fn new(limits: TunnelLimits, metrics: &TunnelMetrics) -> Self {
+        Self::with_budget(limits, metrics, BUDGET_BYTES)
     }
 
     /// The same with another limit for messages that are not complete yet.
-    pub(super) fn with_budget(metrics: &TunnelMetrics, bytes: usize) -> Self {
+    pub(super) fn with_budget(limits: TunnelLimits, metrics: &TunnelMetrics, bytes: usize) -> Self {
         Self(Arc::new(Inner {
             by_cluster: Mutex::default(),
             room: Arc::new(Semaphore::new(MAX_TUNNELS)),
             budget: Budget::new(bytes),
+            limits,
             metrics: metrics.clone(),
         }))
     }
@@ -87,7 +85,8 @@ impl Tunnels {
         };
         let registered = self.register(tunnel);
         let (budget, metrics) = (Arc::clone(&self.0.budget), self.0.metrics.clone());
-        let ended = connection::run(stream, receiver, budget, metrics).await;
+        let max_bytes = self.0.limits.message_bytes;
+        let ended = connection::run(stream, max_bytes, receiver, budget, metrics).await;
         drop(registered);
         self.0.metrics.closed.with_label_values(&[ended.as_str()]).inc();
         ended
@@ -163,7 +162,7 @@ impl Tunnels {
         still_valid: impl AsyncFnOnce(Lease) -> Result<bool, RequestError>,
     ) -> Result<Answer, RequestError> {
         let tunnel = self.find(cluster_id).ok_or(RequestError::NoTunnel)?;
-        let turn = tunnel.turn().await?;
+        let turn = tunnel.turn(&self.0.limits).await?;
         if !still_valid(tunnel.lease).await? {
             tunnel.close(Closing::Revoked);
             return Err(RequestError::NoTunnel);
@@ -194,13 +193,13 @@ impl Tunnel {
     }
 
     /// Waits for a turn, unless too many wait already.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, RequestError> {
+    async fn turn(&self, limits: &TunnelLimits) -> Result<OwnedSemaphorePermit, RequestError> {
         let turns = Arc::clone(&self.turns);
         if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
             return Ok(turn);
         }
-        let _place = Place::take(&self.waiting).ok_or(RequestError::Busy)?;
-        match timeout(WAITING_TIME, turns.acquire_owned()).await {
+        let _place = Place::take(&self.waiting, limits.waiting).ok_or(RequestError::Busy)?;
+        match timeout(limits.waiting_time, turns.acquire_owned()).await {
             Ok(turn) => turn.map_err(|_| RequestError::Broken),
             Err(_) => Err(RequestError::Waited),
         }
@@ -211,8 +210,8 @@ impl Tunnel {
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let one_more = |waiting: usize| (waiting < MOST_WAITING).then_some(waiting + 1);
+    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let one_more = |waiting: usize| (waiting < most).then_some(waiting + 1);
         waiting
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .ok()

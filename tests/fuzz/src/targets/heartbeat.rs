@@ -1,7 +1,8 @@
 //! The body of a heartbeat.
 
-use cluster_manager::edge::parse_json;
+use cluster_manager::edge::parse_json_as;
 use cluster_manager::model::{Heartbeat, StatusCount};
+use workload_config::HeartbeatLimits;
 
 use super::ensure;
 use super::json::{Json, may_hold_half_a_character};
@@ -120,8 +121,11 @@ fn whole(value: Option<&Json>, most: i128) -> Result<i128, ()> {
 }
 
 fn check(input: &[u8]) -> Verdict {
-    let ours = parse_json::<Heartbeat>(input).map_err(|error| error.to_string());
-    let ours = ours.and_then(|it| it.check().map(|()| it).map_err(|error| error.to_string()));
+    let limits = HeartbeatLimits::default();
+    let ours = parse_json_as(input, 16, Heartbeat::within(&limits));
+    let ours = ours.map_err(|error| error.to_string());
+    let ours =
+        ours.and_then(|it| it.check(&limits).map(|()| it).map_err(|error| error.to_string()));
     match (ours, reference(input)) {
         (Ok(heartbeat), Ok(sums)) => {
             let Heartbeat { ceph_statuses, member_statuses, instance_statuses, .. } = &heartbeat;

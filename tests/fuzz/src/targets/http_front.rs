@@ -92,6 +92,7 @@ impl Server {
         let missing = folder.path().display().to_string();
         let config = Config::parse(|name| match name {
             "DB_HOST" => Some(missing.clone()),
+            "LIMITS" => Some("connector-header-seconds=2, connector-keep-alive-seconds=2".into()),
             "RATE_LIMIT_CONNECTIONS_PER_ADDRESS" => None,
             name if name.starts_with("RATE_LIMIT_") && name.contains("_PER_") => {
                 Some("1000000:1000000".into())
@@ -100,24 +101,22 @@ impl Server {
         })?;
         let (pool, metrics) = (Pool::new(&config.database)?, Metrics::new("fuzz")?);
         let tasks = TaskTracker::new();
-        let heartbeats = HeartbeatWriter::start(&pool, &tasks, &metrics, None);
+        let heartbeats =
+            HeartbeatWriter::start(&pool, &tasks, &metrics, None, config.limits.heartbeat);
         let master_key = Arc::new(MasterKey::read_or_create(&folder.path().join("master.key"))?);
         let addresses = master_key.unit_addresses().ok_or("no key for addresses")?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let keeper = Keeper::new(
             pool.clone(),
             tunnels::Unit::new(&addresses, nowhere),
-            Tunnels::new(&metrics.tunnels),
+            Tunnels::new(config.limits.tunnel, &metrics.tunnels),
             CancellationToken::new(),
         );
         let tasks_of_app = tasks.clone();
         let app = Arc::new(App::new(&config, pool, master_key, heartbeats, keeper, tasks_of_app));
         let service = cluster_connector::service(app, RateLimits::new(&config), &metrics);
-        let limits = Limits {
-            header_time: Duration::from_secs(2),
-            idle: Duration::from_secs(4),
-            ..cluster_connector::LIMITS
-        };
+        let limits =
+            Limits { idle: Duration::from_secs(4), ..Limits::from(config.limits.connector) };
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, limits)?;
         let address =
             listener.serve(service, &tasks, CancellationToken::new(), Duration::from_secs(1))?;

@@ -57,7 +57,7 @@ fn reference(input: &[u8]) -> Result<Reference, ()> {
 }
 
 fn check(input: &[u8]) -> Verdict {
-    match (JoinBody::read(input, NOW), reference(input)) {
+    match (JoinBody::read(input, 16, NOW), reference(input)) {
         (Ok(ours), Ok(theirs)) => {
             ensure!(ours.cluster_name == theirs.name, "the name is another");
             ensure!(

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { configurationQuery } from "@/api/queries";
+import type { Configuration } from "@/api/types";
 import { QueryNotice } from "@/components/QueryNotice";
 import { SkeletonLines } from "@/components/Skeleton";
 import { useRights } from "@/components/useRights";
@@ -13,6 +14,40 @@ const SECRETS = ["oidc_client_secret"];
 function valueText(key: string, value: string): string {
   if (SECRETS.includes(key)) return value === "" ? "not set" : "set";
   return value === "" ? "-" : value;
+}
+
+function isLimit(key: string): boolean {
+  return key.startsWith("limit_");
+}
+
+interface EntriesProps {
+  heading: string;
+  label: string;
+  entries: [string, Configuration[string]][];
+}
+
+function Entries({ heading, label, entries }: EntriesProps) {
+  return (
+    <table className="settings-table" aria-label={label}>
+      <thead>
+        <tr>
+          <th scope="col">{heading}</th>
+          <th scope="col">Value</th>
+        </tr>
+      </thead>
+      <tbody>
+        {entries.map(([key, { title, value, description }]) => (
+          <tr key={key}>
+            <th scope="row">{title}</th>
+            <td>
+              <span className="settings-table__value">{valueText(key, value)}</span>
+              <span className="settings-table__description">{description}</span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }
 
 /** What is one's own, and the server's configuration, to read. Secrets are not sent by the server. */
@@ -44,25 +79,18 @@ export function SettingsPage() {
               </div>
             )
           ) : (
-            <table className="settings-table" aria-label="Configuration of the server">
-              <thead>
-                <tr>
-                  <th scope="col">Configuration</th>
-                  <th scope="col">Value</th>
-                </tr>
-              </thead>
-              <tbody>
-                {Object.entries(query.data).map(([key, { title, value, description }]) => (
-                  <tr key={key}>
-                    <th scope="row">{title}</th>
-                    <td>
-                      <span className="settings-table__value">{valueText(key, value)}</span>
-                      <span className="settings-table__description">{description}</span>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <>
+              <Entries
+                heading="Configuration"
+                label="Configuration of the server"
+                entries={Object.entries(query.data).filter(([key]) => !isLimit(key))}
+              />
+              <Entries
+                heading="Limit"
+                label="Limits of the server"
+                entries={Object.entries(query.data).filter(([key]) => isLimit(key))}
+              />
+            </>
           )}
         </section>
       </div>

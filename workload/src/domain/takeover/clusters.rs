@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Deserialize;
+use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -208,9 +208,10 @@ impl Parts<'_> {
     /// The columns of what the last heartbeat said.
     fn status(&self, circumstances: &Circumstances, item: &mut Item) -> Value {
         let readable = |detail: &Value| {
-            let heartbeat = Heartbeat::deserialize(detail).ok()?;
+            let limits = &circumstances.heartbeat_limits;
+            let heartbeat = Heartbeat::within(limits).deserialize(detail).ok()?;
             // The link is judged below, and its length is no reason to lose the rest.
-            Heartbeat { ui_url: String::new(), ..heartbeat.clone() }.check().ok()?;
+            Heartbeat { ui_url: String::new(), ..heartbeat.clone() }.check(limits).ok()?;
             Some(heartbeat)
         };
         let heartbeat = self.detail.and_then(readable);

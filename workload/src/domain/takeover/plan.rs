@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use workload_config::HeartbeatLimits;
 
 use super::report::{Item, Kind, Report};
 use super::{clusters, tokens};
@@ -49,6 +50,8 @@ pub struct Circumstances {
     pub connector_pins: Vec<Fingerprint>,
     /// Whether rows that were refused before are looked at again.
     pub retry: bool,
+    /// What the last heartbeat of a cluster may have said.
+    pub heartbeat_limits: HeartbeatLimits,
 }
 
 /// A token that will be written; its secret is sealed then.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::caller::caller;
 use super::super::clusters::ChangeBody;
-use super::super::{BODY_MAX_BYTES, BODY_TIME, app, guards};
+use super::super::{app, guards, json_body};
 use crate::domain::fleet::{self, Action};
-use crate::edge::{ApiError, Reply, Success, parse_json, read_body};
+use crate::edge::{ApiError, Reply, Success};
 use crate::model::Role;
 
 /// One change for many clusters. `changes` belongs to `edit`.
@@ -45,7 +45,7 @@ struct ResultView {
 #[handler]
 pub(super) async fn act(req: &mut Request, depot: &mut Depot) -> Reply<Success<ActionsView>> {
     let (app, caller) = (app(depot)?, caller(depot)?);
-    let body: ActionsBody = parse_json(&read_body(req, BODY_MAX_BYTES, BODY_TIME).await?)?;
+    let body: ActionsBody = json_body(req, &app).await?;
     let changes = body.changes.unwrap_or_default().into_changes(&app.own_hosts)?;
     let action = match body.action {
         ActionName::Edit if changes.is_empty() => {

@@ -8,10 +8,22 @@ use proptest::prelude::*;
 use super::super::{Batch, Batcher, LeftOut, Limits, Options, Part};
 use super::{TimeSeries, decode, example, lines, moment, reference, text};
 use crate::remote_write::MemberMetrics;
-use crate::remote_write::exposition::LineError;
+use crate::remote_write::exposition::{LineError, SampleLimits};
 
 fn batch(options: &Options, texts: &[MemberMetrics]) -> Batch {
     Batcher::new(options).encode("oslo-north", moment(1), moment(2), texts)
+}
+
+#[test]
+fn lim_05_every_limit_is_the_one_of_the_settings() {
+    let text = "heartbeat-metrics=1, heartbeat-metrics-bytes=2KiB, heartbeat-text-bytes=17,
+                heartbeat-samples=3, cluster-series=4, sample-labels=5, sample-name-bytes=18,
+                sample-value-bytes=19";
+    let limits = Limits::from(&workload_config::Limits::parse(text).unwrap());
+    let sample = SampleLimits { labels: 5, name_bytes: 18, value_bytes: 19 };
+    let (texts, text_bytes, member_bytes, samples, series) = (1, 2048, 17, 3, 4);
+    let expected = Limits { texts, text_bytes, member_bytes, samples, series, sample };
+    assert_eq!(limits, expected);
 }
 
 fn series(batch: &Batch) -> Vec<TimeSeries> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::reference;
+use crate::remote_write::Limits;
 use crate::remote_write::exposition::{Exposition, Item, LineError, SampleLimits};
 
 /// Everything that is forwarded of a text, with labels as they stand there.
@@ -77,7 +78,7 @@ fn met_01_escapes_are_resolved_and_a_lone_backslash_stays() {
 fn met_01_families_of_unknown_type_are_passed_over() {
     let text =
         "# TYPE lxd_x stateset\nlxd_x 1\nlxd_x_info 1\nlxd_xy 2\n# TYPE lxd_y Gauge\nlxd_y 3\n";
-    let mut exposition = Exposition::new(text, SampleLimits::default());
+    let mut exposition = Exposition::new(text, Limits::default().sample);
     let mut kinds = Vec::new();
     while let Some(item) = exposition.next_item().unwrap() {
         kinds.push(item == Item::UnknownFamily);
@@ -120,7 +121,7 @@ fn met_01_a_bad_line_is_named() {
 #[test]
 fn lim_05_a_sample_beyond_its_limits_is_told_from_a_bad_line() {
     let over = |text: &str| {
-        let mut exposition = Exposition::new(text, SampleLimits::default());
+        let mut exposition = Exposition::new(text, Limits::default().sample);
         exposition.next_item().unwrap() == Some(Item::OverLimit)
     };
     let labels = |count: usize| {

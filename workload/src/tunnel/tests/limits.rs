@@ -3,7 +3,6 @@
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::super::connection::MAX_MESSAGE_BYTES;
 use super::*;
 
 /// An answer of exactly so many bytes.
@@ -18,11 +17,14 @@ async fn tun_07_an_answer_may_have_32_mib_and_not_a_byte_more() {
     let mut lyon = unit.open(1, 1).await;
     let asked = unit.ask(1, "/1.0");
     let request = lyon.next().await;
-    lyon.socket.send(Message::text(answer_of_length(&request, MAX_MESSAGE_BYTES))).await.unwrap();
+    lyon.socket
+        .send(Message::text(answer_of_length(&request, limits().message_bytes)))
+        .await
+        .unwrap();
     assert_eq!(asked.await.unwrap().unwrap().status, 200);
     let asked = unit.ask(1, "/1.0");
     let request = lyon.next().await;
-    let long = answer_of_length(&request, MAX_MESSAGE_BYTES + 1);
+    let long = answer_of_length(&request, limits().message_bytes + 1);
     // The other side closes before it has read all of it.
     drop(lyon.socket.send(Message::text(long)).await);
     assert_eq!(error(asked.await.unwrap()), RequestError::Broken);
@@ -34,7 +36,7 @@ async fn tun_07_a_message_that_is_too_long_is_told_so() {
     let unit = Fixture::new();
     let mut lyon = unit.open(1, 1).await;
     let mut header = vec![0x81, 0x80 | 127];
-    header.extend((u64::try_from(MAX_MESSAGE_BYTES).unwrap() + 1).to_be_bytes());
+    header.extend((u64::try_from(limits().message_bytes).unwrap() + 1).to_be_bytes());
     header.extend([0; 4]);
     tokio::io::AsyncWriteExt::write_all(lyon.socket.get_mut(), &header).await.unwrap();
     assert_eq!(lyon.goodbye().await, Some(1009));

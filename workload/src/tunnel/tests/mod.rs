@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use workload_config::TunnelLimits;
 
 use super::{Answer, Closing, Ended, Request, RequestError, TunnelPath, Tunnels};
 use crate::metrics::{Metrics, TunnelMetrics};
@@ -33,16 +34,20 @@ struct Far {
     served: JoinHandle<Ended>,
 }
 
+fn limits() -> TunnelLimits {
+    workload_config::Limits::default().tunnel
+}
+
 impl Fixture {
     fn new() -> Self {
         let metrics = Metrics::new("test").unwrap().tunnels;
-        Self { tunnels: Tunnels::new(&metrics), metrics }
+        Self { tunnels: Tunnels::new(limits(), &metrics), metrics }
     }
 
     /// A unit whose tunnels may hold so many bytes of messages that are not complete yet.
     fn with_budget(bytes: usize) -> Self {
         let metrics = Metrics::new("test").unwrap().tunnels;
-        Self { tunnels: Tunnels::with_budget(&metrics, bytes), metrics }
+        Self { tunnels: Tunnels::with_budget(limits(), &metrics, bytes), metrics }
     }
 
     async fn open(&self, cluster_id: i64, generation: i64) -> Far {
