@@ -210,3 +210,15 @@ async fn db_01_of_several_servers_the_one_that_can_be_written_to_is_used_and_the
     }
     assert_eq!((clusters(&first).await, clusters(&second).await), (1, 1));
 }
+
+#[tokio::test]
+async fn a_first_start_on_an_empty_database_warns_of_nothing() {
+    let deployment = Deployment::new().await;
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let log = connector.process.log();
+    // Of the machine it may.
+    let warnings = log.lines().filter(|line| {
+        (line.contains("\"WARN\"") || line.contains("\"ERROR\"")) && !line.contains("open files")
+    });
+    assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new());
+}

@@ -136,7 +136,6 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let recall =
         Box::pin(recall(unit.pool.clone(), limits.clone(), config.rate_limit.max_clients.get()));
     let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
-    unit.life.tasks.spawn(keep_history);
     let service = cluster_connector::service(app, limits, &unit.metrics);
     let hop_service =
         cluster_connector::hop::service(keeper.clone(), &config.limits, &unit.metrics);
@@ -144,6 +143,7 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     let with_tunnels = async |tasks: &TaskTracker| {
         tokio::join!(keeper.announce(), recall);
         keeper.start(tasks);
+        tasks.spawn(keep_history);
         hop.serve(hop_service, tasks, stop, grace)?;
         tracing::info!(address = %hop_address, "the Management API reaches this unit's tunnels at {hop_address}");
         Ok(())

@@ -48,7 +48,8 @@ where
     A: Acceptor<Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static> + Send + 'static,
 {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = Framed<A::Stream>;
+    /// Boxed: the future of a connection holds the stream several times, once for each function that hands it on.
+    type Stream = Box<Framed<A::Stream>>;
 
     fn holdings(&self) -> &[Holding] {
         self.inner.holdings()
@@ -61,7 +62,7 @@ where
         let accepted = self.inner.accept(policy).await?;
         Ok(Accepted {
             coupler: TcpCoupler::new(),
-            stream: Framed::new(accepted.stream, self.header_time),
+            stream: Box::new(Framed::new(accepted.stream, self.header_time)),
             fuse_config: accepted.fuse_config,
             conn_ctrl: accepted.conn_ctrl,
             local_addr: accepted.local_addr,
