@@ -221,8 +221,7 @@ async fn join_03_time_does_not_tell_which_names_have_a_token() {
         guess("pending", &wrong_last),
         guess("used", &wrong_first),
     ];
-    let times = medians(&mut connection, &guesses, 150).await;
-    within(&times, "by token");
+    assert_alike(&mut connection, &guesses, 150).await;
 
     // Signed, the whole body is work for each token that it is checked against.
     let sign = |name: &str| {
@@ -235,15 +234,22 @@ async fn join_03_time_does_not_tell_which_names_have_a_token() {
         kept(&serde_json::from_str(&body).unwrap()).with_header("Authorization", &signature)
     };
     let signed = ["unknown", "pending", "used"].map(sign);
-    let times = medians(&mut connection, &signed, 50).await;
-    within(&times, "signed");
+    assert_alike(&mut connection, &signed, 50).await;
 }
 
 /// Work that was left out where there is nothing to check, a signature over the body or a look into the database, would show as a third
 /// of the answer's time and more. The 1 % or 5 µs of the specification cannot be told on a machine that does other things meanwhile:
-/// that the number of checks is always the same is what a test beside the code shows.
-fn within(times: &[Duration], what: &str) {
-    println!("{what}: {times:?}");
-    let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-    assert!(*most < *least + *least / 4, "{what}: {times:?}");
+/// that the number of checks is always the same is what a test beside the code shows. What is always left out shows each time; other
+/// work of the machine does not.
+async fn assert_alike(connection: &mut Connection, requests: &[Request], rounds: usize) {
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let times = medians(connection, requests, rounds).await;
+        let (least, most) = (*times.iter().min().unwrap(), *times.iter().max().unwrap());
+        if most < least + least / 4 {
+            return;
+        }
+        all.push(times);
+    }
+    panic!("some requests always take longer: {all:?}");
 }

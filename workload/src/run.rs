@@ -135,7 +135,8 @@ pub async fn cluster_connector(config: Config) -> Result<(), StartError> {
     unit.look_after(&config, limits.all())?;
     let recall =
         Box::pin(recall(unit.pool.clone(), limits.clone(), config.rate_limit.max_clients.get()));
-    let keep_history = history::keep(unit.pool.clone(), config.history, unit.life.stop.clone());
+    let keep_history =
+        Box::pin(history::keep(unit.pool.clone(), config.history, unit.life.stop.clone()));
     let service = cluster_connector::service(app, limits, &unit.metrics);
     let hop_service =
         cluster_connector::hop::service(keeper.clone(), &config.limits, &unit.metrics);

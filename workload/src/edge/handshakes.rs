@@ -36,7 +36,7 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// Speaks TLS on the connections of another acceptor.
 pub(super) struct Handshakes<A> {
     inner: RustlsAcceptor<Turns<A>>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     times: Times,
 }
 
@@ -59,7 +59,7 @@ where
         let tls = ArcSwapOption::from_pointee(TlsAcceptor::from(Arc::new(config)));
         let turns = Turns::new(inner, metrics.handshakes_waiting.clone());
         let inner = RustlsAcceptor::new(turns, Arc::new(tls), CancellationToken::new());
-        Self { inner, metrics, times }
+        Self { inner, metrics: Arc::new(metrics), times }
     }
 }
 
@@ -81,7 +81,7 @@ where
         let accepted = self.inner.accept(policy).await?;
         let newest = self.inner.inner().take_newest();
         let (turn, last) = newest.ok_or_else(|| io::Error::other("a connection without a turn"))?;
-        let greeting = Greeting::new(turn, self.metrics.clone(), self.times);
+        let greeting = Greeting::new(turn, Arc::clone(&self.metrics), self.times);
         Ok(Accepted {
             coupler: TcpCoupler::new(),
             stream: Greeted::new(accepted.stream, greeting, last),
@@ -107,7 +107,7 @@ struct Greeting {
     stage: Stage,
     /// When the stage ends.
     end: Pin<Box<Sleep>>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     times: Times,
 }
 
@@ -124,7 +124,7 @@ enum Stage {
 }
 
 impl Greeting {
-    fn new(turn: Arc<Turn>, metrics: Metrics, times: Times) -> Self {
+    fn new(turn: Arc<Turn>, metrics: Arc<Metrics>, times: Times) -> Self {
         let end = Box::pin(tokio::time::sleep(times.handshake));
         Self { begin: Instant::now(), turn, stage: Stage::Silent, end, metrics, times }
     }
@@ -322,7 +322,7 @@ mod tests {
     fn greeted(turn: Arc<Turn>) -> (DuplexStream, Greeted<Shy>, Metrics) {
         let (server, client) = tokio::io::duplex(64);
         let metrics = Metrics::new("test").unwrap();
-        let greeting = Greeting::new(turn, metrics.clone(), TIMES);
+        let greeting = Greeting::new(turn, Arc::new(metrics.clone()), TIMES);
         (client, Greeted::new(Shy(server, false), greeting, LastAnswer::default()), metrics)
     }
 

@@ -48,11 +48,11 @@ impl Handler for RequestLog {
             res.headers_mut().insert("x-request-id", value);
         }
         let mut entry = Entry {
+            metrics: &self.0,
             begin: Instant::now(),
             method: req.method().clone(),
             path: super::path::for_log(req.uri().path()),
             route: format!("/{}", req.matched_path()),
-            metrics: self.0.clone(),
             peer: req.remote_addr().to_string(),
             status: None,
             is_ordinary: false,
@@ -106,20 +106,20 @@ impl Handler for SampledLog {
     }
 }
 
-struct Entry {
+struct Entry<'a> {
+    metrics: &'a Metrics,
     begin: Instant,
     method: Method,
     path: String,
     /// The pattern that matched; `/` for an unknown path, too.
     route: String,
-    metrics: Metrics,
     peer: String,
     status: Option<u16>,
     /// One like many others, of which only some are logged.
     is_ordinary: bool,
 }
 
-impl Drop for Entry {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         let Self { method, path, peer, .. } = self;
         let took = self.begin.elapsed();
