@@ -87,6 +87,7 @@ async fn lim_06_an_answer_takes_no_longer_than_the_setting_says() {
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("the service takes too long"), "{}", answer.body);
     assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("connection"), Some("close"));
     db.batch_execute("ROLLBACK").await.unwrap();
     // The heartbeat was not taken away with its request: the next one is stored beside it.
     let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();

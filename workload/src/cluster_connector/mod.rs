@@ -167,5 +167,5 @@ pub fn service(app: Arc<App>, limits: RateLimits, metrics: &Metrics) -> Service 
                 .push(status.get(handlers::status).head(handlers::status))
                 .push(Router::with_path("remote-cluster").push(join).push(enrolled)),
         );
-    edge::service(router, bodies, metrics).hoop(answer_time).hoop(edge::CloseAfterAnswer)
+    edge::service(router, bodies, metrics).hoop(edge::CloseAfterAnswer).hoop(answer_time)
 }
