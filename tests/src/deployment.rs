@@ -219,7 +219,12 @@ impl Deployment {
             }
             let ended = process.ended();
             let alive = ended.is_none() && Instant::now() < deadline;
-            assert!(alive, "the identity provider does not start: {ended:?} {}", process.log());
+            assert!(
+                alive,
+                "the identity provider does not start: {ended:?}, {}: {}",
+                process.threads(),
+                process.log()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -93,6 +93,22 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// What each of its threads does, as the kernel tells it: name, state, and where it waits. Tells why a program hangs.
+    #[must_use]
+    pub fn threads(&self) -> String {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return "it has ended".into();
+        };
+        let about = |thread: std::fs::DirEntry| {
+            let read = |file| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+            let status = read("status");
+            let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+            let (name, state) = (read("comm"), state.unwrap_or_default());
+            format!("{}: {}, {}", name.trim(), state.trim(), read("wchan"))
+        };
+        threads.flatten().map(about).collect::<Vec<_>>().join("; ")
+    }
+
     /// Kills it at once, as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
