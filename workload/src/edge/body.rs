@@ -193,6 +193,18 @@ enum Stopped {
 /// 413 when it is longer, 415 for a compressed body, 408 when it takes too long, 400 when the transfer breaks, 503 when the service
 /// holds as many bodies as it may, of this caller or in all.
 pub async fn read_body(req: &mut Request, max_bytes: usize) -> Result<Body, ApiError> {
+    let clock = req.extensions().get::<AnswerClock>().cloned();
+    if let Some(clock) = &clock {
+        clock.stop();
+    }
+    let read = read_by_the_rules(req, max_bytes).await;
+    if let Some(clock) = &clock {
+        clock.restart();
+    }
+    read
+}
+
+async fn read_by_the_rules(req: &mut Request, max_bytes: usize) -> Result<Body, ApiError> {
     let encoded =
         req.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let announced = req.header::<usize>("content-length");
@@ -200,10 +212,6 @@ pub async fn read_body(req: &mut Request, max_bytes: usize) -> Result<Body, ApiE
         return Err(ApiError::Internal("the service has no room for bodies".into()));
     };
     let (time, room) = (room.0.rules.time, room.empty(req));
-    let clock = req.extensions().get::<AnswerClock>().cloned();
-    if let Some(clock) = &clock {
-        clock.stop();
-    }
     let mut body = req.take_body();
     let refusal = if encoded {
         ApiError::UnsupportedMediaType("compressed request bodies are not accepted")
@@ -213,12 +221,7 @@ pub async fn read_body(req: &mut Request, max_bytes: usize) -> Result<Body, ApiE
         } else {
             let reading = collect(&mut body, max_bytes, announced, room);
             match tokio::time::timeout(time, reading).await {
-                Ok(Ok(body)) => {
-                    if let Some(clock) = clock {
-                        clock.restart();
-                    }
-                    return Ok(body);
-                }
+                Ok(Ok(body)) => return Ok(body),
                 Ok(Err(stopped)) => stopped,
                 Err(_) => Stopped::TooSlow,
             }
