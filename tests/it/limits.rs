@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cluster_simulator::tls::{self, Trust};
 use cluster_simulator::{CLUSTER_PATH, Identity, Member, Request, STATUS_PATH};
-use end_to_end_tests::{Deployment, LossyDatabase, Reply, Running, Service};
+use end_to_end_tests::{Deployment, Reply, Running, Service};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use reqwest::Method;
@@ -412,37 +412,6 @@ async fn lim_04_compressed_bodies_are_refused_and_compressed_answers_are_not_unp
 }
 
 #[tokio::test]
-async fn lim_06_every_route_answers_while_the_database_is_frozen() {
-    let deployment = Deployment::new().await;
-    let connector = deployment.start(Service::ClusterConnector).await;
-    let (lyon, oslo) = (deployment.enrol("lyon").await, deployment.enrol("oslo").await);
-    let token = deployment.token("late");
-    let late = deployment.member(&token);
-    let db = deployment.database.connect().await;
-    db.batch_execute("BEGIN; LOCK TABLE remote_clusters, remote_cluster_details, join_tokens")
-        .await
-        .unwrap();
-    let asked = async |answer| match answer {
-        Ok(cluster_simulator::Answer { status, .. }) => status,
-        Err(cluster_simulator::ClientError::Refused(answer)) => answer.status,
-        Err(error) => panic!("{error}"),
-    };
-    let bounded = async {
-        tokio::join!(
-            async { asked(late.join(&token).await).await },
-            async { asked(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await).await },
-            async { asked(oslo.leave().await).await },
-        )
-    };
-    let statuses = tokio::time::timeout(Duration::from_secs(30), bounded).await;
-    assert_eq!(statuses.expect("each route has its bound"), (503, 503, 503));
-    assert_eq!(connector.probe("/alive").await, Some(200));
-    db.batch_execute("ROLLBACK").await.unwrap();
-    late.join(&token).await.expect("nothing of the refused join remains");
-    assert_eq!(oslo.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
-}
-
-#[tokio::test]
 async fn lim_01_a_heartbeat_that_waits_for_the_database_takes_its_room() {
     let mut deployment = Deployment::new().await;
     deployment.extra.push(("LIMITS", "connector-bodies-bytes=1MiB".into()));
@@ -464,48 +433,4 @@ async fn lim_01_a_heartbeat_that_waits_for_the_database_takes_its_room() {
     db.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().status, 200);
     assert_eq!(member.request("POST", STATUS_PATH, body).await.unwrap().status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lim_06_every_route_answers_while_the_line_to_the_database_is_dead() {
-    let mut deployment = Deployment::new().await;
-    let line = LossyDatabase::before(&deployment.database, &deployment.file("line")).await;
-    deployment.extra.push(line.setting.clone());
-    let running = Running::of(deployment).await;
-    let Running {
-        deployment,
-        manager: _manager,
-        connector: _connector,
-        provider: _provider,
-        mut ada,
-    } = running;
-    let (lyon, oslo) = (deployment.enrol("lyon").await, deployment.enrol("oslo").await);
-    let token = deployment.token("late");
-    let late = deployment.member(&token);
-    assert_eq!(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
-    line.be_silent(true);
-    let status = |answer| match answer {
-        Ok(cluster_simulator::Answer { status, .. }) => status,
-        Err(cluster_simulator::ClientError::Refused(answer)) => answer.status,
-        Err(error) => panic!("{error}"),
-    };
-    let asked = async |path: &str| ada.clone().get(path).await.status;
-    let statuses = async {
-        tokio::join!(
-            async { status(late.join(&token).await) },
-            async { status(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await) },
-            async { status(oslo.leave().await) },
-            asked("/1.0/remote-cluster"),
-            asked("/1.0/remote-cluster/lyon"),
-            asked("/1.0/fleet/clusters"),
-        )
-    };
-    let bounded = tokio::time::timeout(Duration::from_secs(40), statuses).await;
-    assert_eq!(bounded.expect("each route has its bound"), (503, 503, 503, 503, 503, 503));
-    line.be_silent(false);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status != 200 {
-        assert!(Instant::now() < deadline, "heartbeats are not taken again");
-    }
-    assert_eq!(ada.get("/1.0/remote-cluster").await.status, 200);
 }

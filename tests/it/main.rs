@@ -10,6 +10,7 @@
 mod aborts;
 mod access;
 mod access_tokens;
+mod answer_time;
 mod api_page;
 mod audit;
 mod audit_refusals;

@@ -77,24 +77,6 @@ async fn lim_03_headers_and_bodies_of_the_connector_are_bounded_by_the_setting()
 }
 
 #[tokio::test]
-async fn lim_06_an_answer_takes_no_longer_than_the_setting_says() {
-    let deployment = with("connector-answer-seconds=1").await;
-    let _connector = deployment.start(Service::ClusterConnector).await;
-    let member = deployment.enrol("lyon").await;
-    let db = deployment.database.connect().await;
-    db.batch_execute("BEGIN; LOCK TABLE remote_cluster_details").await.unwrap();
-    let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
-    assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("the service takes too long"), "{}", answer.body);
-    assert!(answer.header("retry-after").is_some());
-    assert_eq!(answer.header("connection"), Some("close"));
-    db.batch_execute("ROLLBACK").await.unwrap();
-    // The heartbeat was not taken away with its request: the next one is stored beside it.
-    let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
-
-#[tokio::test]
 async fn lim_02_connections_beyond_the_setting_wait_for_a_place() {
     let deployment = with("connector-connections=2").await;
     let connector = deployment.start(Service::ClusterConnector).await;
