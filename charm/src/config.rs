@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use relations::SecretUri;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use workload_limits::{InvalidLimits, Limits};
+use workload_limits::Limits;
 
 /// What is asked for besides `openid` unless an option says something else.
 const SCOPES: &str = "offline_access email profile";
@@ -73,7 +73,7 @@ pub struct Config {
     /// How long a service that stops goes on while it is no longer ready, in seconds.
     pub shutdown_drain_seconds: Within<0, 300>,
     /// What the services bear, where that is not the default.
-    pub limits: Option<ServiceLimits>,
+    pub limits: Option<CheckedLimits>,
     /// Whether services take over what the earlier product left in the database.
     pub takeover: Takeover,
 }
@@ -121,16 +121,16 @@ impl Config {
     }
 }
 
-/// Limits as the services read them, looked through.
+/// Limits as the services read them, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct ServiceLimits(pub String);
+pub struct CheckedLimits(pub String);
 
-impl TryFrom<String> for ServiceLimits {
-    type Error = InvalidLimits;
+impl TryFrom<String> for CheckedLimits {
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, InvalidLimits> {
-        Limits::parse(&text)?;
+    fn try_from(text: String) -> Result<Self, String> {
+        Limits::parse(&text).map_err(|error| format!("it must be {error}"))?;
         Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 }
@@ -474,12 +474,11 @@ mod tests {
 
     #[test]
     fn limits_are_what_the_services_take_for_limits() {
-        let read = |text: &str| ServiceLimits::try_from(text.to_owned());
+        let read = |text: &str| CheckedLimits::try_from(text.to_owned());
         let limits = read("heartbeat-bytes=32MiB,\n  tunnel-waiting=8").unwrap();
         assert_eq!(limits.0, "heartbeat-bytes=32MiB, tunnel-waiting=8");
-        let told = read("connector-headers=1").unwrap_err().to_string();
-        let range =
-            "limits within their ranges: connector-headers is a whole number from 16 to 1000";
+        let told = read("connector-headers=1").unwrap_err();
+        let range = "it must be limits within their ranges: connector-headers is a whole number from 16 to 1000";
         assert_eq!(told, range);
     }
 

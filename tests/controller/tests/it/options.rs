@@ -74,6 +74,7 @@ fn options_reach_the_services_that_they_are_about() {
         ("oidc-viewer-groups", json!("everyone")),
         ("oidc-scopes", json!("offline_access groups")),
         ("takeover", json!("off")),
+        ("limits", json!("heartbeat-bytes=32MiB,\n  management-headers=50")),
     ] {
         juju.config(name, value);
     }
@@ -83,6 +84,14 @@ fn options_reach_the_services_that_they_are_about() {
     assert_eq!(oidc.operator_groups, ["fleet", "edge"]);
     assert_eq!(oidc.viewer_groups, ["everyone"]);
     assert_eq!(after.takeover, workload_config::Takeover::Off);
+    for service in ["management-api", "cluster-connector"] {
+        let limits = read(&juju, service, secret).limits;
+        assert_eq!((limits.heartbeat.bytes, limits.management.headers), (32 << 20, 50));
+    }
+    juju.config("limits", json!("management-headers=5"));
+    let told = "blocked: option limits is wrong: it must be limits within their ranges: management-headers";
+    assert!(juju.status(0).starts_with(told), "{}", juju.status(0));
+    juju.config("limits", json!("management-headers=50"));
     juju.config("takeover", json!("maybe"));
     assert!(juju.status(0).starts_with("blocked: option takeover is wrong"), "{}", juju.status(0));
 }
