@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 3] = [("GiB", GIB), ("MiB", MIB), ("KiB", KIB)];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// The number, with its unit if it is one of bytes.
     pub value: String,
     /// What may stand there, written alike.
@@ -29,7 +29,7 @@ pub struct Entry {
 pub enum InvalidLimits {
     /// Which entry is none, counted from 1.
     #[error(
-        "name=number, with commas between them (entry {0} is none), for example connector-headers=64"
+        "name=number, with commas between them, such as connector-headers=64 (entry {0} is none)"
     )]
     NoEntry(usize),
     /// Which entry names no limit, counted from 1.
@@ -37,10 +37,10 @@ pub enum InvalidLimits {
     NoLimit(usize),
     /// The name.
     #[error("limits, each once ({0} is there twice)")]
-    Twice(&'static str),
+    Twice(String),
     /// The name and its range.
     #[error("limits within their ranges: {0} is a whole number from {1}")]
-    Range(&'static str, String),
+    Range(String, String),
 }
 
 /// What somebody wrote, and what was made of it.
@@ -68,53 +68,31 @@ impl<'a> Given<'a> {
         Ok(Self { written: written.collect::<Result<_, _>>()?, ..Self::default() })
     }
 
-    pub(crate) fn count(
+    pub(crate) fn number(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         default: u64,
         range: RangeInclusive<u64>,
         description: &'static str,
-    ) -> usize {
-        size(self.number(name, default, range, description, Unit::None))
-    }
-
-    /// Rows of a table.
-    pub(crate) fn rows(
-        &mut self,
-        name: &'static str,
-        default: u64,
-        range: RangeInclusive<u64>,
-        description: &'static str,
-    ) -> i64 {
-        let rows = self.number(name, default, range, description, Unit::None);
-        i64::try_from(rows).unwrap_or(i64::MAX)
+    ) -> Number {
+        Number(self.take(name.into(), default, &range, description, Unit::None))
     }
 
     pub(crate) fn bytes(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         default: u64,
         range: RangeInclusive<u64>,
         description: &'static str,
     ) -> usize {
-        size(self.number(name, default, range, description, Unit::Bytes))
+        Number(self.take(name.into(), default, &range, description, Unit::Bytes)).count()
     }
 
-    pub(crate) fn seconds(
+    fn take(
         &mut self,
-        name: &'static str,
+        name: String,
         default: u64,
-        range: RangeInclusive<u64>,
-        description: &'static str,
-    ) -> Duration {
-        Duration::from_secs(self.number(name, default, range, description, Unit::None))
-    }
-
-    fn number(
-        &mut self,
-        name: &'static str,
-        default: u64,
-        range: RangeInclusive<u64>,
+        range: &RangeInclusive<u64>,
         description: &'static str,
         unit: Unit,
     ) -> u64 {
@@ -123,14 +101,14 @@ impl<'a> Given<'a> {
         let its = |entry: &&mut Option<(&str, &str)>| entry.is_some_and(|(given, _)| given == name);
         for (n, entry) in self.written.iter_mut().filter(its).enumerate() {
             let number = entry.take().and_then(|(_, number)| unit.read(number));
-            match number.filter(|number| range.contains(number)) {
-                Some(number) => value = number,
-                None => {
-                    self.invalid.get_or_insert(InvalidLimits::Range(name, range_text.clone()));
-                }
+            if let Some(number) = number.filter(|number| range.contains(number)) {
+                value = number;
+            } else {
+                let wrong = InvalidLimits::Range(name.clone(), range_text.clone());
+                self.invalid.get_or_insert(wrong);
             }
             if n > 0 {
-                self.invalid.get_or_insert(InvalidLimits::Twice(name));
+                self.invalid.get_or_insert(InvalidLimits::Twice(name.clone()));
             }
         }
         self.entries.push(Entry { name, value: unit.write(value), range: range_text, description });
@@ -177,9 +155,22 @@ impl fmt::Display for Entry {
     }
 }
 
-/// No range goes beyond what fits.
-fn size(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// A limit's number. No range goes beyond what fits.
+pub(crate) struct Number(u64);
+
+impl Number {
+    pub(crate) fn count(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// Rows of a table.
+    pub(crate) fn rows(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn seconds(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
 }
 
 #[cfg(test)]
@@ -223,11 +214,13 @@ mod tests {
                     .collect();
                 let expected = if value == entry.value { vec![] } else { vec![text] };
                 assert_eq!(changed, expected);
-                assert_eq!(limits == default, value == entry.value, "{entry} is one nobody obeys");
+                // What is obeyed changes, not only what is shown.
+                let obeyed = Limits { entries: default.entries.clone(), ..limits };
+                assert_eq!(obeyed == default, value == entry.value, "{entry}");
             }
             for wrong in ["", "-1", "+1", "1.5", "99999999999999", "18446744073709551616", "1kB"] {
                 let error = Limits::parse(&format!("{}={wrong}", entry.name)).unwrap_err();
-                let expected = InvalidLimits::Range(entry.name, entry.range.clone());
+                let expected = InvalidLimits::Range(entry.name.clone(), entry.range.clone());
                 assert_eq!(error, expected, "{wrong}");
             }
         }
@@ -236,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words_to_act_on() {
         for (text, error) in [
-            ("connector-headers", "name=number, with commas between them (entry 1 is none)"),
+            ("connector-headers", "such as connector-headers=64 (entry 1 is none)"),
             ("json-depth=9, connector-header=64", "limits by their names (entry 2 names none)"),
             ("json-depth=9, json-depth=9", "limits, each once (json-depth is there twice)"),
             (

@@ -165,8 +165,8 @@ impl Limits {
 
     fn take(given: &mut Given<'_>) -> Self {
         Self {
-            connector: ServiceLimits::of_the_connector(given),
-            management: ServiceLimits::of_the_management_api(given),
+            connector: ServiceLimits::take(given, "connector", &CONNECTOR),
+            management: ServiceLimits::take(given, "management", &MANAGEMENT_API),
             body: BodyLimits::take(given),
             join: JoinLimits::take(given),
             heartbeat: HeartbeatLimits::take(given),
@@ -178,123 +178,105 @@ impl Limits {
     }
 }
 
-impl ServiceLimits {
-    fn of_the_connector(given: &mut Given<'_>) -> Self {
-        Self {
-            connections: given.count(
-                "connector-connections",
-                30_000,
-                1..=1_000_000,
-                "Connections of clusters at a time; further ones wait in the kernel",
-            ),
-            handshake_time: given.seconds(
-                "connector-handshake-seconds",
-                10,
-                1..=300,
-                "Until a client says hello, and again for its handshake",
-            ),
-            header_bytes: given.bytes(
-                "connector-header-bytes",
-                16 * KIB,
-                8 * KIB..=MIB,
-                "Request line and headers; more is answered with 431",
-            ),
-            headers: given.count(
-                "connector-headers",
-                64,
-                16..=1000,
-                "Headers; more are answered with 431",
-            ),
-            header_time: given.seconds(
-                "connector-header-seconds",
-                5,
-                1..=300,
-                "Until the headers are complete",
-            ),
-            keep_alive: given.seconds(
-                "connector-keep-alive-seconds",
-                5,
-                1..=3600,
-                "Until the next request on a connection",
-            ),
-            body_time: given.seconds(
-                "connector-body-seconds",
-                60,
-                1..=3600,
-                "Until a body is complete; longer ones are answered with 408",
-            ),
-            bodies_bytes: given.bytes(
-                "connector-bodies-bytes",
-                256 * MIB,
-                MIB..=64 * GIB,
-                "Bodies in memory at a time; what does not fit is answered with 503. The bodies of one cluster take at most a \
-                 quarter, or one heartbeat of the greatest length",
-            ),
-            answer_time: given.seconds(
-                "connector-answer-seconds",
-                10,
-                1..=10,
-                "From the end of a request to its answer, else 503",
-            ),
-        }
-    }
+/// The defaults in which the services differ; times in seconds.
+struct Defaults {
+    connections: u64,
+    header_bytes: u64,
+    headers: u64,
+    keep_alive: u64,
+    body_time: u64,
+    bodies_bytes: u64,
+    /// It cannot be longer either: the database's own limits end there.
+    answer_time: u64,
+}
 
-    fn of_the_management_api(given: &mut Given<'_>) -> Self {
+const CONNECTOR: Defaults = Defaults {
+    connections: 30_000,
+    header_bytes: 16 * KIB,
+    headers: 64,
+    keep_alive: 5,
+    body_time: 60,
+    bodies_bytes: 256 * MIB,
+    answer_time: 10,
+};
+
+const MANAGEMENT_API: Defaults = Defaults {
+    connections: 2000,
+    header_bytes: 32 * KIB,
+    headers: 100,
+    keep_alive: 60,
+    body_time: 30,
+    bodies_bytes: 64 * MIB,
+    answer_time: 15,
+};
+
+impl ServiceLimits {
+    fn take(given: &mut Given<'_>, service: &str, default: &Defaults) -> Self {
+        let name = |limit: &str| format!("{service}-{limit}");
         Self {
-            connections: given.count(
-                "management-connections",
-                2000,
-                1..=1_000_000,
-                "Connections of people and scripts at a time; further ones wait in the kernel",
-            ),
-            handshake_time: given.seconds(
-                "management-handshake-seconds",
-                10,
-                1..=300,
-                "Until a client says hello, and again for its handshake",
-            ),
+            connections: given
+                .number(
+                    name("connections"),
+                    default.connections,
+                    1..=1_000_000,
+                    "Connections at a time; further ones wait in the kernel",
+                )
+                .count(),
+            handshake_time: given
+                .number(
+                    name("handshake-seconds"),
+                    10,
+                    1..=300,
+                    "Until a client says hello, and again for its handshake",
+                )
+                .seconds(),
             header_bytes: given.bytes(
-                "management-header-bytes",
-                32 * KIB,
+                name("header-bytes"),
+                default.header_bytes,
                 8 * KIB..=MIB,
                 "Request line and headers; more is answered with 431",
             ),
-            headers: given.count(
-                "management-headers",
-                100,
-                16..=1000,
-                "Headers; more are answered with 431",
-            ),
-            header_time: given.seconds(
-                "management-header-seconds",
-                5,
-                1..=300,
-                "Until the headers are complete",
-            ),
-            keep_alive: given.seconds(
-                "management-keep-alive-seconds",
-                60,
-                1..=3600,
-                "Until the next request on a connection",
-            ),
-            body_time: given.seconds(
-                "management-body-seconds",
-                30,
-                1..=3600,
-                "Until a body is complete; longer ones are answered with 408",
-            ),
+            headers: given
+                .number(
+                    name("headers"),
+                    default.headers,
+                    16..=1000,
+                    "Headers; more are answered with 431",
+                )
+                .count(),
+            header_time: given
+                .number(name("header-seconds"), 5, 1..=300, "Until the headers are complete")
+                .seconds(),
+            keep_alive: given
+                .number(
+                    name("keep-alive-seconds"),
+                    default.keep_alive,
+                    1..=3600,
+                    "Until the next request on a connection",
+                )
+                .seconds(),
+            body_time: given
+                .number(
+                    name("body-seconds"),
+                    default.body_time,
+                    1..=3600,
+                    "Until a body is complete; longer ones are answered with 408",
+                )
+                .seconds(),
             bodies_bytes: given.bytes(
-                "management-bodies-bytes",
-                64 * MIB,
+                name("bodies-bytes"),
+                default.bodies_bytes,
                 MIB..=64 * GIB,
                 "Bodies in memory at a time; what does not fit is answered with 503",
             ),
-            answer_time: given.seconds(
-                "management-answer-seconds",
-                15,
-                1..=15,
-                "From the end of a request to its answer, else 503; requests to clusters have their own",
-            ),
+            answer_time: given
+                .number(
+                    name("answer-seconds"),
+                    default.answer_time,
+                    1..=default.answer_time,
+                    "From the end of a request to its answer, else 503",
+                )
+                .seconds(),
         }
     }
 }
@@ -308,12 +290,14 @@ impl BodyLimits {
                 1..=MIB,
                 "Least that a body grows by over any ten seconds after the first five, else 408",
             ),
-            json_depth: given.count(
-                "json-depth",
-                16,
-                4..=100,
-                "Levels of objects and lists; more are answered with 400",
-            ),
+            json_depth: given
+                .number(
+                    "json-depth",
+                    16,
+                    4..=100,
+                    "Levels of objects and lists; more are answered with 400",
+                )
+                .count(),
             json_bytes: given.bytes(
                 "management-body-bytes",
                 256 * KIB,
@@ -333,12 +317,12 @@ impl JoinLimits {
                 16 * KIB..=MIB,
                 "Body of a join; a longer one is answered with 413",
             ),
-            tokens: given.rows(
+            tokens: given.number(
                 "join-tokens",
                 10_000,
                 1..=1_000_000,
                 "Tokens that were neither used nor have expired; a further one is answered with 409",
-            ),
+            ).rows(),
         }
     }
 }
@@ -352,12 +336,12 @@ impl HeartbeatLimits {
                 KIB..=GIB,
                 "Body of a heartbeat; a longer one is answered with 413",
             ),
-            entries: given.count(
+            entries: given.number(
                 "heartbeat-entries",
                 4096,
                 1..=1_000_000,
                 "Entries in each list of states, and of storage pools; more are answered with 400",
-            ),
+            ).count(),
             text_bytes: given.bytes(
                 "heartbeat-text-bytes",
                 256,
@@ -370,12 +354,12 @@ impl HeartbeatLimits {
                 16..=64 * KIB,
                 "Address of a cluster's own UI; a longer one is answered with 400",
             ),
-            metrics: given.count(
+            metrics: given.number(
                 "heartbeat-metrics",
                 512,
                 1..=100_000,
                 "Entries in the list of metrics; more are answered with 400",
-            ),
+            ).count(),
             metrics_bytes: given.bytes(
                 "heartbeat-metrics-bytes",
                 4 * MIB,
@@ -389,24 +373,24 @@ impl HeartbeatLimits {
 impl SampleLimits {
     fn take(given: &mut Given<'_>) -> Self {
         Self {
-            samples: given.count(
+            samples: given.number(
                 "heartbeat-samples",
                 200_000,
                 1..=100_000_000,
                 "Samples of one heartbeat; further ones are not forwarded",
-            ),
-            series: given.count(
+            ).count(),
+            series: given.number(
                 "cluster-series",
                 500_000,
                 1..=100_000_000,
                 "Different series of one cluster within an hour; further ones are not forwarded",
-            ),
-            labels: given.count(
+            ).count(),
+            labels: given.number(
                 "sample-labels",
                 64,
                 1..=1000,
                 "Labels of a sample; one with more is not forwarded",
-            ),
+            ).count(),
             name_bytes: given.bytes(
                 "sample-name-bytes",
                 256,
@@ -438,24 +422,24 @@ impl TunnelLimits {
                 64 * KIB..=GIB,
                 "Answer of a cluster, its body in base64; a longer one ends the tunnel",
             ),
-            waiting: given.count(
+            waiting: given.number(
                 "tunnel-waiting",
                 16,
                 0..=10_000,
                 "Requests that wait for their turn at one cluster; a further one is answered with 503",
-            ),
-            waiting_time: given.seconds(
+            ).count(),
+            waiting_time: given.number(
                 "tunnel-waiting-seconds",
                 30,
                 1..=300,
                 "Until it is a request's turn, else 503",
-            ),
-            answer_time: given.seconds(
+            ).seconds(),
+            answer_time: given.number(
                 "tunnel-answer-seconds",
                 40,
                 1..=300,
                 "From the end of a request to a cluster to its answer, else 504",
-            ),
+            ).seconds(),
         }
     }
 }
@@ -463,18 +447,22 @@ impl TunnelLimits {
 impl SessionLimits {
     fn take(given: &mut Given<'_>) -> Self {
         Self {
-            per_user: given.rows(
-                "sessions-per-user",
-                16,
-                1..=10_000,
-                "Logins of one person at a time; the oldest end",
-            ),
-            total: given.rows(
-                "sessions",
-                10_000,
-                1..=1_000_000,
-                "Logins of all people at a time; the oldest end",
-            ),
+            per_user: given
+                .number(
+                    "sessions-per-user",
+                    16,
+                    1..=10_000,
+                    "Logins of one person at a time; the oldest end",
+                )
+                .rows(),
+            total: given
+                .number(
+                    "sessions",
+                    10_000,
+                    1..=1_000_000,
+                    "Logins of all people at a time; the oldest end",
+                )
+                .rows(),
         }
     }
 }

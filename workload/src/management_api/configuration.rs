@@ -156,7 +156,7 @@ pub(super) fn schema() -> Value {
         },
     });
     let limits = Limits::default();
-    let limits = limits.entries().iter().map(|limit| limit_key(limit.name));
+    let limits = limits.entries().iter().map(|limit| limit_key(&limit.name));
     let keys: Vec<_> = ENTRIES.iter().map(|(key, _, _)| (*key).to_owned()).chain(limits).collect();
     let properties: serde_json::Map<_, _> =
         keys.iter().map(|key| (key.clone(), entry.clone())).collect();
