@@ -125,9 +125,9 @@ pub struct TunnelLimits {
 /// How many logins are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Of one person; the oldest end.
+    /// Of one person; those longest unused end.
     pub per_user: i64,
-    /// Of all people; the oldest end.
+    /// Of all people; those longest unused end.
     pub total: i64,
 }
 
@@ -452,7 +452,7 @@ impl SessionLimits {
                     "sessions-per-user",
                     16,
                     1..=10_000,
-                    "Logins of one person at a time; the oldest end",
+                    "Logins of one person at a time; those longest unused end",
                 )
                 .rows(),
             total: given
@@ -460,7 +460,7 @@ impl SessionLimits {
                     "sessions",
                     10_000,
                     1..=1_000_000,
-                    "Logins of all people at a time; the oldest end",
+                    "Logins of all people at a time; those longest unused end",
                 )
                 .rows(),
         }
