@@ -4,15 +4,18 @@
 //! statement and one commit: the more arrive, the less each one costs. A heartbeat that arrives alone is written at once.
 //! What is acknowledged is committed.
 
+mod queue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use workload_config::HeartbeatLimits;
 
+use self::queue::{BATCH, Job, Jobs, Queue, Stored};
 use crate::domain::Error;
 use crate::domain::conflicts::settle;
 use crate::domain::error::FORBIDDEN;
@@ -22,32 +25,15 @@ use crate::remote_write::RemoteWrite;
 use crate::store::heartbeats::{self, Report};
 use crate::store::{Pool, StoreError};
 
-/// Most heartbeats in one statement.
-const BATCH: usize = 256;
 /// Statements under way at a time: while one commits, the next one is prepared.
 const WRITERS: usize = 2;
-/// Most heartbeats that wait: as many as there may be connections. Beyond it the service is overloaded and says so.
-const WAITING: usize = 30_000;
-/// Least time between the beginnings of two statements, unless [`ENOUGH`] heartbeats wait. A statement costs PostgreSQL as much as
-/// ten more rows in it; members send once a minute and do not notice the wait.
-const PACE: Duration = Duration::from_millis(25);
-/// So many heartbeats are worth a statement of their own: more would make it hardly cheaper for each.
-const ENOUGH: usize = 32;
 /// Longest wait for the database: the answer leaves within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(9);
-
-struct Job {
-    report: Report,
-    answer: oneshot::Sender<Stored>,
-}
-
-/// The name of the heartbeat's cluster, `None` where no cluster owns the certificate.
-type Stored = Result<Option<String>, StoreError>;
 
 /// Takes heartbeats, stores them, and passes their metrics on. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct HeartbeatWriter {
-    jobs: mpsc::Sender<Job>,
+    jobs: Jobs,
     metrics: Metrics,
     forward: Option<RemoteWrite>,
     limits: HeartbeatLimits,
@@ -63,12 +49,12 @@ impl HeartbeatWriter {
         forward: Option<RemoteWrite>,
         limits: HeartbeatLimits,
     ) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let queue = Arc::new(Mutex::new(Queue { jobs: receiver, next: Instant::now() }));
+        let (jobs, queue) = queue::new();
+        let queue = Arc::new(Mutex::new(queue));
         for _ in 0..WRITERS {
             tasks.spawn(write(pool.clone(), Arc::clone(&queue), metrics.clone()));
         }
-        Self { jobs: sender, metrics: metrics.clone(), forward, limits }
+        Self { jobs, metrics: metrics.clone(), forward, limits }
     }
 
     /// Stores the heartbeat of the cluster that owns the certificate. When this returns, it is committed; its metrics are on
@@ -116,7 +102,7 @@ impl HeartbeatWriter {
     async fn write(&self, report: Report) -> Result<String, Error> {
         let (answer, answered) = oneshot::channel();
         let full = |_| Error::Overloaded("too many heartbeats are waiting");
-        self.jobs.try_send(Job { report, answer }).map_err(full)?;
+        self.jobs.send(Job { report, answer }).map_err(full)?;
         self.metrics.heartbeat_queue.inc();
         let slow = Error::Overloaded("a heartbeat waited too long for the database");
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -125,33 +111,6 @@ impl HeartbeatWriter {
             Ok(Ok(Err(error))) => Err(error.into()),
             Ok(Err(_)) | Err(_) => Err(slow),
         }
-    }
-}
-
-/// The heartbeats that wait, for whichever writer is free.
-struct Queue {
-    jobs: mpsc::Receiver<Job>,
-    /// When the next statement may begin.
-    next: Instant,
-}
-
-impl Queue {
-    /// Waits for heartbeats, and for the pace unless there are enough of them. Nothing means that nobody can send any more.
-    async fn take(&mut self, batch: &mut Vec<Job>) {
-        self.jobs.recv_many(batch, BATCH).await;
-        while (1..ENOUGH).contains(&batch.len()) {
-            let room = BATCH.saturating_sub(batch.len());
-            match tokio::time::timeout_at(self.next, self.jobs.recv_many(batch, room)).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
-        self.next = Instant::now() + PACE;
-    }
-
-    /// Those who wait at this moment.
-    fn answers(&mut self) -> impl Iterator<Item = oneshot::Sender<Stored>> {
-        std::iter::from_fn(|| self.jobs.try_recv().ok()).map(|job| job.answer)
     }
 }
 
@@ -239,23 +198,8 @@ fn refuse(answers: impl IntoIterator<Item = oneshot::Sender<Stored>>, error: Sto
 
 #[cfg(test)]
 mod tests {
+    use super::queue::tests::send;
     use super::*;
-
-    type Answers = Vec<oneshot::Receiver<Stored>>;
-
-    fn send(sender: &mpsc::Sender<Job>, count: usize) -> Answers {
-        let jobs = (0..count).map(|_| {
-            let (answer, answered) = oneshot::channel();
-            let fingerprint = Fingerprint::of(b"");
-            let heartbeat = Heartbeat::default();
-            let ui_url = UiUrl::sanitise("", &[]);
-            let received = Instant::now();
-            let report = Report { fingerprint, received, heartbeat, ui_url };
-            assert!(sender.try_send(Job { report, answer }).is_ok());
-            answered
-        });
-        jobs.collect()
-    }
 
     fn pool(port: u16) -> Pool {
         let config = workload_config::Config::parse(|name| match name {
@@ -272,10 +216,10 @@ mod tests {
         let database = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         database.set_nonblocking(true).unwrap();
         let pool = pool(database.local_addr().unwrap().port());
-        let (sender, jobs) = mpsc::channel(WAITING);
-        drop(send(&sender, 3));
-        drop(sender);
-        let queue = Arc::new(Mutex::new(Queue { jobs, next: Instant::now() }));
+        let (jobs, queue) = queue::new();
+        drop(send(&jobs, 3));
+        drop(jobs);
+        let queue = Arc::new(Mutex::new(queue));
         write(pool, queue, Metrics::new("test").unwrap()).await;
         let asked = database.accept().unwrap_err();
         assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock, "the database is not asked");
@@ -283,10 +227,12 @@ mod tests {
 
     #[tokio::test]
     async fn rel_03_heartbeats_are_not_tried_one_by_one_without_a_database() {
-        let (sender, mut jobs) = mpsc::channel(WAITING);
-        let mut answers = send(&sender, 5);
+        let (jobs, mut queue) = queue::new();
+        let mut answers = send(&jobs, 5);
         drop(answers.remove(1));
-        let jobs = std::iter::from_fn(|| jobs.try_recv().ok()).map(|job| (job.report, job.answer));
+        let mut batch = Vec::new();
+        queue.take(&mut batch).await;
+        let jobs = batch.into_iter().map(|job| (job.report, job.answer));
         let asked = std::cell::Cell::new(0);
         one_by_one(jobs, |_| {
             asked.set(asked.get() + 1);
@@ -307,9 +253,9 @@ mod tests {
     async fn rel_03_all_who_wait_are_refused_when_the_database_is_away() {
         // A port on which nobody listens.
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (sender, jobs) = mpsc::channel(WAITING);
-        let answers = send(&sender, 3 * BATCH);
-        let queue = Arc::new(Mutex::new(Queue { jobs, next: Instant::now() }));
+        let (jobs, queue) = queue::new();
+        let answers = send(&jobs, 3 * BATCH);
+        let queue = Arc::new(Mutex::new(queue));
         let metrics = Metrics::new("test").unwrap();
         let mut batches = 0;
         let writing = tokio::spawn(write(pool(closed.port()), Arc::clone(&queue), metrics.clone()));
@@ -319,49 +265,7 @@ mod tests {
             batches = metrics.heartbeat_batch.get_sample_count();
         }
         assert_eq!(batches, 1, "nobody waits for the next batch");
-        drop(sender);
+        drop(jobs);
         writing.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_heartbeat_alone_is_taken_at_once_and_those_that_follow_it_together() {
-        let (sender, jobs) = mpsc::channel(WAITING);
-        let begin = Instant::now();
-        let mut queue = Queue { jobs, next: begin };
-        let mut batch = Vec::new();
-        let mut answers = send(&sender, 1);
-        queue.take(&mut batch).await;
-        assert_eq!((batch.len(), begin.elapsed()), (1, Duration::ZERO));
-
-        // Those that come within the pace go together.
-        batch.clear();
-        answers.extend(send(&sender, 1));
-        let later = async {
-            tokio::time::sleep(PACE / 5).await;
-            send(&sender, ENOUGH - 2)
-        };
-        let ((), more) = tokio::join!(queue.take(&mut batch), later);
-        answers.extend(more);
-        assert_eq!((batch.len(), begin.elapsed()), (ENOUGH - 1, PACE));
-
-        // Enough of them do not wait for it.
-        batch.clear();
-        answers.extend(send(&sender, 1));
-        let later = async {
-            tokio::time::sleep(PACE / 5).await;
-            send(&sender, BATCH)
-        };
-        let ((), more) = tokio::join!(queue.take(&mut batch), later);
-        answers.extend(more);
-        let passed = PACE + PACE / 5;
-        assert_eq!((batch.len(), begin.elapsed()), (BATCH, passed), "never more than a batch");
-
-        batch.clear();
-        drop(sender);
-        queue.take(&mut batch).await;
-        assert_eq!(batch.len(), 1, "what was left over");
-        batch.clear();
-        queue.take(&mut batch).await;
-        assert!(batch.is_empty(), "nobody can send any more");
     }
 }
