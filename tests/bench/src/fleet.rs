@@ -67,8 +67,8 @@ impl Fleet {
         &self.0
     }
 
-    /// The first so many as members of the running service. They come from 250 addresses and, as members do, leave their
-    /// connections to the server to close.
+    /// The first so many as members of the running service, in an order that has nothing to do with that of their enrolment. They
+    /// come from 250 addresses and, as members do, leave their connections to the server to close.
     pub(crate) fn members(
         &self,
         manager: &Manager,
@@ -79,8 +79,9 @@ impl Fleet {
             addresses: vec![connector.address.clone()],
             fingerprint: manager.fingerprint.clone(),
         };
-        let clusters = self.first(count).iter().zip((1..=250).cycle());
-        let members = clusters.map(|(identity, host)| {
+        let mut clusters: Vec<_> = self.first(count).iter().collect();
+        clusters.sort_by_cached_key(|cluster| cluster.fingerprint());
+        let members = clusters.into_iter().zip((1..=250).cycle()).map(|(identity, host)| {
             let options = ClientOptions {
                 leave_connections_open: true,
                 source: Some(Ipv4Addr::new(127, 77, 0, host).into()),

@@ -97,6 +97,18 @@ impl Shared {
 }
 
 impl Load<'_> {
+    /// Measures fresh connections of clusters whose heartbeats the connector has taken before: it looks up those that it does not
+    /// know, and the first heartbeat after a join makes the cluster's row longer.
+    pub(crate) async fn fresh(
+        self,
+        connector: &Connector,
+        members: Vec<Member>,
+        body: &[u8],
+    ) -> Result<Done, Error> {
+        self.each_once(members.clone(), body).await?;
+        self.run(connector, members, Pattern::Fresh, body).await
+    }
+
     /// Warms up, then measures.
     pub(crate) async fn run(
         self,

@@ -19,6 +19,8 @@ const FIFTY_MEMBERS: &str = include_str!("../../examples/heartbeat-50-members.js
 const LARGE_BODY: usize = 200 << 10;
 /// Clusters of a herd that are under way at a time, in its first measurement.
 const SOME_OF_A_HERD: usize = 1000;
+/// Clusters that send where it does not matter how many do.
+const SENDERS: usize = 1000;
 /// Tunnels that are being opened at a time.
 const OPENING: usize = 64;
 
@@ -72,7 +74,7 @@ impl<'a> Bench<'a> {
                 self.database.enrol(self.fleet.first(enrolled)).await?;
                 let connector = self.connector(None).await?;
                 let members = self.fleet.members(&self.manager, &connector, enrolled);
-                let done = self.load.run(&connector, members, Pattern::Fresh, &self.plain).await?;
+                let done = self.load.fresh(&connector, members, &self.plain).await?;
                 report::line(&format!("{} clusters", report::grouped(enrolled)), &done);
             }
         }
@@ -93,19 +95,20 @@ impl<'a> Bench<'a> {
         );
         let connector = self.connector(None).await?;
         let idle = connector.memory()?;
-        let members = || self.fleet.members(&self.manager, &connector, self.fleet.all().len());
-        let done = self.load.run(&connector, members(), Pattern::Fresh, &self.plain).await?;
+        let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
+        let round = self.load.each_once(members.clone(), &self.plain).await?;
+        let memory = connector.memory()?;
+        let done = self.load.run(&connector, members, Pattern::Fresh, &self.plain).await?;
         report::line(&format!("{all}, server key P-256"), &done);
         report::above_floor(tls, &done);
         if with_memory {
-            let rounds = self.load.each_once(members(), &self.plain).await?;
-            report::memory(&all, &connector, idle, connector.memory()?, rounds);
+            report::memory(&all, &connector, idle, memory, round);
         }
         drop(connector);
         if with_rsa {
             let connector = Connector::start(self.server, self.database, rsa, None).await?;
             let members = self.fleet.members(rsa, &connector, self.fleet.all().len());
-            let done = self.load.run(&connector, members, Pattern::Fresh, &self.plain).await?;
+            let done = self.load.fresh(&connector, members, &self.plain).await?;
             report::line(&format!("{all}, server key RSA-2048"), &done);
         }
         Ok(())
@@ -125,8 +128,8 @@ impl<'a> Bench<'a> {
             ("3 members, with metrics", THREE_MEMBERS.as_bytes().to_vec()),
         ] {
             let connector = self.connector(Some(&sink)).await?;
-            let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
-            let done = self.load.run(&connector, members, Pattern::Fresh, &body).await?;
+            let members = self.fleet.members(&self.manager, &connector, SENDERS);
+            let done = self.load.fresh(&connector, members, &body).await?;
             let title = format!("{title} ({} kB)", report::grouped(body.len().div_ceil(1000)));
             report::line(&title, &done);
             match without.take() {
@@ -205,9 +208,9 @@ impl<'a> Bench<'a> {
             ("again one that says yes", sink::start().await?),
         ] {
             let connector = self.connector(Some(&receiver)).await?;
-            let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
+            let members = self.fleet.members(&self.manager, &connector, SENDERS);
             let body = THREE_MEMBERS.as_bytes();
-            let done = self.load.run(&connector, members, Pattern::Fresh, body).await?;
+            let done = self.load.fresh(&connector, members, body).await?;
             report::line(title, &done);
             match &first {
                 None => first = Some(done),
