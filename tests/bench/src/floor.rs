@@ -2,6 +2,7 @@
 //! heartbeat can cost with fresh connections; everything above it is ours, the kernel's or PostgreSQL's.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use cluster_manager::tls::{ClientCertificates, Presented, ServerIdentity, server_config};
@@ -13,8 +14,10 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use crate::Error;
 use crate::fleet::Manager;
 
-/// Handshakes of each kind. Their median is taken, so that other work on the machine does not count.
+/// Handshakes of each kind, one after the other. Their median is taken, so that other work on the machine does not count.
 const HANDSHAKES: usize = 400;
+/// The same where there is a pause before each.
+const PAUSED: usize = 100;
 
 /// The server's share of one handshake, by client.
 #[derive(Debug, Clone, Copy)]
@@ -25,18 +28,30 @@ pub(crate) struct Handshakes {
     pub(crate) mutual: Duration,
 }
 
-/// Measures the connector's own TLS settings with the certificate of `manager`.
+/// Measures the connector's own TLS settings with the certificate of `manager`, one handshake after the other.
 pub(crate) fn measure(manager: &Manager) -> Result<Handshakes, Error> {
+    medians(manager, HANDSHAKES, Duration::ZERO)
+}
+
+/// The same with a pause before each handshake: a processor that did nothing for a while is slower at first.
+pub(crate) fn measure_with_pauses(manager: &Manager, pause: Duration) -> Result<Handshakes, Error> {
+    medians(manager, PAUSED, pause)
+}
+
+fn medians(manager: &Manager, count: usize, pause: Duration) -> Result<Handshakes, Error> {
     let identity = ServerIdentity::from_directory(&manager.folder)?;
     let server = Arc::new(server_config(Presented::new(identity), ClientCertificates::Requested)?);
     let member = Identity::generate("floor")?;
     let median = |identity: Option<&Identity>| -> Result<Duration, Error> {
         let client = Arc::new(client_config(&Trust::Anything, identity)?);
-        let mut times = (0..HANDSHAKES)
-            .map(|_| handshake(&server, &client))
+        let mut times = (0..count)
+            .map(|_| {
+                thread::sleep(pause);
+                handshake(&server, &client)
+            })
             .collect::<Result<Vec<_>, Error>>()?;
         times.sort_unstable();
-        times.get(HANDSHAKES / 2).copied().ok_or_else(|| "no handshake was made".into())
+        times.get(count / 2).copied().ok_or_else(|| "no handshake was made".into())
     };
     Ok(Handshakes { anonymous: median(None)?, mutual: median(Some(&member))? })
 }

@@ -16,6 +16,9 @@ use crate::kept::KeptConnection;
 /// Before a measurement counts, so that caches, connections to PostgreSQL and the allocator are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// How often members report unless they are told otherwise.
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+
 /// How heartbeats come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -165,6 +168,34 @@ impl Load<'_> {
         Ok((times, failed))
     }
 
+    /// Clusters take turns so that each would have one within a minute, whether the one before was answered or not. The connector
+    /// has taken a heartbeat of each before.
+    pub(crate) async fn once_a_minute(
+        self,
+        connector: &Connector,
+        members: Vec<Member>,
+        body: &[u8],
+    ) -> Result<Done, Error> {
+        self.each_once(members.clone(), body).await?;
+        let mut turn = tokio::time::interval(MINUTE.div_f64(count(members.len().max(1))));
+        let before = (connector.cpu()?, self.database.cpu()?);
+        let begin = Instant::now();
+        let mut senders = JoinSet::new();
+        for member in members.into_iter().cycle() {
+            turn.tick().await;
+            if begin.elapsed() >= self.length {
+                break;
+            }
+            let body = body.to_vec();
+            senders.spawn(async move {
+                let begin = Instant::now();
+                let answer = member.request("POST", STATUS_PATH, body).await;
+                answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
+            });
+        }
+        self.done(connector, before, begin, senders).await
+    }
+
     /// Every cluster sends one heartbeat with fresh connections; the answer is how long that took.
     pub(crate) async fn each_once(
         self,
@@ -214,6 +245,17 @@ impl Load<'_> {
                 answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
             });
         }
+        self.done(connector, before, begin, senders).await
+    }
+
+    /// What the senders come to, once all have ended.
+    async fn done(
+        self,
+        connector: &Connector,
+        before: (Duration, Duration),
+        begin: Instant,
+        mut senders: JoinSet<Result<Duration, ClientError>>,
+    ) -> Result<Done, Error> {
         let (mut latencies, mut failed, mut failure) = (Vec::new(), 0, None);
         while let Some(sent) = senders.join_next().await {
             match sent? {

@@ -48,7 +48,7 @@ struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     at_a_time: u32,
     /// Only measurements whose names begin with one of these letters, such as "ab"
-    #[arg(long, default_value = "abcdefghik")]
+    #[arg(long, default_value = "abcdefghikl")]
     only: String,
 }
 
@@ -94,6 +94,9 @@ async fn measure(
     database.enrol(bench.fleet.all()).await?;
     if wanted("ace") {
         bench.fresh_connections(&tls, &rsa, wanted("a"), wanted("e")).await?;
+    }
+    if wanted("l") {
+        bench.own_pace().await?;
     }
     if wanted("d") {
         bench.size_of_bodies().await?;

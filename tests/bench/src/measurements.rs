@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use crate::connector::Connector;
 use crate::database::Database;
 use crate::fleet::{self, Fleet, Manager};
-use crate::floor::Handshakes;
-use crate::load::{Load, Pattern};
+use crate::floor::{self, Handshakes};
+use crate::load::{Load, MINUTE, Pattern};
 use crate::{Error, Options, report, sink};
 
 /// A heartbeat of a MicroCloud with three members and of one with fifty, with the metrics of each member.
@@ -110,6 +110,24 @@ impl<'a> Bench<'a> {
             let members = self.fleet.members(rsa, &connector, self.fleet.all().len());
             let done = self.load.fresh(&connector, members, &self.plain).await?;
             report::line(&format!("{all}, server key RSA-2048"), &done);
+        }
+        Ok(())
+    }
+
+    /// (l)
+    pub(crate) async fn own_pace(&self) -> Result<(), Error> {
+        report::heading(
+            "(l) every cluster once a minute: between heartbeats the processors do other things, which costs each one more",
+        );
+        let everybody = self.fleet.all().len();
+        for count in [SENDERS.min(everybody), everybody] {
+            let connector = self.connector(None).await?;
+            let members = self.fleet.members(&self.manager, &connector, count);
+            let done = self.load.once_a_minute(&connector, members, &self.plain).await?;
+            report::line(&format!("{} clusters", report::grouped(count)), &done);
+            report::cores(&done);
+            let pause = MINUTE.div_f64(f64::from(u32::try_from(count)?));
+            report::above_floor(&floor::measure_with_pauses(&self.manager, pause)?, &done);
         }
         Ok(())
     }

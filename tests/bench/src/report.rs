@@ -75,6 +75,17 @@ pub(crate) fn line(title: &str, done: &Done) {
     );
 }
 
+/// What a load takes of the machine for as long as it lasts.
+pub(crate) fn cores(done: &Done) {
+    let (connector, postgres) = done.cpu();
+    let share = |each: Duration| each.as_secs_f64() * done.per_second();
+    println!(
+        "    which takes {:.3} cores for the connector and {:.3} for PostgreSQL",
+        share(connector),
+        share(postgres)
+    );
+}
+
 /// What remains of a heartbeat without its TLS handshakes.
 pub(crate) fn above_floor(tls: &Handshakes, done: &Done) {
     let (connector, postgres) = done.cpu();
