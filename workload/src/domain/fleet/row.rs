@@ -75,7 +75,7 @@ impl PartialSchema for FullestPool {
 
 impl utoipa::ToSchema for FullestPool {}
 
-/// What [`CompactRow::values`] gives, for the description of the API.
+/// What `CompactRow::values` gives, for the description of the API.
 #[derive(Debug)]
 pub struct CompactValues;
 
