@@ -36,7 +36,6 @@ main() {
   ui_checks
   rust_checks
   stage "API description" api_description
-  stage "Rust documentation" rust_documentation
   optional cargo-deny "Dependency rules" dependency_rules
   optional shellcheck "Shell scripts" shell_scripts
   finish_stages

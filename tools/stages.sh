@@ -92,6 +92,7 @@ other_scripts_format() {
 rust_checks() {
   stage "Rust format" cargo fmt --all --check
   stage "Rust lint" cargo clippy --locked --workspace --all-targets -- -D warnings
+  stage "Rust documentation" rust_documentation
 }
 
 # The written description of the API is the one that the program prints.

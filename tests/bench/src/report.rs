@@ -187,11 +187,12 @@ pub(crate) fn tunnels(count: usize, took: Duration, idle: Memory, open: Memory) 
 pub(crate) fn upserts(clients: u32, upserts: &Upserts, kept: &Done) {
     let Upserts { per_second, cpu } = *upserts;
     println!(
-        "  {:44}{per_second:>9.0}{:>27}{} PostgreSQL; heartbeats come to {:.2} times that rate",
+        "  {:44}{per_second:>9.0}{:>27}{} PostgreSQL; heartbeats come to {:.2} times that rate, and PostgreSQL takes {:.2} times as long for each",
         format!("(f) upserts by pgbench, {clients} at a time"),
         "",
         ms(cpu),
-        kept.per_second() / per_second
+        kept.per_second() / per_second,
+        kept.cpu().1.as_secs_f64() / cpu.as_secs_f64()
     );
 }
 
