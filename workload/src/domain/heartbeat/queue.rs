@@ -17,7 +17,7 @@ const WAITING: usize = 30_000;
 /// ten more rows in it; members send once a minute and do not notice the wait.
 const PACE: Duration = Duration::from_millis(50);
 /// So many heartbeats are worth a statement of their own: more would make it hardly cheaper for each.
-const ENOUGH: usize = 128;
+const ENOUGH: usize = 64;
 
 /// A heartbeat and who waits for its answer.
 pub(super) struct Job {
