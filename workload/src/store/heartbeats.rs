@@ -136,38 +136,32 @@ pub async fn store(
     )
     .await?;
     let mut names = vec![None; reports.len()];
-    let all: Vec<_> = (0..reports.len()).collect();
-    fill_in(&mut names, &rows, &all)?;
+    fill_in(&mut names, &rows)?;
     // A row that stayed has a newer report in it, of this batch or of another one, or went with its cluster meanwhile.
-    let (rest, fingerprints): (Vec<_>, Vec<_>) = reports
-        .iter()
-        .enumerate()
-        .filter(|(n, _)| names.get(*n).is_some_and(Option::is_none))
-        .map(|(n, report)| (n, report.fingerprint.as_bytes()))
-        .unzip();
-    if !rest.is_empty() {
-        fill_in(&mut names, &names_of(db, &fingerprints).await?, &rest)?;
+    if names.contains(&None) {
+        fill_in(&mut names, &names_of(db, reports).await?)?;
     }
     Ok(names)
 }
 
-/// Writes each name to its place: rows count from one, `places` says which report each row is of.
-fn fill_in(names: &mut [Option<String>], rows: &[Row], places: &[usize]) -> Result<(), StoreError> {
+/// Writes each name to its place.
+fn fill_in(names: &mut [Option<String>], rows: &[Row]) -> Result<(), StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "remote_clusters", column };
     for row in rows {
-        let n: i64 = row.try_get("n").map_err(|_| corrupt("n"))?;
-        let place = usize::try_from(n - 1).ok().and_then(|n| names.get_mut(*places.get(n)?));
+        let n: i64 = row.try_get("n").map_err(|_| corrupt("n"))?; // it counts from one
+        let place = usize::try_from(n - 1).ok().and_then(|n| names.get_mut(n));
         *place.ok_or(corrupt("n"))? = Some(row.try_get("name").map_err(|_| corrupt("name"))?);
     }
     Ok(())
 }
 
-/// The names of the enrolled clusters that own these certificates, within the certificates' validity.
-async fn names_of(db: &impl GenericClient, fingerprints: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
+/// The names of the enrolled clusters that own the certificates, within the certificates' validity.
+async fn names_of(db: &impl GenericClient, reports: &[Report]) -> Result<Vec<Row>, StoreError> {
     const SQL: &str = "
         SELECT report.n, cluster.name
           FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS report (fingerprint, n)
           JOIN remote_clusters AS cluster USING (fingerprint)
          WHERE now() BETWEEN cluster.certificate_not_before - interval '5 min' AND cluster.certificate_not_after";
+    let fingerprints: Vec<_> = reports.iter().map(|report| report.fingerprint.as_bytes()).collect();
     query(db, "looking up clusters whose heartbeats were not written", SQL, &[&fingerprints]).await
 }
