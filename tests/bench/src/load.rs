@@ -122,20 +122,9 @@ impl Load<'_> {
     ) -> Result<Done, Error> {
         let shared = Arc::new(Shared { members, next: AtomicUsize::new(0), body: body.to_vec() });
         self.send(&shared, pattern, WARM_UP.min(self.length)).await?;
-        let before = (connector.cpu()?, self.database.cpu()?);
-        let begin = Instant::now();
-        let (mut latencies, failed) = self.send(&shared, pattern, self.length).await?;
-        let elapsed = begin.elapsed();
-        latencies.sort_unstable();
-        Ok(Done {
-            heartbeats: latencies.len(),
-            failed,
-            failure: None,
-            elapsed,
-            latencies,
-            connector: connector.cpu()?.saturating_sub(before.0),
-            postgres: self.database.cpu()?.saturating_sub(before.1),
-        })
+        let meter = Meter::start(connector, self.database)?;
+        let (times, failed) = self.send(&shared, pattern, self.length).await?;
+        meter.stop(times, failed, None)
     }
 
     /// Times of the acknowledged heartbeats, and how many failed.
@@ -178,22 +167,17 @@ impl Load<'_> {
     ) -> Result<Done, Error> {
         self.each_once(members.clone(), body).await?;
         let mut turn = tokio::time::interval(MINUTE.div_f64(count(members.len().max(1))));
-        let before = (connector.cpu()?, self.database.cpu()?);
-        let begin = Instant::now();
+        let meter = Meter::start(connector, self.database)?;
         let mut senders = JoinSet::new();
         for member in members.into_iter().cycle() {
             turn.tick().await;
-            if begin.elapsed() >= self.length {
+            if meter.begin.elapsed() >= self.length {
                 break;
             }
             let body = body.to_vec();
-            senders.spawn(async move {
-                let begin = Instant::now();
-                let answer = member.request("POST", STATUS_PATH, body).await;
-                answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
-            });
+            senders.spawn(async move { heartbeat(&member, &body).await });
         }
-        self.done(connector, before, begin, senders).await
+        meter.stop_after(senders).await
     }
 
     /// Every cluster sends one heartbeat with fresh connections; the answer is how long that took.
@@ -214,7 +198,7 @@ impl Load<'_> {
                     let Some(member) = shared.members.get(n).filter(|_| n < total) else {
                         return Ok::<(), ClientError>(());
                     };
-                    member.request("POST", STATUS_PATH, shared.body.clone()).await?.success()?;
+                    heartbeat(member, &shared.body).await?;
                 }
             });
         }
@@ -232,41 +216,42 @@ impl Load<'_> {
         body: &[u8],
         at_a_time: usize,
     ) -> Result<Done, Error> {
-        let before = (connector.cpu()?, self.database.cpu()?);
-        let begin = Instant::now();
+        let meter = Meter::start(connector, self.database)?;
         let places = Arc::new(Semaphore::new(at_a_time));
         let mut senders = JoinSet::new();
         for member in members {
             let (body, places) = (body.to_vec(), Arc::clone(&places));
             senders.spawn(async move {
                 let _place = places.acquire().await;
-                let begin = Instant::now();
-                let answer = member.request("POST", STATUS_PATH, body).await;
-                answer.and_then(|answer| answer.success().map(drop)).map(|()| begin.elapsed())
+                heartbeat(&member, &body).await
             });
         }
-        self.done(connector, before, begin, senders).await
+        meter.stop_after(senders).await
+    }
+}
+
+/// What was used when a load began.
+struct Meter<'a> {
+    connector: &'a Connector,
+    database: &'a Database,
+    /// CPU time of the connector and of PostgreSQL.
+    used: (Duration, Duration),
+    begin: Instant,
+}
+
+impl<'a> Meter<'a> {
+    fn start(connector: &'a Connector, database: &'a Database) -> Result<Self, Error> {
+        let used = (connector.cpu()?, database.cpu()?);
+        Ok(Self { connector, database, used, begin: Instant::now() })
     }
 
-    /// What the senders come to, once all have ended.
-    async fn done(
+    fn stop(
         self,
-        connector: &Connector,
-        before: (Duration, Duration),
-        begin: Instant,
-        mut senders: JoinSet<Result<Duration, ClientError>>,
+        mut latencies: Vec<Duration>,
+        failed: usize,
+        failure: Option<String>,
     ) -> Result<Done, Error> {
-        let (mut latencies, mut failed, mut failure) = (Vec::new(), 0, None);
-        while let Some(sent) = senders.join_next().await {
-            match sent? {
-                Ok(time) => latencies.push(time),
-                Err(error) => {
-                    failed += 1;
-                    failure = Some(error.to_string());
-                }
-            }
-        }
-        let elapsed = begin.elapsed();
+        let elapsed = self.begin.elapsed();
         latencies.sort_unstable();
         Ok(Done {
             heartbeats: latencies.len(),
@@ -274,10 +259,35 @@ impl Load<'_> {
             failure,
             elapsed,
             latencies,
-            connector: connector.cpu()?.saturating_sub(before.0),
-            postgres: self.database.cpu()?.saturating_sub(before.1),
+            connector: self.connector.cpu()?.saturating_sub(self.used.0),
+            postgres: self.database.cpu()?.saturating_sub(self.used.1),
         })
     }
+
+    /// Once all senders have ended.
+    async fn stop_after(
+        self,
+        mut senders: JoinSet<Result<Duration, ClientError>>,
+    ) -> Result<Done, Error> {
+        let (mut times, mut failed, mut failure) = (Vec::new(), 0, None);
+        while let Some(sent) = senders.join_next().await {
+            match sent? {
+                Ok(time) => times.push(time),
+                Err(error) => {
+                    failed += 1;
+                    failure = Some(error.to_string());
+                }
+            }
+        }
+        self.stop(times, failed, failure)
+    }
+}
+
+/// Sends a heartbeat with fresh connections; the answer is how long it took until it was acknowledged.
+async fn heartbeat(member: &Member, body: &[u8]) -> Result<Duration, ClientError> {
+    let begin = Instant::now();
+    member.request("POST", STATUS_PATH, body.to_vec()).await?.success()?;
+    Ok(begin.elapsed())
 }
 
 #[derive(Default)]
@@ -288,9 +298,9 @@ struct Sent {
 }
 
 impl Sent {
-    fn note(&mut self, begin: Instant, result: Result<(), Error>) {
+    fn note(&mut self, result: Result<Duration, Error>) {
         match result {
-            Ok(()) => self.times.push(begin.elapsed()),
+            Ok(time) => self.times.push(time),
             Err(error) => {
                 self.failed += 1;
                 self.last_error = Some(error);
@@ -303,10 +313,7 @@ async fn fresh(shared: &Shared, end: Instant) -> Sent {
     let mut sent = Sent::default();
     while Instant::now() < end {
         let Some(member) = shared.member() else { break };
-        let begin = Instant::now();
-        let answer = member.request("POST", STATUS_PATH, shared.body.clone()).await;
-        let stored = answer.and_then(|answer| answer.success().map(drop));
-        sent.note(begin, stored.map_err(Error::from));
+        sent.note(heartbeat(member, &shared.body).await.map_err(Error::from));
     }
     sent
 }
@@ -318,7 +325,7 @@ async fn kept(shared: &Shared, end: Instant) -> Sent {
         let mut connection = match KeptConnection::open(member, &shared.body).await {
             Ok(connection) => connection,
             Err(error) => {
-                sent.note(Instant::now(), Err(error));
+                sent.note(Err(error));
                 continue;
             }
         };
@@ -326,7 +333,7 @@ async fn kept(shared: &Shared, end: Instant) -> Sent {
             let begin = Instant::now();
             let result = connection.send().await;
             let broken = result.is_err();
-            sent.note(begin, result);
+            sent.note(result.map(|()| begin.elapsed()));
             if broken {
                 continue 'connection;
             }
