@@ -90,14 +90,20 @@ journeys() {
     node --test --test-reporter=spec --test-concurrency=1 "$@"
 }
 
-# As with the Rust tests: the files of journeys that failed, once more.
+# As with the Rust tests: the journeys that failed, once more.
 browser_tests() {
-  local first=$LOGS/browser-journeys-first.log again=$LOGS/browser-journeys-again.log files=() failed
+  local first=$LOGS/browser-journeys-first.log again=$LOGS/browser-journeys-again.log files=() names=() failed name
   if (cd -- "$ROOT/tests/browser" && journeys journeys/*.test.js) 2>&1 | tee -- "$first"; then return; fi
   mapfile -t files < <(sed -n 's/^test at \(journeys\/[^:]*\):.*/\1/p' "$first" | sort -u)
   failed=$(sed -n 's/^ℹ fail //p' "$first")
   if ((${#files[@]} == 0 || failed == 0 || failed > 5)); then return 1; fi
-  journeys "${files[@]}" >"$again" 2>&1 || return
+  while read -r name; do
+    names+=("--test-name-pattern=^$(sed 's/[][\\.*^$+?(){}|\/]/\\&/g' <<<"$name")")
+  done < <(sed -n '/^✖ failing tests:/q; s/^✖ \(.*\) ([0-9.]*ms)$/\1/p' "$first")
+  if ! journeys "${names[@]}" "${files[@]}" >"$again" 2>&1; then
+    printf '\nfailed once more:\n' && sed -n '/^✖ failing tests:/,$p' "$again"
+    return 1
+  fi
   printf '\nagain: %d passed when they ran once more: %s\n' "$failed" "${files[*]}"
 }
 

@@ -130,3 +130,23 @@ test("[dark-theme] a chosen theme is there from the first paint on, and stays", 
   assert.equal(await isDark(), true, "the theme waits for the application");
   await visitor.leave();
 });
+
+for (const width of [1440, 400]) {
+  test(`what the keyboard goes to is not below what sticks to the edges, ${width} px`, async () => {
+    const visitor = await openList("/ui/clusters", { width, height: 500 });
+    const { page } = visitor;
+    const below = () =>
+      page.evaluate(() => {
+        const { left, top, bottom } = document.activeElement.getBoundingClientRect();
+        const hidden = [top + 2, bottom - 2].filter(
+          (y) => !document.activeElement.contains(document.elementFromPoint(left + 20, y)),
+        );
+        return hidden.map((y) => `${y} px of ${document.activeElement.textContent.slice(0, 30)}`);
+      });
+    for (const press of [..."j".repeat(15), ..."k".repeat(14)]) {
+      await page.keyboard.press(press);
+      assert.deepEqual(await below(), [], `after ${press}`);
+    }
+    await visitor.leave();
+  });
+}

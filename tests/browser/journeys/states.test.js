@@ -88,7 +88,7 @@ lookAt("states of waiting, failing and emptiness", visitPage, [
       await page.getByRole("row", { name: /API Version/ }).waitFor();
       await page.getByRole("button", { name: "Check the login" }).click();
       await page.getByText("Nothing is wrong with the login").waitFor();
-      await page.getByRole("list", { name: "Steps of the login" }).scrollIntoViewIfNeeded();
+      await page.getByRole("heading", { name: "Login", exact: true }).evaluate((heading) => heading.scrollIntoView());
     },
   ],
 ]);

@@ -11,11 +11,25 @@ const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pra
 /** Fails with the rule and the elements if the page breaks an accessibility rule as it stands. */
 export async function assertAccessible(page, what) {
   await page.evaluate(AXE);
-  const violations = await page.evaluate(async (rules) => {
-    const { violations } = await window.axe.run(document, { runOnly: rules });
-    return violations.map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map((node) => node.target).join(", ")}`);
-  }, RULES);
+  const violations = await unscrolled(page, () =>
+    page.evaluate(async (rules) => {
+      const { violations } = await window.axe.run(document, { runOnly: rules });
+      return violations.map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map((node) => node.target).join(", ")}`);
+    }, RULES),
+  );
   assert.deepEqual(violations, [], `accessibility of ${what}`);
+}
+
+/** Looks at all of the page in a window that is high enough: a button half below a bar at the edge is not a small button. */
+async function unscrolled(page, look) {
+  const { width, height } = page.viewportSize();
+  const [all, scrolled] = await page.evaluate(() => [document.documentElement.scrollHeight, window.scrollY]);
+  if (all <= height) return look();
+  await page.setViewportSize({ width, height: all });
+  const found = await look();
+  await page.setViewportSize({ width, height });
+  await page.evaluate((y) => window.scrollTo(0, y), scrolled);
+  return found;
 }
 
 /** Fails if the page can be scrolled sideways, and names what sticks out. */
@@ -52,6 +66,7 @@ export async function showTheme(page, theme) {
 /** What has to hold for whatever a page shows, in both themes; keeps a picture of each. */
 export async function assertPresentable(page, name) {
   const { width } = page.viewportSize();
+  await page.evaluate(() => document.fonts.ready);
   for (const theme of ["light", "dark"]) {
     await showTheme(page, theme);
     await assertAccessible(page, `${name}, ${theme}, ${width} px`);

@@ -52,7 +52,7 @@ export function AppLayout() {
           )}
           {/* Within the page, since the head of a dialog outside of it would be taken for the head of all. */}
           {state === "ended" && <SessionDialog />}
-          {state === "open" && !refused && <Shortcuts />}
+          {state !== "ended" && !refused && <Shortcuts />}
         </main>
         {!kiosk && <StatusBar version={configuration.data?.["version"]?.value} />}
       </div>

@@ -1,6 +1,6 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { ADMIN, open, serve } from "@/testing/app";
+import { ADMIN, never, open, serve } from "@/testing/app";
 import { cluster, fleetCluster } from "@/testing/clusters";
 
 const LIST = "GET /1.0/fleet/clusters?rows=values";
@@ -90,6 +90,14 @@ describe("the keyboard", () => {
     expect(await screen.findByRole("option", { name: /b-2/ })).toHaveAttribute("aria-selected", "true");
     await user.keyboard("{Enter}");
     expect(await screen.findByRole("heading", { level: 1, name: "b-2" })).toBeInTheDocument();
+  });
+
+  it("[quick-open] opens before the server has said who is logged in", async () => {
+    serve({ [LIST]: { metadata: fleet }, "GET /1.0": never });
+    const { user } = open("/ui/clusters");
+    await screen.findByRole("link", { name: "b-2" });
+    await user.keyboard("{Control>}k{/Control}");
+    expect(await screen.findByRole("option", { name: /b-2/ })).toBeInTheDocument();
   });
 });
 

@@ -7,7 +7,10 @@ import { createQueryClient } from "@/app/queryClient";
 import { createRouter } from "@/app/router";
 import { ToastProvider } from "@/components/Toasts";
 
-type Answer = { status: number; error: string } | { metadata: unknown };
+/** For a request that the server takes and does not answer. */
+export const never = "never";
+
+type Answer = { status: number; error: string } | { metadata: unknown } | typeof never;
 type Answers = Record<string, Answer | ((body: unknown) => Answer)>;
 
 export const ADMIN = { email: "admin@example.com", name: "Ada Min", groups: ["admins"], trusted: true, role: "admin" };
@@ -30,6 +33,7 @@ export function serve(answers: Answers) {
       matchers.map((match) => match(key)).find((found) => found !== undefined) ?? { status: 404, error: "Not Found" };
     const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : null;
     const answer = typeof entry === "function" ? entry(body) : entry;
+    if (answer === never) return new Promise<Response>(() => undefined);
     const failed = "status" in answer;
     return Promise.resolve(
       new Response(JSON.stringify(failed ? { error: answer.error, metadata: null } : { error: "", ...answer }), {
