@@ -146,9 +146,10 @@ make_settings() {
 start_identity_provider() {
   rm -f -- "$STACK_DIR/identity-provider.json"
   START_OUTPUT=$STACK_DIR/identity-provider.json start_and_wait "identity provider" provider_answers \
-    env "IDENTITY_PROVIDER_CLIENT_SECRET=$CLIENT_SECRET" node "$ROOT/tests/identity-provider/server.mjs" \
+    env "IDENTITY_PROVIDER_CLIENT_SECRET=$CLIENT_SECRET" "NODE_EXTRA_CA_CERTS=$STACK_DIR/tls/ca.crt" node "$ROOT/tests/identity-provider/server.mjs" \
     --port "$((MANAGEMENT_PORT + 2))" --cert "$STACK_DIR/tls/identity-provider/tls.crt" \
-    --key "$STACK_DIR/tls/identity-provider/tls.key" --exit-with-stdin
+    --key "$STACK_DIR/tls/identity-provider/tls.key" --exit-with-stdin \
+    --backchannel-logout-uri "https://localhost:$MANAGEMENT_PORT/oidc/backchannel-logout"
 }
 
 start_connector() {

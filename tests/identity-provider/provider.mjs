@@ -57,9 +57,12 @@ function configuration({ people, ttl, client, rotateRefreshTokens, groupsClaim }
       devInteractions: { enabled: false },
       revocation: { enabled: true },
       introspection: { enabled: true },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource: logOut, postLogoutSuccessSource: loggedOut },
       resourceIndicators: audienceAsResource(ttl.AccessToken),
     },
+    // Without the library's own dispatcher, which sends nothing to this machine: applications that want to hear of logouts are here.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     renderError: (ctx, out) => {
       answerWithPage(
         ctx,
@@ -69,7 +72,7 @@ function configuration({ people, ttl, client, rotateRefreshTokens, groupsClaim }
   };
 }
 
-function clientMetadata({ id, secret }) {
+function clientMetadata({ id, secret, backchannelLogoutUri }) {
   return {
     client_id: id,
     ...(secret ? { client_secret: secret } : { token_endpoint_auth_method: "none" }),
@@ -78,6 +81,10 @@ function clientMetadata({ id, secret }) {
     // What is really accepted is decided by `isLoopback`; the metadata must name one of each.
     redirect_uris: ["https://localhost/oidc/callback"],
     post_logout_redirect_uris: ["https://localhost/ui/login/"],
+    ...(backchannelLogoutUri && {
+      backchannel_logout_uri: backchannelLogoutUri,
+      backchannel_logout_session_required: true,
+    }),
   };
 }
 
@@ -181,10 +188,13 @@ function logFailures(provider) {
     "end_session.error",
     "revocation.error",
     "userinfo.error",
+    "backchannel.error",
     "server_error",
   ]) {
     provider.on(event, (_ctx, error) => {
-      const detail = [error.message, error.error_description, error.error_detail].filter(Boolean).join(": ");
+      const detail = [error.message, error.error_description, error.error_detail, error.cause?.message]
+        .filter(Boolean)
+        .join(": ");
       console.error(`${event}: ${event === "server_error" ? error.stack : detail}`);
     });
   }

@@ -17,6 +17,7 @@ Usage: node server.mjs --cert FILE --key FILE [options]
   --cert FILE, --key FILE    certificate chain and private key, PEM
   --client-id ID             the one registered client (mcm-web)
   --client-secret SECRET     its secret; without one the client is public
+  --backchannel-logout-uri URL  where the client wants to be told of logouts; none without it
   --users FILE               further people: JSON list of {"email", "name", "groups", "sub"}, read at every login and refresh
   --groups-claim NAME        claim that carries the groups (mcm-idp-groups)
   --ttl-id-token SECONDS     lifetime of ID tokens (3600)
@@ -39,6 +40,7 @@ const OPTIONS = {
   key: { type: "string" },
   "client-id": { type: "string", default: "mcm-web" },
   "client-secret": { type: "string" },
+  "backchannel-logout-uri": { type: "string" },
   users: { type: "string" },
   "groups-claim": { type: "string", default: "mcm-idp-groups" },
   "ttl-id-token": { type: "string", default: "3600" },
@@ -123,7 +125,11 @@ server.listen(port, options.host, () => {
       issuer,
       people,
       ttl,
-      client: { id: options["client-id"], secret: options["client-secret"] },
+      client: {
+        id: options["client-id"],
+        secret: options["client-secret"],
+        backchannelLogoutUri: options["backchannel-logout-uri"],
+      },
       rotateRefreshTokens: options["rotate-refresh-tokens"],
       groupsClaim: options["groups-claim"],
     }),

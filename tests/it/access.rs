@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Every route with a request for it, and what the answer is to nobody, to people without a role, and to a viewer, an operator and an
 /// admin. Where a request succeeds for somebody it asks for a thing that is not there, so that the order of requests does not matter.
-const EXPECTED: [(&str, &str, &str, [u16; 5]); 40] = [
+const EXPECTED: [(&str, &str, &str, [u16; 5]); 41] = [
     ("*", "/", "/", [308, 308, 308, 308, 308]),
     ("GET", "/ui/{**path}", "/ui/clusters", [200, 200, 200, 200, 200]),
     ("GET", "/oidc/login", "/oidc/login", [302, 302, 302, 302, 302]),
@@ -107,6 +107,8 @@ const EXPECTED: [(&str, &str, &str, [u16; 5]); 40] = [
     ),
     ("GET", "/1.0/audit", "/1.0/audit", [401, 403, 403, 403, 200]),
     ("GET", "/1.0/audit/export", "/1.0/audit/export", [401, 403, 403, 403, 200]),
+    // What is not signed by the provider is refused, whoever sends it.
+    ("POST", "/oidc/backchannel-logout", "/oidc/backchannel-logout", [415, 415, 415, 415, 415]),
     // Each of these ends the session that it is asked with.
     ("DELETE", "/1.0/sessions", "/1.0/sessions", [401, 403, 200, 200, 200]),
     ("GET", "/oidc/logout", "/oidc/logout", [302, 302, 302, 302, 302]),

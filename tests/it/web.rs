@@ -10,6 +10,9 @@ use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
+/// Where the identity provider tells of logouts.
+const TELLING: &str = "/oidc/backchannel-logout";
+
 fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
     let header = |(name, value): &(&'static str, &str)| {
         (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
@@ -156,7 +159,10 @@ async fn web_01_only_requests_with_json_and_the_right_method_change_anything() {
             let method: Method = method.parse().unwrap();
             let body = json.to_string();
             let answer = admin.raw(method.clone(), &sample(pattern), headers, body).await;
-            assert_eq!(answer.status, 415, "{method} {pattern} {kind} {access:?}");
+            // Where a provider tells of logouts, a form is what the standard wants; this one has no signed token.
+            let told = *pattern == TELLING && kind.ends_with("urlencoded");
+            let expected = if told { 400 } else { 415 };
+            assert_eq!(answer.status, expected, "{method} {pattern} {kind} {access:?}");
         }
     }
     // What a request claims to be in a header does not count.
@@ -433,6 +439,6 @@ fn db_02_statements_are_literals_and_all_in_the_store() {
 fn web_02_no_route_that_changes_anything_is_open_to_everybody() {
     for (method, pattern, access) in ROUTES {
         let open = access == Access::Anyone && !matches!(method, "GET" | "*");
-        assert!(!open || pattern == "/oidc/logout", "{method} {pattern}");
+        assert!(!open || ["/oidc/logout", TELLING].contains(&pattern), "{method} {pattern}");
     }
 }

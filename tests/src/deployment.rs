@@ -176,6 +176,7 @@ impl Deployment {
             .arg(tls.join("tls.crt"))
             .arg("--key")
             .arg(tls.join("tls.key"))
+            .env("NODE_EXTRA_CA_CERTS", self.certificates.ca_file())
             .env("PATH", search_path());
         self.until_issuer(Process::start(&command, &log)).await
     }

@@ -298,6 +298,24 @@ impl Operator {
         panic!("the identity provider redirects in a circle");
     }
 
+    /// Logs out at the identity provider itself, whose page `url` is: answers its question with yes.
+    pub async fn log_out_at_provider(&mut self, url: &Url) {
+        let page = self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;
+        let (_, rest) = page.body.split_once("name=\"xsrf\" value=\"").expect("a form");
+        let (xsrf, _) = rest.split_once('"').expect("a form");
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("xsrf", xsrf)
+            .append_pair("logout", "yes")
+            .finish();
+        let headers = HeaderMap::from_iter([(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        )]);
+        let confirm = url.join("/session/end/confirm").expect("an address");
+        let answer = self.fetch(Method::POST, confirm, headers, form).await;
+        assert!(answer.status < 400, "{}", answer.body);
+    }
+
     /// Follows a redirect by hand, as a browser that comes from another site.
     pub async fn follow(&mut self, url: &Url) -> Answer {
         let mut target = self.origin.join(url.path()).unwrap();

@@ -151,11 +151,20 @@ impl Operation {
 
     /// The JSON object that the operation takes.
     #[must_use]
-    pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
+    pub fn takes<T: utoipa::ToSchema>(self) -> Self {
+        self.takes_as::<T>("application/json")
+    }
+
+    /// The form that the operation takes.
+    #[must_use]
+    pub fn takes_form<T: utoipa::ToSchema>(self) -> Self {
+        self.takes_as::<T>("application/x-www-form-urlencoded")
+    }
+
+    fn takes_as<T: utoipa::ToSchema>(mut self, media_type: &str) -> Self {
         let schema = self.schema::<T>();
-        self.body = Some(
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
-        );
+        self.body =
+            Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }));
         self.refuses(&[400, 408, 413, 415])
     }
 

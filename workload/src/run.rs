@@ -176,10 +176,15 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     let presented = Presented::new(identity);
     unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
-    let logins = management_api::login_limit(&config);
+    let anonymous = management_api::AnonymousLimits::new(&config);
     let newcomers = app.newcomers.clone();
-    unit.look_after(&config, vec![Arc::new(logins.clone()), Arc::new(newcomers.clone())])?;
-    let service = management_api::service(app, logins, &unit.metrics);
+    let limits: Vec<Arc<dyn Limit>> = vec![
+        Arc::new(anonymous.logins.clone()),
+        Arc::new(anonymous.logouts.clone()),
+        Arc::new(newcomers.clone()),
+    ];
+    unit.look_after(&config, limits)?;
+    let service = management_api::service(app, anonymous, &unit.metrics);
     let settings = management_api::settings_digest(&config);
     let notes = vec![
         (Event::ConfigurationChanged, "management-api", settings),

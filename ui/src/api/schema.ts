@@ -491,6 +491,11 @@ export interface components {
             /** @description The steps in their order; those after a failed one may be missing. */
             steps: components["schemas"]["Finding"][];
         };
+        /** @description The form in which the token comes. */
+        LogoutForm: {
+            /** @description The signed token. */
+            logout_token: string;
+        };
         /** @description Averages and highest values of one interval. */
         Measure: {
             /** Format: float */

@@ -1,4 +1,5 @@
-//! Sessions of operators: begun by a login, verified with the identity provider every 15 minutes of use, ended by whoever may.
+//! Sessions of operators: begun by a login, verified with the identity provider every 15 minutes of use, ended by whoever may, the
+//! provider among them.
 
 mod verification;
 
@@ -15,7 +16,8 @@ use workload_config::SessionLimits;
 use crate::domain::conflicts::settle;
 use crate::domain::{self, Error, access_tokens};
 use crate::model::{
-    Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Origin, SessionId, SessionSummary,
+    Actor, AuditEntry, Device, Event, Identity, KnownIdentity, Origin, ProviderLogout, SessionId,
+    SessionSummary,
 };
 use crate::seal::MasterKey;
 use crate::store::sessions::{EndedSession, NewSession};
@@ -27,6 +29,8 @@ pub struct Login {
     pub identity: Identity,
     /// Groups that the ID token lists.
     pub groups: Vec<String>,
+    /// The session at the provider, where it says which.
+    pub provider_session: Option<String>,
     /// The ID token.
     pub id_token: String,
     /// The refresh token, if the provider gave one.
@@ -119,6 +123,7 @@ impl<P: IdentityProvider> Sessions<P> {
         let session = NewSession {
             id_hash: id.hash(),
             groups: &login.groups,
+            provider_session: login.provider_session.as_deref(),
             id_token_sealed,
             refresh_token_sealed,
             lifetime: self.lifetime,
@@ -301,6 +306,42 @@ async fn try_to_end_all(pool: &Pool, of: &Identity, origin: &Origin) -> Result<u
     audit::insert(&transaction, origin, &entry).await?;
     store::commit(transaction).await?;
     Ok(ended)
+}
+
+/// Ends the sessions that the identity provider says have ended there, on all units; the answer is their hashes. `None`: it has said
+/// so before.
+///
+/// # Errors
+///
+/// [`Error::Store`] without an answer from the database.
+#[tracing::instrument(name = "domain.session.end_at_provider", skip_all)]
+pub async fn end_at_provider(
+    pool: &Pool,
+    logout: &ProviderLogout,
+    origin: &Origin,
+) -> Result<Option<Vec<[u8; 32]>>, Error> {
+    settle(|| try_to_end_at_provider(pool, logout, origin)).await
+}
+
+async fn try_to_end_at_provider(
+    pool: &Pool,
+    logout: &ProviderLogout,
+    origin: &Origin,
+) -> Result<Option<Vec<[u8; 32]>>, Error> {
+    let mut db = pool.get().await?;
+    let transaction = store::begin(&mut db).await?;
+    if !sessions::note_logout(&transaction, logout).await? {
+        return Ok(None);
+    }
+    let ended = sessions::end_at_provider(&transaction, logout).await?;
+    if let Some((subject, _)) = ended.first() {
+        let details =
+            json!({"reason": "logged out at the identity provider", "ended": ended.len()});
+        let entry = AuditEntry::done(Event::SessionEnded, subject, details);
+        audit::insert(&transaction, &origin.by(Actor::System), &entry).await?;
+    }
+    store::commit(transaction).await?;
+    Ok(Some(ended.into_iter().map(|(_, hash)| hash).collect()))
 }
 
 /// Everybody who has logged in, the last one first, at most 1,000.

@@ -20,11 +20,13 @@ const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
 
 /// Method, pattern as the router has it, and who may. `HEAD` is `GET`; `*` is any method.
-pub const ROUTES: [(&str, &str, Access); 40] = [
+pub const ROUTES: [(&str, &str, Access); 41] = [
     ("*", "/", Access::Anyone),
     ("GET", "/ui/{**path}", Access::Anyone),
     ("GET", "/oidc/login", Access::Anyone),
     ("GET", "/oidc/callback", Access::Anyone),
+    // The token in it says who speaks.
+    ("POST", "/oidc/backchannel-logout", Access::Anyone),
     ("GET", "/oidc/logout", Access::Anyone),
     ("POST", "/oidc/logout", Access::Anyone),
     ("GET", "/1.0/status", Access::Anyone),

@@ -6,6 +6,7 @@
 pub mod access;
 mod all_clusters;
 mod audit;
+mod back_channel;
 mod caller;
 mod clusters;
 mod configuration;
@@ -27,7 +28,7 @@ pub(crate) use clusters::ClusterView;
 pub(crate) use join_tokens::JoinTokenView;
 use salvo::{Depot, Request, Router, Service, affix_state, handler};
 use serde::de::DeserializeOwned;
-use workload_config::{Config, Limits, PublicUrl};
+use workload_config::{AnonymousLimit, Config, Limits, PublicUrl};
 
 pub use self::all_clusters::AllClusters;
 pub use self::fleet::Rendered;
@@ -99,16 +100,33 @@ pub struct Tunnels {
     pub sessions: LxdSessions,
 }
 
-/// How often people may begin and finish a login.
-#[must_use]
-pub fn login_limit(config: &Config) -> Anonymous {
-    let (settings, peers) = (&config.rate_limit, Peers::new(&config.balancer));
-    Anonymous::new("logins", settings.login, &peers, settings, &MonotonicClock)
+/// How often those who need not be logged in may ask.
+#[derive(Clone)]
+pub struct AnonymousLimits {
+    /// People who begin or finish a login.
+    pub logins: Anonymous,
+    /// The identity provider, which tells of all logouts from one address.
+    pub logouts: Anonymous,
+}
+
+impl AnonymousLimits {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let (settings, peers) = (&config.rate_limit, Peers::new(&config.balancer));
+        let limit = |name, limit| Anonymous::new(name, limit, &peers, settings, &MonotonicClock);
+        let per_address = settings.login.per_unit;
+        Self {
+            logins: limit("logins", settings.login),
+            logouts: limit("logouts", AnonymousLimit { per_address, ..settings.login }),
+        }
+    }
 }
 
 /// The routes.
 #[must_use]
-pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
+pub fn service(app: Arc<App>, limits: AnonymousLimits, metrics: &Metrics) -> Service {
+    let AnonymousLimits { logins, logouts } = limits;
     let Limits { management, body, .. } = &app.config.limits;
     let answer_time = AnswerTime(management.answer_time);
     let bodies = BodyRoom::new(BodyRules {
@@ -177,6 +195,7 @@ pub fn service(app: Arc<App>, logins: Anonymous, metrics: &Metrics) -> Service {
     let oidc = Router::with_path("oidc")
         .push(Router::with_path("login").hoop(logins.clone()).get(login::begin))
         .push(Router::with_path("callback").hoop(logins).get(login::finish))
+        .push(Router::with_path("backchannel-logout").hoop(logouts).post(back_channel::end))
         .push(
             Router::with_path("logout")
                 .hoop(guards::same_origin)

@@ -6,7 +6,8 @@ use salvo::{Depot, Request, Response, handler};
 use serde_json::{Value, json};
 
 use super::{
-    app, audit, clusters, configuration, fleet, history, join_tokens, login_check, server, sessions,
+    app, audit, back_channel, clusters, configuration, fleet, history, join_tokens, login_check,
+    server, sessions,
 };
 use crate::domain::fleet::{CompactRow, CompactValues, Query, Summary};
 use crate::domain::freshness::Freshness;
@@ -485,6 +486,16 @@ fn in_the_browser() -> Vec<Operation> {
             .tags(&["oidc"])
             .answers(303, &redirect("Logged in, or back to the login page with the reason"))
             .refuses(&[400, 401, 403, 421, 429, 500, 503]),
+        open(
+            "POST",
+            "/oidc/backchannel-logout",
+            "oidcBackChannelLogout",
+            "The identity provider says that a session there has ended",
+        )
+        .tags(&["oidc"])
+        .takes_form::<back_channel::Form>()
+        .gives::<EmptyObject>("The sessions that belong to it have ended")
+        .refuses(&[421, 429, 500, 503]),
         open("GET", "/oidc/logout", "oidcLogout", "Ends the session")
             .tags(&["oidc"])
             .answers(302, &redirect("To the login page"))

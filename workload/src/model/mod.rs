@@ -29,7 +29,9 @@ pub use join_token::{
 };
 pub use name::{ClusterName, InvalidName};
 pub use role::{Role, RoleGroups};
-pub use session::{Device, Identity, KnownIdentity, Operator, SessionId, SessionSummary};
+pub use session::{
+    Device, Identity, KnownIdentity, Operator, ProviderLogout, SessionId, SessionSummary,
+};
 pub use text::{Description, InvalidDescription};
 pub use tunnel::Lease;
 pub use ui_url::{InvalidUiUrl, UiUrl};

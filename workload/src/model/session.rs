@@ -57,6 +57,19 @@ pub struct Identity {
     pub email: String,
 }
 
+/// What the identity provider says when a session there has ended (OpenID Connect Back-Channel Logout 1.0, section 2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderLogout {
+    /// The provider.
+    pub issuer: String,
+    /// The identifier of what it says; it says each thing once.
+    pub id: String,
+    /// Whose sessions ended; absent where `session` alone tells.
+    pub subject: Option<String>,
+    /// Which session at the provider ended; absent where all of the person did.
+    pub session: Option<String>,
+}
+
 /// The person behind a request, with the groups that decide what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {

@@ -13,6 +13,8 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::verification;
+
 /// All claims that the standard does not name: the one with the groups has a configurable name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OtherClaims {
@@ -30,6 +32,12 @@ impl OtherClaims {
         let groups: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
         let groups = groups.unwrap_or_default().into_iter();
         groups.filter(|group| !group.contains(char::is_control)).map(str::to_owned).collect()
+    }
+
+    /// The claim `sid`, the session at the provider (OpenID Connect Front-Channel Logout 1.0, section 3).
+    pub(super) fn session(&self) -> Option<String> {
+        let session = self.claims.get("sid").and_then(Value::as_str)?;
+        verification::is_id(session).then(|| session.to_owned())
     }
 
     /// The claim `nbf`, in seconds since 1970 (RFC 7519, section 4.1.5).

@@ -1,11 +1,12 @@
 //! Login with OpenID Connect: authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, RFC 9700),
-//! the refresh that verifies a session, and access tokens that scripts bring. It knows the identity provider and nothing of our
+//! the refresh that verifies a session, access tokens that scripts bring, and logouts that the provider tells of. It knows the identity provider and nothing of our
 //! HTTP routes or tables.
 
 mod attempt;
 mod claims;
 mod documents;
 mod http_client;
+mod logout_token;
 mod provider;
 mod self_test;
 mod verification;

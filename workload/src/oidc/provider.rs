@@ -18,12 +18,13 @@ use workload_config::{Oidc, PublicUrl};
 use super::claims::{ProviderIdToken, Tokens};
 use super::documents::{self, DocumentCache, Documents};
 use super::http_client::HttpClient;
+use super::logout_token::{self, NotAcceptable};
 use super::self_test::{self, Finding};
 use super::verification::{self, Claims};
 use super::{LoginAttempt, OidcError, unavailable};
 use crate::domain::sessions::{IdentityProvider, Login, RefreshError};
 use crate::error_chain::Chain;
-use crate::model::{Identity, Operator};
+use crate::model::{Identity, Operator, ProviderLogout};
 use crate::tls::{self, TlsError};
 
 /// Time between two looks at the file with authorities and at the age of the keys.
@@ -183,6 +184,27 @@ impl Provider {
         Ok(Operator::new(self.identity(claims), groups))
     }
 
+    /// What a logout token says (OpenID Connect Back-Channel Logout 1.0).
+    ///
+    /// # Errors
+    ///
+    /// [`OidcError::Token`] when it is not acceptable, [`OidcError::Unavailable`] when the provider's keys cannot be fetched.
+    #[tracing::instrument(name = "oidc.logout_token.verify", skip_all)]
+    pub async fn logged_out(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<ProviderLogout, OidcError> {
+        let client_id = &self.settings.client_id;
+        let documents = self.documents(None).await?;
+        let mut verified = logout_token::verify(&documents, client_id, token, now);
+        if matches!(verified, Err(NotAcceptable::Key)) {
+            let documents = self.documents(Some(&documents)).await?;
+            verified = logout_token::verify(&documents, client_id, token, now);
+        }
+        verified.map_err(|error| OidcError::Token(error.into()))
+    }
+
     /// Where to send the browser to end the session at the provider as well (RP-Initiated Logout 1.0); `None` when the
     /// provider has no such page or was not reached yet.
     #[must_use]
@@ -233,6 +255,7 @@ impl Provider {
         Ok(Login {
             identity: self.identity(claims),
             groups: claims.additional_claims().groups(&self.settings.groups_claim),
+            provider_session: claims.additional_claims().session(),
             id_token: id_token.to_string(),
             refresh_token: tokens.refresh_token().map(|token| token.secret().clone()),
             access_token: tokens.access_token().secret().clone().into(),

@@ -18,9 +18,9 @@ use super::documents::Documents;
 /// Oldest ID token that is accepted from the token endpoint, in seconds.
 const MAX_TOKEN_AGE_S: i64 = 600;
 /// Tolerance between clocks, in seconds.
-const CLOCK_SKEW_S: i64 = 60;
-/// Longest subject (OpenID Connect Core 1.0, section 2).
-const MAX_SUBJECT_BYTES: usize = 255;
+pub(super) const CLOCK_SKEW_S: i64 = 60;
+/// Longest identifier of a person (OpenID Connect Core 1.0, section 2), a session or a token.
+const MAX_ID_BYTES: usize = 255;
 
 pub(super) type Claims = IdTokenClaims<OtherClaims, CoreGenderClaim>;
 
@@ -126,12 +126,15 @@ fn check_common(claims: &Claims, now: OffsetDateTime) -> Result<(), ClaimsVerifi
     if claims.additional_claims().not_before().is_some_and(|begin| begin > latest) {
         return refuse("it is not valid yet");
     }
-    let subject = claims.subject().as_str();
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.contains(char::is_control)
-    {
+    if !is_id(claims.subject().as_str()) {
         return refuse("the subject must have 1 to 255 bytes and no control characters");
     }
     Ok(())
+}
+
+/// Whether a provider may name somebody or something so: 1 to 255 bytes and no control characters.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 fn refuse<T>(reason: &str) -> Result<T, ClaimsVerificationError> {

@@ -1,4 +1,4 @@
-//! Tables `identities` and `sessions`.
+//! Tables `identities`, `sessions` and `provider_logouts`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use workload_config::SessionLimits;
 
 use super::StoreError;
 use super::statement::{execute, query, query_one, query_opt};
-use crate::model::{Device, Identity, KnownIdentity, Operator, SessionSummary};
+use crate::model::{Device, Identity, KnownIdentity, Operator, ProviderLogout, SessionSummary};
 
 /// What is stored of a new session.
 pub struct NewSession<'a> {
@@ -18,6 +18,8 @@ pub struct NewSession<'a> {
     pub id_hash: [u8; 32],
     /// Groups that the ID token lists.
     pub groups: &'a [String],
+    /// The session at the provider, where it says which.
+    pub provider_session: Option<&'a str>,
     /// The ID token, sealed.
     pub id_token_sealed: Vec<u8>,
     /// The refresh token, sealed; not every provider gives one.
@@ -48,8 +50,8 @@ pub async fn insert(
           RETURNING id";
     const SESSION: &str = "
         INSERT INTO sessions (id_hash, identity_id, groups, expires_at, id_token_sealed, refresh_token_sealed, source,
-                              user_agent)
-             VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5, $6, $7, $8)";
+                              user_agent, provider_session)
+             VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5, $6, $7, $8, $9)";
     // The new session was used just now, so that it is never among those that give way.
     const EVICT_OWN: &str = "
         DELETE FROM sessions
@@ -70,6 +72,7 @@ pub async fn insert(
         &session.refresh_token_sealed,
         &session.device.source,
         &session.device.user_agent,
+        &session.provider_session,
     ];
     execute(db, DOING, SESSION, values).await?;
     execute(db, DOING, EVICT_OWN, &[&identity_id, &limits.per_user]).await?;
@@ -264,6 +267,52 @@ pub async fn end_all(db: &impl GenericClient, of: &Identity) -> Result<u64, Stor
         DELETE FROM sessions USING identities AS identity
               WHERE identity.id = identity_id AND identity.issuer = $1 AND identity.subject = $2";
     execute(db, "ending all sessions of a person", SQL, &[&of.issuer, &of.subject]).await
+}
+
+/// Remembers what the provider said for an hour, many times as long as its word counts. `false`: it has said so before.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+pub async fn note_logout(
+    db: &impl GenericClient,
+    logout: &ProviderLogout,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "
+        INSERT INTO provider_logouts (issuer, id, expires_at) VALUES ($1, $2, now() + interval '1 hour')
+        ON CONFLICT (issuer, id) DO NOTHING";
+    Ok(execute(db, "noting a logout", SQL, &[&logout.issuer, &logout.id]).await? == 1)
+}
+
+/// Ends the sessions that ended at the provider, and returns whose they were and the hashes of their ids. Where the provider names
+/// both a person and a session, the person's sessions of which it is not known which one they belong to end as well.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if a row does not parse.
+#[tracing::instrument(name = "store.session.end_at_provider", skip_all)]
+pub async fn end_at_provider(
+    db: &impl GenericClient,
+    logout: &ProviderLogout,
+) -> Result<Vec<(String, [u8; 32])>, StoreError> {
+    const SQL: &str = "
+        DELETE FROM sessions USING identities AS identity
+              WHERE identity.id = identity_id AND identity.issuer = $1
+                AND ($2::text IS NULL OR identity.subject = $2)
+                AND ($3::text IS NULL OR provider_session = $3 OR ($2 IS NOT NULL AND provider_session IS NULL))
+          RETURNING identity.subject, id_hash";
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&logout.issuer, &logout.subject, &logout.session];
+    let rows = query(db, "ending sessions that ended at the provider", SQL, values).await?;
+    rows.iter()
+        .map(|row| {
+            let hash: Vec<u8> = column(row, "id_hash")?;
+            let hash = hash
+                .try_into()
+                .map_err(|_| StoreError::Corrupt { table: "sessions", column: "id_hash" })?;
+            Ok((column(row, "subject")?, hash))
+        })
+        .collect()
 }
 
 /// People who have logged in, the last one first, at most 1,000, with the number of their sessions that are alive.

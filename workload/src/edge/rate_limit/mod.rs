@@ -36,7 +36,7 @@ pub use peers::{PeerNetwork, Peers, Unit};
 /// How many requests or connections a limit refused so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusals {
-    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `anonymous`, `logins`, `connections`.
+    /// What is limited: `joins`, `preflights`, `clusters`, `strangers`, `anonymous`, `logins`, `logouts`, `connections`.
     pub limit: &'static str,
     /// Whose bucket was empty: `cluster`, `address`, `unit`.
     pub scope: &'static str,
