@@ -47,6 +47,21 @@ test("logging out ends the session", async () => {
   await visitor.leave();
 });
 
+test("a logout at the identity provider ends the session here, and the open page says so", async () => {
+  const visitor = await stranger();
+  const { page, context } = visitor;
+  await logIn(page, ADMIN);
+  await list(page);
+  const begun = await context.request.get(`${MANAGEMENT_URL}/oidc/login`, { maxRedirects: 0 });
+  const provider = await context.newPage();
+  await provider.goto(new URL("/session/end", begun.headers().location).href);
+  await provider.getByRole("button", { name: "Log out" }).click();
+  await provider.getByText("You are logged out").waitFor();
+  await page.keyboard.press("r");
+  await page.getByRole("dialog", { name: "Your session has ended" }).waitFor();
+  await visitor.leave();
+});
+
 test("a login that was cancelled says so in words", async () => {
   const visitor = await stranger();
   const { page } = visitor;
