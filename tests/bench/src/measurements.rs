@@ -120,7 +120,9 @@ impl<'a> Bench<'a> {
             "(l) every cluster once a minute: between heartbeats the processors do other things, which costs each one more",
         );
         let everybody = self.fleet.all().len();
-        for count in [SENDERS, everybody].into_iter().skip(usize::from(everybody <= SENDERS)) {
+        let counts: &[usize] =
+            if everybody > SENDERS { &[SENDERS, everybody] } else { &[everybody] };
+        for &count in counts {
             let connector = self.connector(None).await?;
             let members = self.fleet.members(&self.manager, &connector, count);
             let done = self.load.once_a_minute(&connector, members, &self.plain).await?;
