@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RsaKeyPair, RsaSignatureEncoding,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -117,7 +118,8 @@ impl MockKeys {
                 let signed = self.ec.sign(&SystemRandom::new(), input.as_bytes());
                 signed.unwrap().as_ref().to_vec()
             }
-            _ => rsa_signature(&self.rsa, &input),
+            "RS384" => rsa_signature(&self.rsa, &RSA_PKCS1_SHA384, &input),
+            _ => rsa_signature(&self.rsa, &RSA_PKCS1_SHA256, &input),
         };
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -126,7 +128,8 @@ impl MockKeys {
     #[must_use]
     pub fn sign_by_stranger(&self, header: &Value, claims: &Value) -> String {
         let input = signing_input(header, claims);
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(rsa_signature(&self.stranger, &input)))
+        let signature = rsa_signature(&self.stranger, &RSA_PKCS1_SHA256, &input);
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// The public half of the key that is not published, for tokens that bring it along.
@@ -159,9 +162,13 @@ fn signing_input(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-fn rsa_signature(key: &RsaKeyPair, input: &str) -> Vec<u8> {
+fn rsa_signature(
+    key: &RsaKeyPair,
+    algorithm: &'static RsaSignatureEncoding,
+    input: &str,
+) -> Vec<u8> {
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+    key.sign(algorithm, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
     signature
 }
 

@@ -274,15 +274,7 @@ impl Operator {
             let answer =
                 self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;
             let answer = if answer.status == 200 {
-                let mut headers = HeaderMap::new();
-                headers.insert(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/x-www-form-urlencoded"),
-                );
-                let form = url::form_urlencoded::Serializer::new(String::new())
-                    .append_pair("login", email)
-                    .finish();
-                self.fetch(Method::POST, url.clone(), headers, form).await
+                self.submit(url.clone(), &[("login", email)]).await
             } else {
                 answer
             };
@@ -303,17 +295,21 @@ impl Operator {
         let page = self.fetch(Method::GET, url.clone(), HeaderMap::new(), String::new()).await;
         let (_, rest) = page.body.split_once("name=\"xsrf\" value=\"").expect("a form");
         let (xsrf, _) = rest.split_once('"').expect("a form");
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("xsrf", xsrf)
-            .append_pair("logout", "yes")
-            .finish();
-        let headers = HeaderMap::from_iter([(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        )]);
         let confirm = url.join("/session/end/confirm").expect("an address");
-        let answer = self.fetch(Method::POST, confirm, headers, form).await;
+        let answer = self.submit(confirm, &[("xsrf", xsrf), ("logout", "yes")]).await;
         assert!(answer.status < 400, "{}", answer.body);
+    }
+
+    /// Sends a form to a path of the manager.
+    pub async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.submit(self.origin.join(path).unwrap(), fields).await
+    }
+
+    async fn submit(&mut self, url: Url, fields: &[(&str, &str)]) -> Answer {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        self.fetch(Method::POST, url, headers, body.extend_pairs(fields).finish()).await
     }
 
     /// Follows a redirect by hand, as a browser that comes from another site.
