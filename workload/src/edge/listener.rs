@@ -16,6 +16,7 @@ use workload_config::{Balancer, Network, ServiceLimits};
 use super::framing::FramedAcceptor;
 use super::handshakes::Handshakes;
 use super::idle::Idle;
+use super::keepalive::Keepalive;
 use super::proxy_protocol::ProxyAcceptor;
 use super::rate_limit::Newcomers;
 use crate::metrics::Metrics;
@@ -84,7 +85,9 @@ impl Listener {
             tokio::net::TcpSocket::new_v6()?
         };
         socket.set_reuseaddr(true)?;
-        socket.set_nodelay(true)?; // inherited by the accepted connections
+        // Inherited by the accepted connections.
+        socket.set_nodelay(true)?;
+        Keepalive::LISTENER.set(&socket)?;
         socket.bind(address)?;
         Ok(Self {
             tcp: socket.listen(BACKLOG)?,
@@ -210,5 +213,29 @@ async fn run<A: salvo::conn::Acceptor + Send>(
     let serve = tokio::task::coop::unconstrained(server.try_serve(service.hoop(idle)));
     if let Err(error) = serve.await {
         tracing::error!(%error, "a listener failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rel_18_every_connection_is_watched_by_the_kernel() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let limits = Limits::from(workload_config::Limits::default().management);
+            let listener = Listener::bind(address.parse().unwrap(), None, limits).unwrap();
+            let client = tokio::net::TcpStream::connect(listener.address().unwrap());
+            let (_client, accepted) = tokio::join!(client, listener.tcp.accept());
+            let (socket, _) = accepted.unwrap();
+            assert!(sockopt::socket_keepalive(&socket).unwrap());
+            assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(15));
+            assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), Duration::from_secs(15));
+            assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), 4);
+            assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap(), 60_000);
+            assert!(socket.nodelay().unwrap());
+        }
     }
 }

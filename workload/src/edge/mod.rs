@@ -13,6 +13,7 @@ mod framing;
 mod handshakes;
 mod headers;
 mod idle;
+mod keepalive;
 mod last_answer;
 mod lean;
 mod listener;
