@@ -50,6 +50,7 @@ mod provider_logout;
 mod proxy_protocol;
 mod rate_limit;
 mod remote_write;
+mod removal;
 mod repetition;
 mod rotation;
 mod routing;

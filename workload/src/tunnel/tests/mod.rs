@@ -34,7 +34,7 @@ struct Far {
     served: JoinHandle<Ended>,
 }
 
-fn limits() -> TunnelLimits {
+pub(super) fn limits() -> TunnelLimits {
     workload_config::Limits::default().tunnel
 }
 
@@ -119,11 +119,11 @@ impl Far {
     }
 }
 
-fn lease(cluster_id: i64, generation: i64) -> Lease {
+pub(super) fn lease(cluster_id: i64, generation: i64) -> Lease {
     Lease { cluster_id, generation, fingerprint: Fingerprint::of(&cluster_id.to_be_bytes()) }
 }
 
-fn request(path: &str, body: Vec<u8>) -> Request {
+pub(super) fn request(path: &str, body: Vec<u8>) -> Request {
     Request {
         method: Method::GET,
         path: TunnelPath::parse_joined(path).unwrap(),
