@@ -111,17 +111,18 @@ fn change_container(
     let pebble = Pebble::in_folder(&inputs.surroundings.containers, CONTAINER);
     let _ = pebble.add_layer_if_changed(LOG_LABEL, &desired.logs, &state.plan)?;
     let Some(wanted) = &desired.workload else { return Ok(()) };
-    if desired.stop {
-        let known = |name: &&str| state.services.iter().any(|service| service.name == **name);
-        let ours: Vec<&str> =
-            [workload::MANAGEMENT, workload::CONNECTOR].into_iter().filter(known).collect();
-        if !ours.is_empty() {
-            let _ = pebble.add_layer_if_changed(workload::LABEL, &wanted.layer, &state.plan)?;
-            pebble.stop(&ours, workload::replan_time(inputs))?;
-        }
-    } else {
-        pebble.write_files(&wanted.files)?;
+    let known = |name: &&str| state.services.iter().any(|service| service.name == *name);
+    let stop: Vec<&str> = desired.stop.iter().copied().filter(known).collect();
+    let starts = desired.stop.len() < workload::BOTH.len();
+    pebble.write_files(&wanted.files)?;
+    if starts || !stop.is_empty() {
         let _ = pebble.add_layer_if_changed(workload::LABEL, &wanted.layer, &state.plan)?;
+    }
+    // Before the others start: Pebble would start those anew whose settings have changed.
+    if !stop.is_empty() {
+        pebble.stop(&stop, workload::replan_time(inputs))?;
+    }
+    if starts {
         pebble.replan(workload::replan_time(inputs))?;
     }
     for path in &wanted.without {

@@ -42,8 +42,8 @@ pub struct Desired {
     pub workload: Option<Workload>,
     /// Log targets.
     pub logs: Layer,
-    /// The services must not run.
-    pub stop: bool,
+    /// The services that must not run.
+    pub stop: &'static [&'static str],
     /// What to tell the operator, as far as Juju's side decides it.
     pub status: Status,
 }
@@ -62,14 +62,7 @@ pub struct Write {
 /// Decides.
 #[must_use]
 pub fn decide(inputs: &Inputs) -> Desired {
-    // Without the two the services have nothing to work with. Anything else may come back in a moment,
-    // and they run on with what they have.
-    let stop = inputs.database.is_none() || inputs.certificates.is_none();
-    let workload = if stop {
-        Some(workload::stopped(&inputs.surroundings))
-    } else {
-        workload::workload(inputs).ok()
-    };
+    let (workload, stop) = services(inputs);
     Desired {
         writes: if inputs.leaving { Vec::new() } else { Writes::of(inputs) },
         ports: BTreeSet::from([CONNECTOR_PORT, MANAGEMENT_PORT]),
@@ -77,6 +70,21 @@ pub fn decide(inputs: &Inputs) -> Desired {
         logs: logs(inputs),
         stop,
         status: status::status(inputs),
+    }
+}
+
+/// What should be in the container, and which services must not run. Without a database neither has anything to work with, and without
+/// the relation's certificate people are not served, nor are clusters that see it. Anything else may come back in a moment: services
+/// run on with what they have.
+fn services(inputs: &Inputs) -> (Option<Workload>, &'static [&'static str]) {
+    let stopped = || (Some(workload::stopped(&inputs.surroundings)), &workload::BOTH[..]);
+    if inputs.database.is_none() {
+        return stopped();
+    }
+    match (workload::workload(inputs), &inputs.certificates) {
+        (workload, Some(_)) => (workload.ok(), &[]),
+        (Ok(workload), None) => (Some(workload), &[workload::MANAGEMENT]),
+        (Err(_), None) => stopped(),
     }
 }
 

@@ -32,6 +32,8 @@ use crate::{pinned, pki, status};
 pub const MANAGEMENT: &str = "management-api";
 /// Name of the service that serves clusters.
 pub const CONNECTOR: &str = "cluster-connector";
+/// Both.
+pub const BOTH: [&str; 2] = [MANAGEMENT, CONNECTOR];
 /// Label of our layer.
 pub const LABEL: &str = "cluster-manager";
 
@@ -102,19 +104,18 @@ pub fn workload(inputs: &Inputs) -> Result<Workload, Status> {
 /// Pebble is asked to start everything.
 #[must_use]
 pub fn stopped(surroundings: &Surroundings) -> Workload {
-    let service = |name: &str| {
-        let command = format!("{} {name}", surroundings.program());
-        let service = Service { command, startup: Startup::Disabled, ..Service::default() };
-        (name.to_owned(), service)
-    };
+    let services = BOTH.map(|name| stopped_service(surroundings, name));
     Workload {
         files: Vec::new(),
         without: FILES.iter().map(|name| surroundings.file(name)).collect(),
-        layer: Layer {
-            services: BTreeMap::from([service(MANAGEMENT), service(CONNECTOR)]),
-            ..Layer::default()
-        },
+        layer: Layer { services: BTreeMap::from(services), ..Layer::default() },
     }
+}
+
+fn stopped_service(surroundings: &Surroundings, name: &str) -> (String, Service) {
+    let command = format!("{} {name}", surroundings.program());
+    let service = Service { command, startup: Startup::Disabled, ..Service::default() };
+    (name.to_owned(), service)
 }
 
 /// What the services need, all of it there.
@@ -126,7 +127,9 @@ struct Facts<'a> {
     database: Connection,
     provider: Provider,
     master_key: &'a str,
-    management: &'a Pair,
+    /// `None` without the relation `certificates`: people are not served then. Clusters are, with a certificate of the
+    /// application's own.
+    management: Option<&'a Pair>,
     connector: &'a Pair,
     /// Certificates and keys of earlier names, one after the other.
     earlier: String,
@@ -152,13 +155,16 @@ impl<'a> Facts<'a> {
         let shared = &inputs.shared;
         // The leader makes it first: without it there is nothing else to wait for.
         let master_key = shared.master_key.content().ok_or_else(status::no_keys)?;
-        let certificates = shared.certificates.content();
-        let management = certificates
-            .and_then(|certificates| certificates.served.as_ref())
-            .ok_or_else(|| status::no_certificate(inputs))?;
+        let management = if inputs.certificates.is_some() {
+            let certificates = shared.certificates.content();
+            let served = certificates.and_then(|certificates| certificates.served.as_ref());
+            Some(served.ok_or_else(|| status::no_certificate(inputs))?)
+        } else {
+            None
+        };
         let kept = shared.connector.content();
         let (connector, earlier) = if custody::serves_relation(inputs) {
-            (Some(management), String::new())
+            (management, String::new())
         } else {
             (kept.map(|kept| &kept.pair), kept.map(pinned::earlier_file).unwrap_or_default())
         };
@@ -210,8 +216,10 @@ impl<'a> Facts<'a> {
             client_secret.map(ExposeSecret::expose_secret).unwrap_or_default(),
         );
         add("oidc/ca.pem", &self.login_authorities());
-        add("management/tls.crt", &self.management.chain);
-        add("management/tls.key", self.management.key.expose_secret());
+        if let Some(management) = self.management {
+            add("management/tls.crt", &management.chain);
+            add("management/tls.key", management.key.expose_secret());
+        }
         add("connector/tls.crt", &self.connector.chain);
         add("connector/tls.key", self.connector.key.expose_secret());
         add("connector/earlier.pem", &self.earlier);
@@ -240,22 +248,30 @@ impl<'a> Facts<'a> {
             ["master.key", "db/password", "db/ca.pem", "connector/tls.crt", "connector/tls.key"];
         let of_management = [&both[..], &["oidc/client-secret", "oidc/ca.pem"]].concat();
         let of_connector = [&both[..], &["connector/earlier.pem"]].concat();
-        let mut management = self.environment(MANAGEMENT_PORT, MANAGEMENT_STATUS_PORT);
-        management.extend(self.management_environment());
-        management.insert("FILES_HMAC".to_owned(), self.hash(files, &of_management));
+        let management = if self.management.is_some() {
+            let mut management = self.environment(MANAGEMENT_PORT, MANAGEMENT_STATUS_PORT);
+            management.extend(self.management_environment());
+            management.insert("FILES_HMAC".to_owned(), self.hash(files, &of_management));
+            self.service(MANAGEMENT, "The web page and its API for people", management)
+        } else {
+            stopped_service(&self.inputs.surroundings, MANAGEMENT)
+        };
         let mut connector = self.environment(CONNECTOR_PORT, CONNECTOR_STATUS_PORT);
         connector.extend(self.connector_environment());
         connector.insert("FILES_HMAC".to_owned(), self.hash(files, &of_connector));
         Layer {
             summary: "MicroCloud Cluster Manager".to_owned(),
             services: BTreeMap::from([
-                self.service(MANAGEMENT, "The web page and its API for people", management),
+                management,
                 self.service(CONNECTOR, "What clusters connect to", connector),
             ]),
-            checks: [(MANAGEMENT, MANAGEMENT_STATUS_PORT), (CONNECTOR, CONNECTOR_STATUS_PORT)]
-                .into_iter()
-                .flat_map(|(name, port)| self.checks(name, port))
-                .collect(),
+            checks: [
+                (MANAGEMENT, MANAGEMENT_STATUS_PORT, self.management.is_some()),
+                (CONNECTOR, CONNECTOR_STATUS_PORT, true),
+            ]
+            .into_iter()
+            .flat_map(|(name, port, runs)| self.checks(name, port, runs))
+            .collect(),
             ..Layer::default()
         }
     }
@@ -279,12 +295,13 @@ impl<'a> Facts<'a> {
 
     /// A service that does not answer is restarted by Pebble, without the container and the other
     /// service: that is why the first check has no level. While the second is down, Kubernetes sends no
-    /// connections to this pod.
-    fn checks(&self, name: &str, port: u16) -> [(String, Check); 2] {
+    /// connections to this pod. The checks of a service that should not run have no level and keep nobody from the other one; Pebble
+    /// 1.32 goes on with a check that is disabled while it runs, and with its level.
+    fn checks(&self, name: &str, port: u16, runs: bool) -> [(String, Check); 2] {
         let host = self.inputs.surroundings.probe_host();
-        let check = |path: &str, level, period: &str, threshold| Check {
+        let check = |path: &str, level: Option<Level>, period: &str, threshold| Check {
             over: Override::Replace,
-            level,
+            level: level.filter(|_| runs),
             startup: Startup::Enabled,
             period: period.to_owned(),
             timeout: "3s".to_owned(),

@@ -400,3 +400,66 @@ fn db_01_all_hosts_of_the_database_are_handed_on_and_a_new_order_counts() {
         }
     }
 }
+
+#[test]
+fn rel_21_what_is_lost_at_run_time_is_told_and_leaves_everything_else_alone() {
+    let mut juju = deployed(process());
+    let write = r#"{"url": "http://prometheus-0.cos:9090/api/v1/write"}"#;
+    juju.integrate("send-remote-write", Remote::unit_saying("prometheus", "remote_write", write));
+    juju.integrate("oauth", Remote::hydra("https://hydra.example.com/"));
+    let kept =
+        |juju: &Controller| ["connector/tls.crt", "master.key"].map(|name| file(juju, 0, name));
+    let (before, missing) = (kept(&juju), "blocked: missing relation: certificates");
+    assert!(before.iter().all(Option::is_some));
+    let connector = ["cluster-connector"];
+    let both = ["cluster-connector", "management-api"];
+    for (lost, status, running) in [
+        ("send-remote-write", "active: login through the relation oauth", &both[..]),
+        ("oauth", "active: ", &both),
+        ("certificates", missing, &connector),
+    ] {
+        juju.remove_relation(lost);
+        assert!(juju.status(0).starts_with(status), "{lost}: {}", juju.status(0));
+        assert_eq!(juju.container(0).running(), running, "{lost}");
+        assert_eq!(kept(&juju), before, "{lost}");
+    }
+    // Clusters are served on, also in a pod that starts anew; nothing of the relation's certificate is left.
+    let starts = juju.container(0).starts();
+    juju.dispatch(0, Event::UpdateStatus);
+    assert_eq!(juju.container(0).starts(), starts, "no hook starts anything again");
+    juju.restart_container(0);
+    assert_eq!(juju.container(0).running(), connector);
+    assert_eq!((kept(&juju), file(&juju, 0, "management/tls.key")), (before.clone(), None));
+    let checks = &juju.container(0).plan()["checks"];
+    assert_eq!(checks["management-api-ready"]["level"], Value::Null, "the pod stays ready");
+    assert_eq!(checks["cluster-connector-ready"]["level"], "ready");
+
+    juju.integrate("certificates", Authority::default().charm());
+    assert_eq!(juju.status(0), "active: ");
+    assert_eq!(
+        (juju.container(0).running(), kept(&juju)),
+        (both.map(str::to_owned).into(), before.clone())
+    );
+
+    // A login that is nowhere configured any more, and keys that Juju does not give.
+    juju.config("oidc-client-id", json!(""));
+    assert!(juju.status(0).starts_with("blocked: "), "{}", juju.status(0));
+    assert_eq!(juju.container(0).running(), both);
+    juju.config("oidc-client-id", json!("mcm"));
+    juju.hide_secrets();
+    assert_eq!(juju.status(0), "waiting: waiting for the leader to share its keys");
+    assert_eq!(
+        (juju.container(0).running(), kept(&juju)),
+        (both.map(str::to_owned).into(), before)
+    );
+}
+
+#[test]
+fn rel_21_clusters_that_see_the_relations_certificate_are_not_served_without_it() {
+    let mut juju = deployed(process());
+    juju.config("connector-certificate", json!("relation"));
+    assert_eq!(juju.container(0).running().len(), 2, "{}", juju.status(0));
+    juju.remove_relation("certificates");
+    assert!(juju.container(0).running().is_empty());
+    assert_eq!(file(&juju, 0, "connector/tls.key"), None);
+}

@@ -1,7 +1,9 @@
 //! A container: a real Pebble with a folder for its files.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -145,6 +147,15 @@ impl Container {
         std::fs::remove_dir_all(self.folder.path().join("root/var")).unwrap();
         std::fs::remove_dir_all(self.folder.path().join("pebble")).unwrap();
         self.process = pebble(self.folder.path(), &self.socket_folder);
+    }
+
+    /// Whether Pebble tells Kubernetes to send connections here.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut pebble = UnixStream::connect(self.socket_folder.join("pebble.socket")).unwrap();
+        pebble.write_all(b"GET /v1/health?level=ready HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        pebble.read_to_string(&mut answer).unwrap();
+        answer.starts_with("HTTP/1.0 200 ")
     }
 
     /// Fingerprint of the certificate at a port.

@@ -18,7 +18,7 @@ use container::Container;
 use controller::{Authority, Controller, Remote, RemoteData, Runner};
 use end_to_end_tests::TestDatabase;
 use ops::Event;
-use ops::pebble::Pebble;
+use ops::pebble::{Pebble, ServiceInfo};
 use ops::testing::SecretState;
 use serde_json::{Value, json};
 
@@ -202,6 +202,27 @@ fn the_services_run_and_outlive_credentials_certificates_and_their_pod() {
     }
     assert_eq!([all.since("management-api"), all.since("cluster-connector")], since);
     assert_eq!(all.container.presented(9000), pinned);
+
+    // Without the relation people are not served, and clusters are: Kubernetes goes on sending them here.
+    let since = all.since("cluster-connector");
+    all.juju.remove_relation("certificates");
+    assert!(all.juju.status(0).starts_with("blocked: missing relation: certificates"));
+    assert_eq!(all.container.presented(9000), pinned);
+    let running = |all: &Deployment| {
+        let services = all.pebble().services().unwrap().into_iter();
+        services.filter(ServiceInfo::is_active).map(|found| found.name).collect::<Vec<_>>()
+    };
+    assert_eq!(running(&all), ["cluster-connector"]);
+    // The checks of the service that is not there would have failed by now.
+    let end = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < end {
+        assert!(all.container.is_ready());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    all.juju.integrate("certificates", Authority::default().charm());
+    all.until("active: ");
+    assert_eq!(running(&all).len(), 2);
+    assert_eq!(all.since("cluster-connector"), since, "clusters notice nothing");
 
     // The pod starts anew with an empty plan and without files.
     all.container.restart();
