@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cluster_manager::management_api::access::{Access, ROUTES};
 use cluster_simulator::tls::Trust;
 use cluster_simulator::{Connection, Identity, Request, STATUS_PATH};
-use end_to_end_tests::{Deployment, MockProvider, Operator, Service, Unit};
+use end_to_end_tests::{Deployment, MockProvider, Operator, Running, Service, Unit};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
@@ -225,6 +225,56 @@ async fn web_06_no_other_origin_is_ever_allowed() {
             assert!(!allowed, "{method} {path}: {:?}", answer.headers);
         }
     }
+}
+
+/// Where a page of another site could learn who is logged in here, and what there is.
+const DATA: [&str; 8] = [
+    "/1.0",
+    "/1.0/remote-cluster",
+    "/1.0/remote-cluster/lyon",
+    "/1.0/remote-cluster/none",
+    "/1.0/remote-cluster/lyon/tunnel/1.0",
+    "/1.0/remote-cluster/none/tunnel/1.0",
+    "/1.0/audit",
+    "/1.0/fleet/clusters",
+];
+
+#[tokio::test]
+async fn web_10_answers_tell_a_page_of_another_site_nothing() {
+    let mut running = Running::start().await;
+    drop(running.deployment.enrol("lyon").await);
+    let mut nobody = running.deployment.operator();
+    running.provider.edit_claims(|claims| claims["mcm-idp-groups"] = serde_json::json!([]));
+    let mut without_role = running.deployment.operator();
+    assert_eq!(running.provider.log_in(&mut without_role).await.status, 303);
+    let mut alike = |sites: [&'static str; 2]| {
+        let people = [&mut running.ada, &mut without_role, &mut nobody].map(|one| one.clone());
+        async move {
+            let mut answers = std::collections::BTreeSet::new();
+            for mut person in people {
+                for (site, path) in sites.into_iter().flat_map(|site| DATA.map(|path| (site, path)))
+                {
+                    let headers = headers(&[("sec-fetch-site", site), ("sec-fetch-dest", "empty")]);
+                    let answer = person.raw(Method::GET, path, headers, String::new()).await;
+                    let mut told = answer.headers.clone();
+                    for own in ["x-request-id", "date"] {
+                        told.remove(own);
+                    }
+                    answers.insert((answer.status, answer.body, format!("{told:?}")));
+                }
+            }
+            answers
+        }
+    };
+    let answers = alike(["cross-site", "same-site"]).await;
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert_eq!(answers.first().unwrap().0, 403);
+    assert!(alike(["same-origin", "none"]).await.len() > 5, "our own pages are told");
+    // Nothing is looked up: the answer takes the same time whoever asks for what.
+    running.deployment.database.close().await;
+    let without_database = alike(["cross-site", "same-site"]).await;
+    running.deployment.database.open().await;
+    assert_eq!(without_database, answers);
 }
 
 #[tokio::test]

@@ -111,11 +111,23 @@ async fn from_our_pages(req: &Request, app: &App, caller: &Caller) -> Result<(),
     verdict
 }
 
+/// Refuses to look up anything for another site before anybody knows who is logged in: its page learns nothing of that, not even from the
+/// time that the answer takes. Who is made to change something is looked up, for the audit log.
+fn refuse_foreign_look(req: &Request, app: &App) -> Result<(), ApiError> {
+    match browser::check(req, &app.public_url.origin()) {
+        Err(error @ ApiError::Forbidden(_)) if req.method().is_safe() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// An access token speaks for itself; otherwise the session counts, and the request must come from our own pages. A browser adds the
 /// cookie to whatever another site makes it send, but never an access token, so that only requests with a cookie are checked.
 async fn authenticate(req: &Request, app: &App, origin: Origin) -> Result<Caller, ApiError> {
     let cookie = cookies::session(req);
     let token = bearer_token(req);
+    if token.is_none() {
+        refuse_foreign_look(req, app)?;
+    }
     if cookie.is_none() && token.is_none() {
         return Err(ApiError::Unauthorized);
     }
