@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -358,6 +359,35 @@ async fn lim_02_five_thousand_slow_senders_are_cut_off_and_hold_nobody_up() {
     let (usual, delayed) = (before[before.len() / 2], during[during.len() / 2]);
     assert!(delayed < usual + Duration::from_millis(50), "{usual:?} became {delayed:?}");
     assert!(during.iter().all(|took| *took < Duration::from_secs(2)), "{during:?}");
+}
+
+/// Bytes in a second of a line with 64 kbit/s.
+const SLOW_LINE: usize = 8000;
+
+#[tokio::test]
+async fn rel_17_a_cluster_on_a_slow_line_delivers_a_long_heartbeat() {
+    let running = Running::start().await;
+    let member = running.deployment.enrol("lyon").await;
+    let metrics = "x 1\n".repeat((100 << 10) / 4);
+    let body = json!({"description": "", "memory_usage": 7, "server_metrics": [{"member": "a", "service": "LXD", "metrics": metrics}]});
+    let body = body.to_string();
+    let length = body.len();
+    let bytes = format!(
+        "POST {STATUS_PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let (begin, mut stream) = (Instant::now(), connect(&member).await);
+    let mut ticks = tokio::time::interval(Duration::from_millis(125));
+    for piece in bytes.as_bytes().chunks(SLOW_LINE / 8) {
+        ticks.tick().await;
+        stream.write_all(piece).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    // Longer than any flat limit that would suit fast ones.
+    assert!(begin.elapsed() > Duration::from_secs(12), "{:?}", begin.elapsed());
+    let answer = rest(&mut stream).await;
+    assert_eq!(statuses(&answer), ["200"], "{answer}");
+    let stored = "SELECT count(*) FROM remote_cluster_details WHERE memory_usage = 7";
+    assert_eq!(running.deployment.database.count(stored).await, 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Login at the real identity provider, sessions and logout (security properties OIDC-*, SESS-*).
 
-use end_to_end_tests::{Deployment, Service};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use end_to_end_tests::{CLIENT_SECRET, Deployment, Running, Service};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, SET_COOKIE};
 
@@ -28,6 +30,36 @@ async fn oidc_01_a_login_uses_pkce_state_and_nonce() {
     assert!(cookie.starts_with("__Host-mcm-login-"));
     for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=600"] {
         assert!(cookie.contains(attribute), "{attribute}: {cookie}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_15_a_public_client_sends_no_secret_and_an_audience_is_asked_for_only_where_one_is_set()
+ {
+    for (secret, audience) in [("", ""), ("", "mcm-api"), (CLIENT_SECRET, "mcm-api")] {
+        let mut deployment = Deployment::new().await;
+        deployment.extra =
+            vec![("OIDC_CLIENT_SECRET", secret.into()), ("OIDC_AUDIENCE", audience.into())];
+        let mut running = Running::of(deployment).await;
+        assert_eq!(running.ada.get("/1.0").await.status, 200);
+        let begun =
+            running.ada.raw(Method::GET, "/oidc/login", HeaderMap::new(), String::new()).await;
+        let target: url::Url = begun.header("location").unwrap().parse().unwrap();
+        let asked_for = target.query_pairs().find(|(key, _)| key == "audience");
+        assert_eq!(asked_for.map_or(String::new(), |(_, value)| value.into_owned()), audience);
+
+        let [exchange] = &running.provider.calls(|call| call.path == "/token")[..] else {
+            panic!("one login, one exchange")
+        };
+        assert!(exchange.form.contains_key("code_verifier"), "PKCE stands in for a secret");
+        assert!(!exchange.form.contains_key("client_secret"), "never where it could be logged");
+        if secret.is_empty() {
+            assert_eq!(exchange.authorization, None);
+            assert_eq!(exchange.form.get("client_id").map(String::as_str), Some("mcm-web"));
+        } else {
+            let basic = format!("Basic {}", STANDARD.encode(format!("mcm-web:{secret}")));
+            assert_eq!(exchange.authorization.as_deref(), Some(basic.as_str()));
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Call {
     pub path: String,
     /// The fields of its form.
     pub form: BTreeMap<String, String>,
+    /// Its header `Authorization`.
+    pub authorization: Option<String>,
 }
 
 impl Call {
@@ -306,20 +308,24 @@ async fn serve(
     let mut line = String::new();
     stream.read_line(&mut line).await?;
     let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut length = 0;
+    let (mut length, mut authorization) = (0, None);
     loop {
         line.clear();
         if stream.read_line(&mut line).await? <= 2 {
             break;
         }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap(),
+            "authorization" => authorization = Some(value.trim().to_owned()),
+            _ => {}
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let form = url::form_urlencoded::parse(&body).into_owned().collect();
-    let call = Call { path: target.split('?').next().unwrap_or_default().to_owned(), form };
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    let call = Call { path, form, authorization };
     shared.calls.lock().unwrap().push(call.clone());
     let asked = (shared.behaviour.lock().unwrap())(&call);
     let (status, headers, body) = match asked.unwrap_or_else(|| honest(&call, shared, issuer, keys))
