@@ -25,7 +25,7 @@ fn promtool(folder: &Path, args: &[&str]) -> String {
 }
 
 #[test]
-fn the_rules_fire_when_they_should_and_only_then() {
+fn aud_05_the_rules_fire_when_they_should_and_only_then() {
     let folder = tempfile::tempdir().unwrap();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("cos/alerts.test.yaml");
     std::fs::write(folder.path().join("alerts.yaml"), published()).unwrap();

@@ -1,4 +1,5 @@
-//! A dump of the database, as a backup is one, is of no use to who steals it (security property STORE-01 with JOIN-02 and SESS-01).
+//! A dump of the database, as a backup is one, is of no use to who steals it (security property STORE-01 with JOIN-02 and SESS-01), and
+//! serves clusters on where somebody restores it (STORE-03).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,26 +7,34 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use cluster_simulator::JoinToken;
+use cluster_simulator::{ClientError, JoinToken, Member, STATUS_PATH};
 use end_to_end_tests::{CLIENT_SECRET, Deployment, Running, TestDatabase};
 use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap};
 use serde_json::json;
 
-/// What `pg_dump` of the server's own version writes.
-fn pg_dump(database: &TestDatabase, options: &[&str]) -> Vec<u8> {
+/// A client program of PostgreSQL, of the server's own version, that works on a database.
+fn client(program: &str, database: &TestDatabase) -> Command {
     let settings: std::collections::BTreeMap<_, _> = database.settings().into_iter().collect();
     let versions = std::fs::read_dir("/usr/lib/postgresql").unwrap();
     let newest: PathBuf = versions
         .map(|version| version.unwrap().path())
         .max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()))
         .unwrap();
-    let mut command = Command::new(newest.join("bin/pg_dump"));
+    let mut command = Command::new(newest.join("bin").join(program));
     command.args(["-h", &settings["DB_HOST"], "-p", &settings["DB_PORT"]]);
-    command.args(["-U", &settings["DB_USER"], &settings["DB_NAME"]]).args(options);
+    command.args(["-U", &settings["DB_USER"], "-d", &settings["DB_NAME"]]);
+    command
+}
+
+fn output_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
+}
+
+fn pg_dump(database: &TestDatabase, options: &[&str]) -> Vec<u8> {
+    output_of(client("pg_dump", database).args(options))
 }
 
 /// How a secret may be written: as it is, in hexadecimal, in base64 at each of three alignments, in an address, in JSON.
@@ -127,4 +136,40 @@ fn key_files(folder: &Path) -> Vec<String> {
         found.extend(String::from_utf8(bytes).map(|text| text.trim().to_owned()));
     }
     found
+}
+
+#[tokio::test]
+async fn store_03_a_restored_dump_serves_clusters_on_and_voids_every_session_and_pending_secret() {
+    let mut before = Running::start().await;
+    let lyon = before.deployment.enrol("lyon").await;
+    assert_eq!(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+    let pending = before.deployment.token("oslo");
+    assert_eq!(before.ada.get("/1.0/remote-cluster").await.status, 200);
+    let session = before.ada.cookie("__Host-mcm-session").unwrap().to_owned();
+
+    // Elsewhere, with a master key, keys and certificates of its own.
+    let dump = before.deployment.file("dump.sql");
+    let options = ["--format=plain", "--schema=cluster_manager"];
+    std::fs::write(&dump, pg_dump(&before.deployment.database, &options)).unwrap();
+    let restored = TestDatabase::create().await;
+    let run = ["--quiet", "--set=ON_ERROR_STOP=1", "--file", dump.to_str().unwrap()];
+    output_of(client("psql", &restored).args(run));
+    let after = Running::of(Deployment::on(restored)).await;
+    let pin = after.deployment.member(&after.deployment.token("new")).pin().clone();
+
+    let lyon = Member::new(lyon.identity().clone(), pin.clone());
+    assert_eq!(lyon.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap().status, 200);
+    let oslo = Member::new(before.deployment.member(&pending).identity().clone(), pin);
+    let Err(ClientError::Refused(refused)) = oslo.join_signed(&pending).await else {
+        panic!("the sealed secret of a token is of no use under another master key")
+    };
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    oslo.join(&pending).await.expect("who has the whole token needs no key of ours");
+    let mut thief = after.deployment.operator();
+    let cookie = format!("__Host-mcm-session={session}").parse().unwrap();
+    let headers = HeaderMap::from_iter([(COOKIE, cookie)]);
+    let answer = thief.raw(Method::GET, "/1.0/remote-cluster", headers, String::new()).await;
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let ended = "SELECT count(*) FROM sessions";
+    assert_eq!(after.deployment.database.count(ended).await, 1, "only the new login is left");
 }

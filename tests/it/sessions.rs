@@ -1,4 +1,4 @@
-//! How sessions stay verified, and how they end (security properties OIDC-10 to OIDC-12, SESS-*, DB-04).
+//! How sessions stay verified, and how they end (security properties OIDC-10 to OIDC-12, SESS-*, DB-04, AUD-05).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -433,4 +433,56 @@ async fn sess_06_a_new_master_key_and_a_new_certificate_log_nobody_out() {
     let _unit = deployment.start(Service::ManagementApi).await;
     age(&deployment, "20 min").await;
     assert_eq!(ada.get(LIST).await.status, 200, "it was sealed again with the new key");
+}
+
+/// What the Management API counts of logins, and whether the last login was from a new network, as the audit log has it.
+async fn told(deployment: &Deployment, unit: &Unit) -> (String, Option<String>) {
+    let metrics = reqwest::get(format!("http://{}/metrics", unit.probes)).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let count = |result: &str| {
+        let name = format!("cluster_manager_logins_total{{result=\"{result}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap().to_owned()
+    };
+    let counts = ["completed", "from_new_network", "refused", "failed"].map(count).join(" ");
+    let sql = "SELECT details ->> 'new_network' FROM audit_events WHERE event = 'login' ORDER BY id DESC LIMIT 1";
+    let row = deployment.database.connect().await.query_one(sql, &[]).await.unwrap();
+    (counts, row.try_get(0).unwrap())
+}
+
+#[tokio::test]
+async fn aud_05_a_login_from_where_the_person_never_was_is_counted_and_recorded() {
+    let mut deployment = Deployment::new().await;
+    // Addresses outside this network are those of clients.
+    deployment.extra = vec![("PROXY_PROTOCOL_FROM", "203.0.113.0/24".into())];
+    let provider = MockProvider::start(&mut deployment).await;
+    let unit = deployment.start(Service::ManagementApi).await;
+    let (db, mut ada) = (deployment.database.connect().await, deployment.operator());
+    for completed in 1..=2 {
+        assert_eq!(provider.log_in(&mut ada).await.status, 303);
+        let expected = format!("{completed} 0 0 0");
+        assert_eq!(told(&deployment, &unit).await, (expected, None), "at home");
+    }
+    let row = db.query_one("SELECT network FROM login_networks", &[]).await.unwrap();
+    let network: String = row.try_get(0).unwrap();
+    assert!(network.starts_with("127."), "{network}");
+    // As if the person had always been somewhere else.
+    db.batch_execute("UPDATE login_networks SET network = '198.51.100.7'").await.unwrap();
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    assert_eq!(told(&deployment, &unit).await, ("2 1 0 0".into(), Some(network)));
+    assert_eq!(provider.log_in(&mut ada).await.status, 303);
+    assert_eq!(told(&deployment, &unit).await, ("3 1 0 0".into(), None), "known by now");
+
+    provider.edit_claims(|claims| claims["nonce"] = "another".into());
+    assert_eq!(provider.log_in(&mut ada).await.status, 401);
+    assert_eq!(told(&deployment, &unit).await.0, "3 1 0 1");
+    provider.edit_claims(|_| ());
+
+    // Where any address may be a balancer's, nobody comes from anywhere.
+    deployment.extra.clear();
+    let unit = deployment.start(Service::ManagementApi).await;
+    db.batch_execute("DELETE FROM login_networks").await.unwrap();
+    let mut there = deployment.operator().at(unit.api);
+    assert_eq!(provider.log_in(&mut there).await.status, 303);
+    assert_eq!(told(&deployment, &unit).await, ("1 0 0 0".into(), None));
+    assert_eq!(deployment.database.count("SELECT count(*) FROM login_networks").await, 0);
 }

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub cluster_certificate_expiry: GaugeVec,
     /// Database connections by state: `idle`, `used`.
     pub database_connections: IntGaugeVec,
+    /// Finished logins by result: see [`LOGINS`].
+    pub logins: IntCounterVec,
     /// Tunnels of clusters.
     pub tunnels: TunnelMetrics,
     certificate_expiry: Gauge,
@@ -58,6 +60,10 @@ pub struct Metrics {
 
 /// Bucket bounds of request times in seconds: from a handshake's worth to the longest deadline.
 const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+/// What may come of a login: it was `completed`, or that and `from_new_network`, where its person had logged in before but never from
+/// there; it was `refused` by the provider or the person there, or it `failed`.
+pub const LOGINS: [&str; 4] = ["completed", "from_new_network", "refused", "failed"];
+
 /// Bucket bounds of batches.
 const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -132,6 +138,10 @@ impl Metrics {
                 opts("database_connections", "Database connections of this process."),
                 &["state"],
             )?,
+            logins: IntCounterVec::new(
+                opts("logins_total", "Finished logins by result."),
+                &["result"],
+            )?,
             tunnels: TunnelMetrics::new()?,
             certificate_files: IntGaugeVec::new(
                 opts(
@@ -153,6 +163,10 @@ impl Metrics {
             metrics.registry.register(collector)?;
         }
         metrics.build.with_label_values(&[version]).set(1.0);
+        // The first of its kind is an increase, too.
+        for result in LOGINS {
+            metrics.logins.with_label_values(&[result]);
+        }
         Ok(metrics)
     }
 
@@ -173,6 +187,7 @@ impl Metrics {
             Box::new(self.certificate_expiry.clone()),
             Box::new(self.certificate_files.clone()),
             Box::new(self.build.clone()),
+            Box::new(self.logins.clone()),
         ];
         all.extend(self.tunnels.collectors());
         all

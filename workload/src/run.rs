@@ -20,7 +20,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::heartbeat::HeartbeatWriter;
 use crate::domain::history;
 use crate::domain::join_tokens::JoinTokenPolicy;
-use crate::domain::sessions::Sessions;
+use crate::domain::sessions::{self, Sessions};
 use crate::domain::takeover;
 use crate::domain::tunnels;
 use crate::edge::rate_limit::{self, Limit, Newcomers, Peers};
@@ -61,6 +61,9 @@ pub enum StartError {
     /// The earlier product's database cannot be taken over.
     #[error(transparent)]
     Takeover(#[from] takeover::Error),
+    /// The database may be a copy, and the sessions in it did not end.
+    #[error("the sessions of another installation could not be ended")]
+    Sessions(#[source] crate::domain::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
@@ -172,7 +175,7 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
         "operators reach the Management API at {}",
         app.public_url.origin()
     );
-    let key_id = app.master_key.id();
+    let key = Arc::clone(&app.master_key);
     let presented = Presented::new(identity);
     unit.follow(&presented, path, Renewal::Present);
     let tls = tls::server_config(presented, ClientCertificates::NotRequested)?;
@@ -188,10 +191,11 @@ pub async fn management_api(config: Config) -> Result<(), StartError> {
     let settings = management_api::settings_digest(&config);
     let notes = vec![
         (Event::ConfigurationChanged, "management-api", settings),
-        (Event::MasterKeyChanged, "master-key", key_id),
+        (Event::MasterKeyChanged, "master-key", key.id()),
     ];
     let pool = unit.pool.clone();
     let with_notes = async |_: &TaskTracker| {
+        sessions::end_if_copied(&pool, &key).await.map_err(StartError::Sessions)?;
         note_changes(&pool, notes).await;
         Ok(())
     };
@@ -263,6 +267,8 @@ fn management_app(
         rendered: Rendered::default(),
         all_clusters: AllClusters::default(),
         newcomers: Newcomers::new(&Peers::new(&config.balancer), &config.rate_limit),
+        peers: Peers::new(&config.balancer),
+        logins: unit.metrics.logins.clone(),
         openapi: Arc::new(Prepared::new(openapi().to_string().into())),
         own_hosts,
         config: config.clone(),

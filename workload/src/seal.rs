@@ -86,12 +86,13 @@ impl MasterKey {
     /// Tells whether two keys are the same, and nothing else about them: 16 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> String {
-        let mut id = [0_u8; 32];
-        let derived = Salt::new(HKDF_SHA256, &[])
-            .extract(self.current.expose_secret())
-            .expand(&[LABEL_KEY_ID.as_bytes()], &AES_256_GCM)
-            .and_then(|okm| okm.fill(&mut id));
-        derived.map_or_else(|_| String::new(), |()| hex::encode(id.get(..8).unwrap_or_default()))
+        id(&self.current)
+    }
+
+    /// The same for the key before, if there is one.
+    #[must_use]
+    pub fn previous_id(&self) -> Option<String> {
+        self.previous.as_ref().map(id)
     }
 
     /// Seals the state of a login that is under way.
@@ -151,6 +152,15 @@ impl MasterKey {
             context: hex::encode(salt),
         }
     }
+}
+
+fn id(key: &SecretBox<[u8; 32]>) -> String {
+    let mut id = [0_u8; 32];
+    let derived = Salt::new(HKDF_SHA256, &[])
+        .extract(key.expose_secret())
+        .expand(&[LABEL_KEY_ID.as_bytes()], &AES_256_GCM)
+        .and_then(|okm| okm.fill(&mut id));
+    derived.map_or_else(|_| String::new(), |()| hex::encode(id.get(..8).unwrap_or_default()))
 }
 
 /// Vouches for where units can be reached (HMAC-SHA-256, FIPS 198-1): who can only write to the database cannot make a unit
@@ -242,6 +252,8 @@ mod tests {
         // Computed with an independent implementation of RFC 5869.
         assert_eq!(key(1).id(), "65f8c31058916fb3");
         assert_ne!(key(1).id(), key(2).id());
+        assert_eq!(key(1).previous_id(), None);
+        assert_eq!(key(2).with_previous(key(1)).previous_id(), Some(key(1).id()));
         let master = key(1);
         let sealed = master.login_attempts().seal("kind", b"text").unwrap();
         assert_eq!(master.join_secrets().open("kind", &sealed), None, "keys differ by label alone");

@@ -1,7 +1,10 @@
 //! Sessions of operators: begun by a login, verified with the identity provider every 15 minutes of use, ended by whoever may, the
 //! provider among them.
 
+mod copied;
 mod verification;
+
+pub use copied::end_if_copied;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -105,8 +108,17 @@ impl<P> Clone for Sessions<P> {
     }
 }
 
+/// A session that has just begun.
+pub struct Started {
+    /// For the cookie.
+    pub id: SessionId,
+    /// The person has logged in before, but never from this network.
+    pub from_new_network: bool,
+}
+
 impl<P: IdentityProvider> Sessions<P> {
-    /// Starts a session and returns its id for the cookie. The tokens are sealed with a key that the id is part of.
+    /// Starts a session and returns its id for the cookie. The tokens are sealed with a key that the id is part of. `network` is
+    /// that of the person's address; `None` where addresses may be those of a balancer.
     ///
     /// # Errors
     ///
@@ -116,8 +128,9 @@ impl<P: IdentityProvider> Sessions<P> {
         &self,
         login: &Login,
         device: &Device,
+        network: Option<&str>,
         origin: &Origin,
-    ) -> Result<SessionId, Error> {
+    ) -> Result<Started, Error> {
         let id = SessionId::generate().ok_or(Error::Defect("the random generator failed"))?;
         let (id_token_sealed, refresh_token_sealed) = self.seal(&id, login)?;
         let session = NewSession {
@@ -128,11 +141,12 @@ impl<P: IdentityProvider> Sessions<P> {
             refresh_token_sealed,
             lifetime: self.lifetime,
             device,
+            network,
         };
         let origin = origin.by(Actor::person(&login.identity));
-        settle(|| self.insert(&login.identity, &session, &origin)).await?;
+        let from_new_network = settle(|| self.insert(&login.identity, &session, &origin)).await?;
         self.keep_access_token(&id, login).await?;
-        Ok(id)
+        Ok(Started { id, from_new_network })
     }
 
     async fn insert(
@@ -140,15 +154,19 @@ impl<P: IdentityProvider> Sessions<P> {
         identity: &Identity,
         session: &NewSession<'_>,
         origin: &Origin,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut db = self.pool.get().await?;
         let transaction = store::begin(&mut db).await?;
-        sessions::insert(&transaction, identity, session, self.limits).await?;
-        let details = json!({"groups": session.groups, "user_agent": session.device.user_agent});
+        let new_network = sessions::insert(&transaction, identity, session, self.limits).await?;
+        let mut details =
+            json!({"groups": session.groups, "user_agent": session.device.user_agent});
+        if new_network && let Value::Object(details) = &mut details {
+            details.insert("new_network".to_owned(), session.network.into());
+        }
         let entry = AuditEntry::done(Event::Login, &identity.subject, details);
         audit::insert(&transaction, origin, &entry).await?;
         store::commit(transaction).await?;
-        Ok(())
+        Ok(new_network)
     }
 
     async fn keep_access_token(&self, id: &SessionId, login: &Login) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use url::form_urlencoded;
 use super::caller::device;
 use super::guards::named_host;
 use super::{app, cookies};
+use crate::domain::sessions::Started;
 use crate::edge::{self, ApiError, Reply, Success};
 use crate::error_chain::Chain;
 use crate::model::{AuditEntry, Event, Outcome};
@@ -99,7 +100,11 @@ async fn try_finish(req: &mut Request, depot: &Depot, res: &mut Response) -> Res
     let issuer = req.query::<String>("iss");
     let login = app.provider.finish(&attempt, code, issuer.as_deref(), now).await?;
     let origin = edge::origin(req, depot);
-    let id = app.sessions.start(&login, &device(req), &origin).await.map_err(ApiError::from)?;
+    let network = app.peers.client(req.remote_addr()).map(|network| network.to_string());
+    let started = app.sessions.start(&login, &device(req), network.as_deref(), &origin).await;
+    let Started { id, from_new_network } = started.map_err(ApiError::from)?;
+    let result = if from_new_network { "from_new_network" } else { "completed" };
+    app.logins.with_label_values(&[result]).inc();
     // A session that was there before ends: its id may have been planted.
     if let Some(old) = cookies::session(req) {
         app.sessions.replace(&old, &origin).await.map_err(ApiError::from)?;
@@ -109,6 +114,7 @@ async fn try_finish(req: &mut Request, depot: &Depot, res: &mut Response) -> Res
     tracing::info!(
         issuer = login.identity.issuer,
         subject = login.identity.subject,
+        from_new_network,
         "a person logged in"
     );
     redirect(res, StatusCode::SEE_OTHER, &attempt.next);
@@ -171,6 +177,8 @@ impl Failure {
                 (Outcome::Failed, "the identity provider's answer is not acceptable")
             }
         };
+        let result = if outcome == Outcome::Refused { "refused" } else { "failed" };
+        app.logins.with_label_values(&[result]).inc();
         let details = json!({"reason": reason});
         let entry = AuditEntry { event: Event::Login, object: "", outcome, details };
         app.failed_logins.note(&app.pool, &edge::origin(req, depot), entry).await;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub(crate) use clusters::ClusterView;
 pub(crate) use join_tokens::JoinTokenView;
+use prometheus::IntCounterVec;
 use salvo::{Depot, Request, Router, Service, affix_state, handler};
 use serde::de::DeserializeOwned;
 use workload_config::{AnonymousLimit, Config, Limits, PublicUrl};
@@ -88,6 +89,10 @@ pub struct App {
     pub tunnels: Tunnels,
     /// Which connections have not shown who they are.
     pub newcomers: Newcomers,
+    /// Which addresses are those of people's own networks.
+    pub peers: Peers,
+    /// Logins by what came of them.
+    pub logins: IntCounterVec,
 }
 
 /// The way to the clusters' tunnels.

@@ -13,6 +13,7 @@ pub mod fleet_history;
 pub mod heartbeats;
 pub mod history;
 pub mod join_tokens;
+pub mod master_keys;
 mod migrate;
 pub mod notifications;
 mod pool;

@@ -17,7 +17,7 @@ pub struct PurgeAges {
 
 /// Deletes sessions whose life is over or that were not used for too long, at most 10,000 old records of the audit log, consumed
 /// tokens whose life is over, tokens that expired a week ago, certificates of clusters removed 30 days ago, logouts at the provider
-/// that are noted for an hour, and units that were last heard of an hour ago. The answer is the number of deleted rows.
+/// that are noted for an hour, networks that nobody logged in from for 180 days, and units that were last heard of an hour ago. The answer is the number of deleted rows.
 ///
 /// # Errors
 ///
@@ -30,11 +30,12 @@ pub async fn purge(db: &impl GenericClient, ages: &PurgeAges) -> Result<u64, Sto
     const AUDIT: &str = "
         DELETE FROM audit_events
               WHERE id IN (SELECT id FROM audit_events WHERE at <= now() - make_interval(secs => $1) ORDER BY at LIMIT 10000)";
-    const STATEMENTS: [&str; 4] = [
+    const STATEMENTS: [&str; 5] = [
         "DELETE FROM join_tokens
                WHERE expires_at <= now() AND (consumed_at IS NOT NULL OR expires_at <= now() - interval '7 days')",
         "DELETE FROM removed_clusters WHERE removed_at <= now() - interval '30 days'",
         "DELETE FROM provider_logouts WHERE expires_at <= now()",
+        "DELETE FROM login_networks WHERE last_login <= now() - interval '180 days'",
         "DELETE FROM units WHERE expires_at <= now() - interval '1 hour'",
     ];
     let failed = || StoreError::query("deleting old rows");

@@ -1,4 +1,4 @@
-//! Tables `identities`, `sessions` and `provider_logouts`.
+//! Tables `identities`, `sessions`, `login_networks` and `provider_logouts`.
 
 use std::time::Duration;
 
@@ -28,21 +28,23 @@ pub struct NewSession<'a> {
     pub lifetime: Duration,
     /// Where the login came from.
     pub device: &'a Device,
+    /// The network of that address; `None` where addresses may be those of a balancer.
+    pub network: Option<&'a str>,
 }
 
 /// Records the person and starts a session. Where there are too many now, those that were not used for the longest time give way.
-/// Call it within a transaction.
+/// Call it within a transaction. `true`: this person has logged in before, but never from this network.
 ///
 /// # Errors
 ///
-/// [`StoreError::Query`] if PostgreSQL fails.
+/// [`StoreError::Query`] if PostgreSQL fails, [`StoreError::Corrupt`] if its answer does not parse.
 #[tracing::instrument(name = "store.session.insert", skip_all)]
 pub async fn insert(
     db: &impl GenericClient,
     identity: &Identity,
     session: &NewSession<'_>,
     limits: SessionLimits,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     const DOING: &str = "starting a session";
     const IDENTITY: &str = "
         INSERT INTO identities (issuer, subject, name, email) VALUES ($1, $2, $3, $4)
@@ -60,6 +62,13 @@ pub async fn insert(
     const EVICT: &str = "
         DELETE FROM sessions
               WHERE id_hash IN (SELECT id_hash FROM sessions ORDER BY last_used_at DESC, id_hash OFFSET $1)";
+    // The first network of all is where the person is at home.
+    const NETWORK: &str = "
+        WITH known AS (SELECT count(*) AS networks, count(*) FILTER (WHERE network = $2) AS this
+                         FROM login_networks WHERE identity_id = $1)
+        INSERT INTO login_networks (identity_id, network) VALUES ($1, $2)
+        ON CONFLICT (identity_id, network) DO UPDATE SET last_login = now()
+          RETURNING (SELECT networks > 0 AND this = 0 FROM known) AS is_new";
     let Identity { issuer, subject, name, email } = identity;
     let row = query_one(db, DOING, IDENTITY, &[issuer, subject, name, email]).await?;
     let identity_id: i64 = column(&row, "id")?;
@@ -77,7 +86,8 @@ pub async fn insert(
     execute(db, DOING, SESSION, values).await?;
     execute(db, DOING, EVICT_OWN, &[&identity_id, &limits.per_user]).await?;
     execute(db, DOING, EVICT, &[&limits.total]).await?;
-    Ok(())
+    let Some(network) = session.network else { return Ok(false) };
+    column(&query_one(db, DOING, NETWORK, &[&identity_id, &network]).await?, "is_new")
 }
 
 /// The ages by which a session is judged.
@@ -267,6 +277,16 @@ pub async fn end_all(db: &impl GenericClient, of: &Identity) -> Result<u64, Stor
         DELETE FROM sessions USING identities AS identity
               WHERE identity.id = identity_id AND identity.issuer = $1 AND identity.subject = $2";
     execute(db, "ending all sessions of a person", SQL, &[&of.issuer, &of.subject]).await
+}
+
+/// Ends all sessions of everybody; the answer is how many there were.
+///
+/// # Errors
+///
+/// [`StoreError::Query`] if PostgreSQL fails.
+#[tracing::instrument(name = "store.session.end_everybodys", skip_all)]
+pub async fn end_everybodys(db: &impl GenericClient) -> Result<u64, StoreError> {
+    execute(db, "ending all sessions", "DELETE FROM sessions", &[]).await
 }
 
 /// Remembers what the provider said for an hour, many times as long as its word counts. `false`: it has said so before.
