@@ -1,11 +1,14 @@
-//! How many bytes the list of a large fleet takes.
+//! How many bytes the list of a large fleet takes, and how much memory (security property REL-19).
 
-use cluster_simulator::{ClusterModel, Site, Status};
+use std::time::Duration;
+
+use cluster_simulator::{ClusterModel, STATUS_PATH, Site, Status};
 use end_to_end_tests::{Deployment, Service};
 use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap};
 use serde_json::json;
 use time::OffsetDateTime;
+use tokio::task::JoinSet;
 
 const CLUSTERS: usize = 5_000;
 /// What one look at the list may cost over the wire, by encoding: browsers take the first.
@@ -35,20 +38,61 @@ fn report(name: &str, now: OffsetDateTime) -> String {
     json!(status).to_string()
 }
 
+/// Fills the database with so many clusters.
+async fn fill(deployment: &Deployment, clusters: usize) {
+    let now = OffsetDateTime::now_utc();
+    let sites: Vec<Site> = Site::first(clusters).collect();
+    let names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
+    let descriptions: Vec<&str> = sites.iter().map(|site| site.description.as_str()).collect();
+    let bodies: Vec<String> = names.iter().map(|name| report(name, now)).collect();
+    let db = deployment.database.connect().await;
+    db.execute(FILL, &[&names, &descriptions, &bodies]).await.unwrap();
+}
+
+#[tokio::test]
+async fn rel_19_the_list_of_10000_clusters_takes_little_memory_and_holds_no_heartbeat_up() {
+    let mut deployment = Deployment::new().await;
+    let _provider = deployment.start_identity_provider().await;
+    let management = deployment.start(Service::ManagementApi).await;
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let member = deployment.enrol("lyon").await;
+    let mut admin = deployment.logged_in("admin@example.com").await;
+    fill(&deployment, 9_999).await;
+    while admin.get("/1.0/fleet/summary").await.metadata()["clusters"]["total"] != 10_000 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let before = management.process.memory_bytes();
+    let mut looks = JoinSet::new();
+    for path in ["/1.0/fleet/clusters?rows=values", "/1.0/remote-cluster"] {
+        for _ in 0..5 {
+            let mut one = admin.clone();
+            looks.spawn(async move { one.get(path).await.metadata().as_array().unwrap().len() });
+        }
+    }
+    let (mut lists, mut meanwhile) = (Vec::new(), 0);
+    while lists.len() < 10 {
+        let answer = member.request("POST", STATUS_PATH, b"{}".to_vec()).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        meanwhile += usize::from(!looks.is_empty());
+        while let Some(listed) = looks.try_join_next() {
+            lists.push(listed.unwrap());
+        }
+    }
+    assert_eq!(lists, [10_000; 10]);
+    assert!(meanwhile > 0);
+    let grown = management.process.peak_memory_bytes().saturating_sub(before);
+    println!("{meanwhile} heartbeats meanwhile, {} MiB", grown >> 20);
+    assert!(grown <= 64 << 20, "{grown} bytes");
+}
+
 #[tokio::test]
 async fn the_list_of_5000_clusters_is_less_than_300_kb_compressed() {
     let mut deployment = Deployment::new().await;
     let _provider = deployment.start_identity_provider().await;
     let _management = deployment.start(Service::ManagementApi).await;
-    let now = OffsetDateTime::now_utc();
-    let sites: Vec<Site> = Site::first(CLUSTERS).collect();
-    let names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
-    let descriptions: Vec<&str> = sites.iter().map(|site| site.description.as_str()).collect();
-    let bodies: Vec<String> = names.iter().map(|name| report(name, now)).collect();
     let mut admin = deployment.logged_in("admin@example.com").await;
     // Right before they are listed: the oldest of these heartbeats must not become old on a busy machine.
-    let db = deployment.database.connect().await;
-    db.execute(FILL, &[&names, &descriptions, &bodies]).await.unwrap();
+    fill(&deployment, CLUSTERS).await;
 
     let path = "/1.0/fleet/clusters?rows=values";
     let plain = admin.get(path).await;

@@ -1,5 +1,6 @@
 //! The clusters' metrics on their way through the connector to a real Prometheus.
 
+use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use cluster_manager::store::Pool;
 use cluster_simulator::tls::Trust;
 use cluster_simulator::{Request, STATUS_PATH};
 use end_to_end_tests::{Deployment, Process, Service};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -246,4 +247,45 @@ async fn met_05_operators_see_once_an_hour_that_series_of_a_cluster_are_dropped(
     let found: Vec<String> = found.iter().map(|row| row.try_get(0).unwrap()).collect();
     let said = "refused, system, more than 20 different series within an hour, 20";
     assert_eq!(found, [format!("flood, {said}"), format!("lyon, {said}")]);
+}
+
+/// Enrolled clusters.
+const FLEET: usize = 10_000;
+/// Of which so many report at the same moment: of a minute's heartbeats those of two seconds.
+const AT_ONCE: usize = 300;
+
+#[tokio::test]
+async fn lim_08_a_container_of_512_mib_holds_200_kib_of_metrics_of_each_cluster() {
+    // The worst receiver takes the connection and never answers: all that waits for it is in memory.
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = receiver.local_addr().unwrap();
+    let mut deployment = Deployment::new().await;
+    deployment.extra = vec![("PROMETHEUS_BASE_URL", format!("http://{address}/api/v1/write"))];
+    let connector = deployment.start(Service::ClusterConnector).await;
+    let pin = deployment.enrol("first").await.pin().clone();
+    let members = super::availability::herd(&deployment, &pin, FLEET).await;
+    let mut metrics = String::new();
+    for line in 0.. {
+        if metrics.len() >= 200 << 10 {
+            break;
+        }
+        writeln!(metrics, "lxd_cpu_seconds_total{{name=\"instance-{line}\",cpu=\"0\"}} {line}.5")
+            .unwrap();
+    }
+    let entry = json!({"member": "micro1", "service": "LXD", "metrics": metrics});
+    let body = json!({"server_metrics": [entry]}).to_string().into_bytes();
+    for round in 0..2 {
+        let mut reports = tokio::task::JoinSet::new();
+        for member in members.iter().skip(round * AT_ONCE).take(AT_ONCE).cloned() {
+            let body = body.clone();
+            reports.spawn(async move {
+                member.request("POST", STATUS_PATH, body).await.unwrap().status
+            });
+        }
+        assert_eq!(reports.join_all().await, vec![200; AT_ONCE]);
+    }
+    let peak = connector.process.peak_memory_bytes();
+    println!("{} MiB at most", peak >> 20);
+    assert!(peak < 512 << 20, "{peak} bytes");
+    drop(receiver);
 }
