@@ -276,8 +276,8 @@ async fn lim_08_a_container_of_512_mib_holds_200_kib_of_metrics_of_each_cluster(
     let body = json!({"server_metrics": [entry]}).to_string().into_bytes();
     for round in 0..2 {
         let mut reports = tokio::task::JoinSet::new();
-        for member in members.iter().skip(round * AT_ONCE).take(AT_ONCE).cloned() {
-            let body = body.clone();
+        for member in members.iter().skip(round * AT_ONCE).take(AT_ONCE) {
+            let (member, body) = (member.clone(), body.clone());
             reports.spawn(async move {
                 member.request("POST", STATUS_PATH, body).await.unwrap().status
             });
