@@ -40,6 +40,7 @@ async fn a_login_that_works_passes_every_step() {
             ("scopes", "ok"),
             ("redirect", "ok"),
             ("secret", "ok"),
+            ("logouts", "ok"),
             ("audience", "skipped"),
             ("groups", "ok"),
         ],
@@ -47,7 +48,9 @@ async fn a_login_that_works_passes_every_step() {
     );
     let callback = format!("{}/oidc/callback", deployment.origin());
     assert!(steps[5].2.contains(&callback), "{}", steps[5].2);
-    assert!(steps[8].2.contains("\"admins\" in the claim mcm-idp-groups"), "{}", steps[8].2);
+    let told = format!("{}/oidc/backchannel-logout must be registered", deployment.origin());
+    assert!(steps[7].2.contains(&told), "{}", steps[7].2);
+    assert!(steps[9].2.contains("\"admins\" in the claim mcm-idp-groups"), "{}", steps[9].2);
     assert!(
         !steps.iter().any(|step| step.2.contains(CLIENT_SECRET)),
         "the secret is in the answer"
@@ -136,6 +139,8 @@ async fn each_fault_of_the_provider_is_named_at_its_step() {
     provider.behave(move |call| usual(&call.path));
     let (ok, steps) = check(&mut admin).await;
     assert!(ok, "{steps:?}");
+    let logouts = steps.iter().find(|step| step.0 == "logouts").unwrap();
+    assert_eq!(logouts.1, "skipped", "this provider does not announce that: {}", logouts.2);
 
     for (path, fault, wanted, words) in FAULTS {
         let (usual, configuration) = (honest.clone(), provider.configuration());

@@ -687,7 +687,7 @@ export interface components {
          * @description A step of a login.
          * @enum {string}
          */
-        Step: "discovery" | "issuer" | "endpoints" | "keys" | "scopes" | "redirect" | "secret" | "audience" | "groups";
+        Step: "discovery" | "issuer" | "endpoints" | "keys" | "scopes" | "redirect" | "secret" | "logouts" | "audience" | "groups";
         /** @description Space in a storage pool. */
         StoragePoolUsage: {
             /**

@@ -42,6 +42,8 @@ pub enum Step {
     Redirect,
     /// It accepts our secret.
     Secret,
+    /// It can tell of logouts.
+    Logouts,
     /// Access tokens of scripts.
     Audience,
     /// The claim that gives rights.
@@ -58,7 +60,7 @@ pub enum Outcome {
     Warning,
     /// Nobody can log in like this.
     Failed,
-    /// Not tried: an earlier step failed, or nothing is configured.
+    /// Not tried: an earlier step failed, nothing is configured, or the provider has nothing of the kind.
     Skipped,
 }
 
@@ -112,6 +114,7 @@ pub(super) async fn run(
         note(Step::Scopes, scopes(settings, &description));
         note(Step::Redirect, redirect(settings, &documents, http, &callback).await);
         note(Step::Secret, secret(settings, &documents, http).await);
+        note(Step::Logouts, logouts(&description, &public_url.join("/oidc/backchannel-logout")));
     }
     note(Step::Audience, audience(settings));
     note(Step::Groups, own_groups(settings, groups));
@@ -232,6 +235,24 @@ fn scopes(settings: &Oidc, description: &Value) -> Verdict {
             missing.join(", ")
         ),
     )
+}
+
+/// Whether it says that it can tell of logouts (OpenID Connect Back-Channel Logout 1.0, section 2.1). Whether our address is registered
+/// there cannot be seen from here.
+fn logouts(description: &Value, address: &str) -> Verdict {
+    match description.get("backchannel_logout_supported") {
+        Some(Value::Bool(true)) => (
+            Outcome::Ok,
+            format!(
+                "It can tell of logouts. For sessions to end at once, {address} must be registered with the client as its address \
+                 for back-channel logout."
+            ),
+        ),
+        _ => (
+            Outcome::Skipped,
+            "It does not say that it can tell of logouts. Who is locked out there is locked out here within 15 minutes.".into(),
+        ),
+    }
 }
 
 /// A request for a login that needs nobody (`prompt=none`): a provider that knows client and address leads back with a refusal.

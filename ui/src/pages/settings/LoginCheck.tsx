@@ -14,6 +14,7 @@ const STEPS: Record<CheckedStep["step"], string> = {
   scopes: "Scopes",
   redirect: "Client and return address",
   secret: "Client secret",
+  logouts: "Logouts",
   audience: "Access tokens of scripts",
   groups: "Groups",
 };
