@@ -32,7 +32,7 @@ check_ports() {
 build_ui() {
   local stamp=$ROOT/.dev/ui-sources hash
   hash=$(cd -- "$ROOT/ui" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
-  if [[ -f $ROOT/ui/dist/index.html && -f $stamp && $(<"$stamp") == "$hash" ]]; then
+  if [[ -f $ROOT/ui/dist/index.html && -f $ROOT/target/ui-packages.json && -f $stamp && $(<"$stamp") == "$hash" ]]; then
     printf '=> unchanged\n'
     return
   fi

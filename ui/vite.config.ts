@@ -1,5 +1,6 @@
 /// <reference types="vitest/config" />
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -54,6 +55,40 @@ function preloadFont(): Plugin {
   };
 }
 
+/** Where the bill of materials finds the packages that the pages are made of, as the lock file calls them. */
+const packageList = fromHere("../target/ui-packages.json");
+
+/**
+ * Writes down which packages the pages are made of.
+ *
+ * The lock file does not say it: packages also name what only their own tests need as dependencies.
+ */
+function listPackages(): Plugin {
+  return {
+    name: "list-packages",
+    apply: "build",
+    writeBundle(_options, bundle) {
+      const files = Object.values(bundle).flatMap((file) => {
+        if (file.type === "asset") return file.originalFileNames.map((name) => fromHere(`./${name}`));
+        return Object.entries(file.modules).flatMap(([path, module]) => (module.renderedLength > 0 ? [path] : []));
+      });
+      // Files that Sass imports are no modules of the bundle.
+      const styles = fromHere("./src/styles");
+      for (const name of readdirSync(styles)) {
+        for (const [, path = ""] of readFileSync(join(styles, name), "utf8").matchAll(/"(.*node_modules.*)"/g)) {
+          files.push(join(styles, path));
+        }
+      }
+      const packages = files.flatMap((file) => {
+        const folder = /^node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/;
+        return folder.exec(relative(fromHere("."), file)) ?? [];
+      });
+      mkdirSync(fromHere("../target"), { recursive: true });
+      writeFileSync(packageList, `${JSON.stringify([...new Set(packages)].sort(), null, 2)}\n`);
+    },
+  };
+}
+
 function builtFile(bundle: object | undefined, name: RegExp): string {
   const file = Object.keys(bundle ?? {}).find((one) => name.test(one));
   if (file === undefined) throw new Error(`the build has no file like ${name.source}`);
@@ -73,7 +108,7 @@ const { bugs } = JSON.parse(readFileSync(fromHere("./package.json"), "utf8")) as
 export default defineConfig({
   base: "/ui/",
   define: { "import.meta.env.BUGS_URL": JSON.stringify(bugs?.url ?? "") },
-  plugins: [themeBeforeFirstPaint(), preloadFont(), react()],
+  plugins: [themeBeforeFirstPaint(), preloadFont(), listPackages(), react()],
   resolve: {
     alias: {
       // The package's root is CommonJS and cannot be tree-shaken; its ES modules can.
