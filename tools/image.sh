@@ -6,6 +6,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 HELP='Builds the image of the services as one file, an OCI archive: the tree that rockcraft.yaml describes, from what Debian offers. It
 has no shell and no package manager, and runs as an ordinary user. Where rockcraft is at hand, it builds the same from Ubuntu.
+Beside it stands its bill of materials (CycloneDX).
 
 Usage: ./dev image'
 
@@ -19,10 +20,20 @@ build_program() {
   cd -- "$ROOT" && cargo build --release --locked --package microcloud-cluster-manager
 }
 
-pack() {
+packager() {
   cd -- "$ROOT"
-  cargo run -q --locked --package packager -- --architecture "$(dpkg --print-architecture)" --out "$1" image \
-    --program target/release/microcloud-cluster-manager --pebble target/tools/pebble --debian target/tools/debian
+  cargo run -q --locked --package packager -- --architecture "$(dpkg --print-architecture)" --out "$@"
+}
+
+pack() {
+  packager "$1" image --program target/release/microcloud-cluster-manager --pebble target/tools/pebble --debian target/tools/debian
+}
+
+# $1 is the image, $2 the file to write.
+list_materials() {
+  packager "$2" image-sbom --archive "$1" --pages target/ui-packages.json --pebble target/tools/pebble.modules \
+    --debian target/tools/debian/packages
+  printf '=> %s\n' "$(shown "$2")"
 }
 
 main() {
@@ -42,6 +53,7 @@ main() {
   step "Web interface" "$LOGS/ui.log" build_ui
   step "Program" "$LOGS/program.log" build_program
   step "Image" "$LOGS/image.log" pack "$file"
+  step "Bill of materials" "$LOGS/sbom.log" list_materials "$file" "${file%.oci.tar}.cdx.json"
   printf '\nTo publish it: skopeo copy oci-archive:%s docker://<registry>/microcloud-cluster-manager\n' "$(shown "$file")"
 }
 

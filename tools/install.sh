@@ -95,10 +95,11 @@ python_packages() {
   DONE+=("$1")
 }
 
-# What goes into an image besides the program: three of Debian's packages, unpacked into target/tools/debian.
+# What goes into an image besides the program: three of Debian's packages, unpacked into target/tools/debian. Which they were is
+# kept with them, for the bill of materials.
 debian_packages() {
   local folder=$ROOT/target/tools/debian packages=(libc6 libgcc-s1 ca-certificates) package
-  if [[ -f $folder/.packages && $(<"$folder/.packages") == "${packages[*]}" ]]; then return; fi
+  if [[ $(sed -n 's/^Package: //p' "$folder/packages" 2>/dev/null) == "$(printf '%s\n' "${packages[@]}")" ]]; then return; fi
   command -v apt-get dpkg-deb >/dev/null || die "an image is made of Debian's packages: do this on Debian or Ubuntu"
   rm -rf -- "$folder"
   mkdir -p -- "$folder/files"
@@ -107,10 +108,19 @@ debian_packages() {
     die "Debian's packages cannot be downloaded: see whether this works: apt-get download ${packages[*]}"
   for package in "${packages[@]}"; do
     dpkg-deb -x "$folder/files/${package}"_*.deb "$folder/$package"
+    describe_package "$folder/files/${package}"_*.deb >>"$folder/files/packages"
   done
+  mv -- "$folder/files/packages" "$folder/packages"
   rm -rf -- "$folder/files"
-  printf '%s\n' "${packages[*]}" >"$folder/.packages"
   DONE+=("Debian's packages for the image")
+}
+
+# describe_package FILE: fields of its control file, whose it is, and its hash.
+describe_package() {
+  dpkg-deb -f "$1" Package Version Architecture
+  # shellcheck source=/dev/null
+  (source /etc/os-release && printf 'Vendor: %s\nRelease: %s-%s\n' "$ID" "$ID" "$VERSION_ID")
+  printf 'SHA256: %s\n\n' "$(sha256sum <"$1" | cut -d ' ' -f 1)"
 }
 
 # The second identity provider of the tests, of the versions in its go.sum, into target/tools; again when its source changed.
@@ -125,15 +135,17 @@ second_identity_provider() {
   DONE+=("second identity provider")
 }
 
-# Pebble for the tests of the charm, in the version and with the checksums of tools/pebble.
+# Pebble for the image and the tests of the charm, in the version and with the checksums of tools/pebble. What it is made of stands
+# beside it, for the bill of materials.
 pebble() {
   local folder=$ROOT/tools/pebble program=$ROOT/target/tools/pebble stamp=$ROOT/target/tools/.pebble-hash hash
   hash=$(sha256sum <"$folder/go.sum")
-  if [[ -x $program && -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
+  if [[ -x $program && -f $program.modules && -f $stamp && $(<"$stamp") == "$hash" ]]; then return; fi
   command -v go >/dev/null || die "Go 1.21 or newer is needed to build Pebble for the tests: install it from https://go.dev/dl"
   mkdir -p -- "$ROOT/target/tools"
   (cd -- "$folder" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$program" github.com/canonical/pebble/cmd/pebble) ||
     die "Pebble cannot be built: see whether this works: cd tools/pebble && go build github.com/canonical/pebble/cmd/pebble"
+  go version -m "$program" >"$program.modules"
   printf '%s\n' "$hash" >"$stamp"
   DONE+=("Pebble")
 }

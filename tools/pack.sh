@@ -6,7 +6,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 HELP='Packs the charm for this machine'"'"'s processor: a static program, and what Juju wants to know about it. Where charmcraft is
 installed, it does the work in a container of its own, or on this machine if CRAFT_BUILD_ENVIRONMENT is "host"; elsewhere the
-repository'"'"'s own packer does, with what Debian offers. Both give the same.
+repository'"'"'s own packer does, with what Debian offers. Both give the same. Beside the charm stands its bill of materials (CycloneDX).
 
 Usage: ./dev pack [--own]
 
@@ -67,6 +67,12 @@ check_charm() {
   check_dispatch "$2"
 }
 
+# $1 is the charm, $2 the file to write.
+list_materials() {
+  packager "$2" charm-sbom --charm "$1"
+  printf '=> %s\n' "$(shown "$2")"
+}
+
 by_charmcraft() {
   local packed=$SOURCES/${1##*/}
   step "Sources" "$LOGS/sources.log" copy_sources
@@ -98,6 +104,7 @@ main() {
   supervise "$ROOT/target/pack-lock"
   file=$ROOT/target/microcloud-cluster-manager-k8s_$ARCHITECTURE.charm
   if [[ $own == no ]] && command -v charmcraft >/dev/null; then by_charmcraft "$file"; else by_packager "$file"; fi
+  step "Bill of materials" "$LOGS/sbom.log" list_materials "$file" "${file%.charm}.cdx.json"
   printf '\nTo deploy it: juju deploy ./%s --resource microcloud-cluster-manager-image=<image>\n' "$(shown "$file")"
 }
 

@@ -6,6 +6,7 @@
 pub mod charm;
 pub mod image;
 pub mod oci;
+pub mod sbom;
 pub mod tree;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,9 @@ pub enum PackError {
         /// What is wrong.
         reason: String,
     },
+    /// A bill of materials cannot be made.
+    #[error("the bill of materials cannot be made: {0}")]
+    Bill(String),
     /// The result cannot be written.
     #[error("the package cannot be written")]
     Write(#[from] std::io::Error),

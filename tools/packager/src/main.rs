@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use packager::image::{self, Parts};
-use packager::{charm, oci, read_yaml};
+use packager::{charm, oci, read_yaml, sbom};
 
 /// Packs the charm and the image of the services.
 #[derive(Debug, Parser)]
@@ -38,6 +38,12 @@ enum What {
         #[arg(long)]
         charm: PathBuf,
     },
+    /// The bill of materials of a packed charm
+    CharmSbom {
+        /// The charm
+        #[arg(long)]
+        charm: PathBuf,
+    },
     /// The image
     Image {
         /// The program of the services
@@ -47,6 +53,21 @@ enum What {
         #[arg(long)]
         pebble: PathBuf,
         /// Folder with Debian's packages, unpacked
+        #[arg(long)]
+        debian: PathBuf,
+    },
+    /// The bill of materials of a packed image
+    ImageSbom {
+        /// The image
+        #[arg(long)]
+        archive: PathBuf,
+        /// The npm packages that the web pages are made of, as their build writes it
+        #[arg(long)]
+        pages: PathBuf,
+        /// What `go version -m` says of Pebble
+        #[arg(long)]
+        pebble: PathBuf,
+        /// Name, version and hash of each of Debian's packages
         #[arg(long)]
         debian: PathBuf,
     },
@@ -70,6 +91,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let bytes = match what {
         What::Charm { dispatch } => charm::pack(root, dispatch, architecture)?,
         What::Program { charm } => charm::program(root, charm, architecture)?,
+        What::CharmSbom { charm } => sbom::charm(root, charm, architecture)?,
+        What::ImageSbom { archive, pages, pebble, debian } => {
+            let image = sbom::Image {
+                root: root.clone(),
+                archive: archive.clone(),
+                pages: pages.clone(),
+                pebble: pebble.clone(),
+                debian: debian.clone(),
+            };
+            sbom::image(&image, architecture)?
+        }
         What::Image { program, pebble, debian } => {
             let rock = read_yaml(&root.join("rockcraft.yaml"))?;
             let text = |key: &str| -> Result<String, String> {

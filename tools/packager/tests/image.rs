@@ -142,6 +142,18 @@ fn the_archive_is_an_oci_layout_whose_digests_are_right() {
     assert!(modes.contains(&("usr/bin/program".to_owned(), 0o755)), "{modes:?}");
 }
 
+#[test]
+fn sup_03_the_same_parts_give_the_same_archive_in_whichever_order_they_come() {
+    let archive = |names: &[&str]| {
+        let mut tree = Tree::default();
+        for name in names {
+            tree.add_text(&format!("etc/{name}/file"), name);
+        }
+        oci::archive(&tree, "mcm", "1.2", "_daemon_", "amd64").unwrap()
+    };
+    assert!(archive(&["one", "two", "three"]) == archive(&["three", "two", "one"]));
+}
+
 /// Runs a command in the unpacked tree and in nothing else; as the services' user where that is possible.
 fn run_in(folder: &Path, command: &[&str]) -> Output {
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";

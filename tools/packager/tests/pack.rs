@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use packager::charm;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 fn root() -> PathBuf {
@@ -43,7 +44,7 @@ struct Ended {
 impl Project {
     fn new() -> Self {
         let this = Self { folder: TempDir::new().unwrap() };
-        for file in ["tools/pack.sh", "tools/lib.sh", "LICENSE"] {
+        for file in ["tools/pack.sh", "tools/lib.sh", "LICENSE", "Cargo.lock"] {
             this.write(file, &fs::read(root().join(file)).unwrap());
         }
         // What builds and checkouts leave.
@@ -59,12 +60,15 @@ impl Project {
         assert!(python.exists(), "charmcraft is not installed: run the tests with ./dev test");
         let pack = root().join("tests/charmcraft/pack.py");
         this.script("charmcraft", &format!("exec {} {} \"$@\"", python.display(), pack.display()));
-        // Of cargo, what remains to do is to run the packager that it has built.
-        let packager = env!("CARGO_BIN_EXE_packager");
+        // Of cargo, what remains to do is to run the packager that it has built, and to list the crates of the charm.
+        let (cargo, packager) = (env!("CARGO"), env!("CARGO_BIN_EXE_packager"));
+        let manifest = root().join("Cargo.toml");
         this.script(
             "cargo",
             &format!(
-                "[ \"$1\" = run ] || exit 1\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec {packager} \"$@\""
+                "[ \"$1\" != tree ] || exec {cargo} \"$@\" --manifest-path {}\n\
+                 [ \"$1\" = run ] || exit 1\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec {packager} \"$@\"",
+                manifest.display()
             ),
         );
         this.program("static");
@@ -154,6 +158,10 @@ fn charmcraft_packs_what_the_own_packer_packs_and_again_when_it_has_changed() {
         assert!(ended.stdout.ends_with(&deploy), "{}", ended.stdout);
         let program = charm::program(project.folder.path(), &project.charm(), architecture());
         assert_eq!(program.unwrap(), fs::read(project.path("program")).unwrap());
+        // The bill of materials that stands beside it is about this very file.
+        let bill = fs::read_to_string(project.charm().with_extension("cdx.json")).unwrap();
+        let hash = hex::encode(Sha256::digest(fs::read(project.charm()).unwrap()));
+        assert!(bill.contains(&hash) && bill.contains("pkg:cargo/serde@"), "{bill}");
     }
     // What charmcraft would have to copy into a container.
     let copied = |name: &str| project.path("target/charmcraft").join(name).exists();
