@@ -16,10 +16,6 @@ build_ui() {
   cd -- "$ROOT/ui" && NO_COLOR=1 npm run build
 }
 
-build_program() {
-  cd -- "$ROOT" && cargo build --release --locked --package microcloud-cluster-manager
-}
-
 packager() {
   cd -- "$ROOT"
   cargo run -q --locked --package packager -- --architecture "$(dpkg --print-architecture)" --out "$@"
@@ -51,7 +47,7 @@ main() {
   file=$ROOT/target/microcloud-cluster-manager.oci.tar
   step "Packages and modules" "$LOGS/install.log" "$ROOT/tools/install.sh" image
   step "Web interface" "$LOGS/ui.log" build_ui
-  step "Program" "$LOGS/program.log" build_program
+  step "Program" "$LOGS/program.log" "$ROOT/tools/build.sh" services
   step "Image" "$LOGS/image.log" pack "$file"
   step "Bill of materials" "$LOGS/sbom.log" list_materials "$file" "${file%.oci.tar}.cdx.json"
   printf '\nTo publish it: skopeo copy oci-archive:%s docker://<registry>/microcloud-cluster-manager\n' "$(shown "$file")"

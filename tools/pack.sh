@@ -25,12 +25,6 @@ architecture() {
   esac
 }
 
-# The target is named, because without it the flag would also reach procedural macros, which cannot be static.
-build_dispatch() {
-  cd -- "$ROOT"
-  RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile charm --locked --package microcloud-cluster-manager-charm --target "$TARGET"
-}
-
 check_dispatch() {
   local size headers
   size=$(stat -c %s -- "$1")
@@ -45,14 +39,12 @@ packager() {
   cargo run -q --locked --package packager -- --architecture "$ARCHITECTURE" --out "$@"
 }
 
-# Charmcraft copies all of its folder into its container: it gets one without what builds leave, which is 100 times as much. What
-# charmcraft itself has left there stays, so that it builds again only what has changed: it goes by the times of the files, which
-# the older formats of tar cut to seconds.
+# Charmcraft copies all of its folder into its container: it gets one without what builds leave. What charmcraft itself has left
+# there stays, so that it builds again only what has changed: it goes by the times of the files.
 copy_sources() {
   mkdir -p -- "$SOURCES"
   find "$SOURCES" -mindepth 1 -maxdepth 1 ! -name parts ! -name stage ! -name prime -exec rm -rf -- {} +
-  tar -C "$ROOT" -c --format=posix --exclude=./.git --exclude=./.dev --exclude=./target --exclude=./tests/artefacts --exclude=./ui/dist \
-    --exclude=node_modules . | tar -C "$SOURCES" -x
+  copy_tree "$SOURCES"
 }
 
 run_charmcraft() {
@@ -82,8 +74,9 @@ by_charmcraft() {
 }
 
 by_packager() {
-  local dispatch=$ROOT/target/$TARGET/charm/dispatch
-  step "Program" "$LOGS/program.log" build_dispatch
+  local dispatch
+  dispatch=$ROOT/target/$(uname -m)-unknown-linux-gnu/charm/dispatch
+  step "Program" "$LOGS/program.log" "$ROOT/tools/build.sh" charm
   step "Size and linkage" "$LOGS/check.log" check_dispatch "$dispatch"
   step "Charm" "$LOGS/charm.log" packager "$1" charm --dispatch "$dispatch"
 }
@@ -100,7 +93,6 @@ main() {
     *) die "unknown option $1: ./dev pack --help" ;;
   esac
   ARCHITECTURE=$(architecture)
-  TARGET=$(uname -m)-unknown-linux-gnu
   supervise "$ROOT/target/pack-lock"
   file=$ROOT/target/microcloud-cluster-manager-k8s_$ARCHITECTURE.charm
   if [[ $own == no ]] && command -v charmcraft >/dev/null; then by_charmcraft "$file"; else by_packager "$file"; fi

@@ -223,8 +223,9 @@ fn charm_05_the_image_is_bare_and_has_both_services_on_ports_of_their_own() {
 fn the_charm_packs_the_program_that_cargo_builds() {
     let charm = load("charmcraft.yaml");
     let build = charm["parts"]["charm"]["override-build"].as_str().unwrap();
-    assert!(build.contains(concat!("--package ", env!("CARGO_PKG_NAME"), " ")));
-    assert!(build.contains("--profile charm ") && build.contains("charm/dispatch\""));
+    assert!(build.contains("tools/build.sh charm\n") && build.contains("charm/dispatch\""));
+    let script = include_str!("../../tools/build.sh");
+    assert!(script.contains(concat!("--profile charm --package ", env!("CARGO_PKG_NAME"), " ")));
     let workspace = include_str!("../../Cargo.toml");
     assert!(workspace.contains("[profile.charm]"));
     assert!(Path::new(env!("CARGO_BIN_EXE_dispatch")).ends_with("dispatch"));
