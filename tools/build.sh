@@ -31,5 +31,7 @@ done
 # Of each kind of flags the form that takes paths with spaces.
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${rust_flags[*]}")
 export CARGO_ENCODED_RUSTFLAGS CFLAGS=$c_flags CXXFLAGS=$c_flags CC_SHELL_ESCAPED_FLAGS=1
+# The allocator has the time of its build in one of its messages: it is that of this moment.
+export SOURCE_DATE_EPOCH=0
 cd -- "$folder"
 exec cargo build --locked "${arguments[@]}"

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Code that a build script writes is compiled by its full path, which the message of its panic then names.
+/// Code that a build script writes is compiled by its full path, which the message of its panic then names. What a C compiler makes of
+/// its macros is in the same message.
 const FILES: [(&str, &str); 4] = [
     (
         "Cargo.toml",
@@ -19,8 +20,14 @@ const FILES: [(&str, &str); 4] = [
     ),
     (
         "build.rs",
-        "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
-         std::fs::write(out + \"/made.rs\", \"fn made() { panic!() }\").unwrap();\n}\n",
+        r##"fn main() {
+    let made = r#"
+        echo 'fn made() { panic!(concat!(__FILE__, " ", __DATE__, " ", __TIME__)) }' >"$OUT_DIR/made.c"
+        eval "cc $CFLAGS -E -P -o \"\$OUT_DIR/made.rs\" \"\$OUT_DIR/made.c\""
+    "#;
+    assert!(std::process::Command::new("sh").args(["-ec", made]).status().unwrap().success());
+}
+"##,
     ),
     (
         "src/main.rs",
@@ -47,7 +54,8 @@ fn built(folder: &Path, by_script: bool) -> Vec<u8> {
         build.args(["build", "--locked", "--release"]);
         build
     };
-    build.env_remove("CARGO_TARGET_DIR").env("RUSTFLAGS", "").current_dir(folder);
+    build.env_remove("CARGO_TARGET_DIR").env("RUSTFLAGS", "").env("CFLAGS", "");
+    build.current_dir(folder);
     let output = build.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::read(folder.join("target/release/microcloud-cluster-manager")).unwrap()
@@ -58,7 +66,7 @@ fn names(program: &[u8], path: &str) -> bool {
 }
 
 #[test]
-fn sup_03_a_program_is_the_same_in_every_folder_and_names_none_of_them() {
+fn sup_03_a_program_is_the_same_in_every_folder_at_any_time_and_names_neither() {
     let parent = tempfile::tempdir().unwrap();
     let parent = parent.path().canonicalize().unwrap();
     let folders: [PathBuf; 2] = ["one", "a longer name/two"].map(|name| parent.join(name));
@@ -67,5 +75,9 @@ fn sup_03_a_program_is_the_same_in_every_folder_and_names_none_of_them() {
     assert!(one != other && names(&one, place), "cargo alone has it in the program");
     let [one, other] = folders.each_ref().map(|folder| built(folder, true));
     assert!(!names(&one, place) && names(&one, "/source/target/release/build/"));
+    assert!(
+        names(&one, "/out/made.c Jan  1 1970 00:00:00"),
+        "C code has a path or time of its own"
+    );
     assert!(one == other, "two folders give two programs");
 }
