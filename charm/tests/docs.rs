@@ -115,6 +115,16 @@ fn check(charm: &Value, words: &[String]) -> Result<(), String> {
             let known = path.is_some_and(|path| api["paths"].get(path).is_some());
             if known { Ok(()) } else { Err(format!("the API has no {address}")) }
         }
+        // A test of the server backs up and restores with the same options.
+        ["pg_dump" | "psql", options @ .., "cluster_manager"] => {
+            let tried = include_str!("../../tests/it/dump.rs");
+            let is_tried = |word: &&&str| tried.contains(&format!("\"{word}\""));
+            let mut options = options.iter().filter(|word| !word.starts_with("--file="));
+            match options.find(|word| !is_tried(word)) {
+                Some(word) => Err(format!("{word} was never tried")),
+                None => Ok(()),
+            }
+        }
         _ => Err("unknown command".to_owned()),
     }
 }
@@ -138,6 +148,7 @@ fn every_command_of_the_pages_is_one_of_this_charm() {
         "curl https://manager.example.com/1.0/none",
         "juju deploy ./charm/bundle.yaml --overlay ./charm/none.yaml",
         "juju refresh microcloud-cluster-manager-k8s --config takover=off",
+        "pg_dump --format=tar --file=x cluster_manager",
     ] {
         let words: Vec<String> = wrong.split_whitespace().map(str::to_owned).collect();
         assert!(check(&charm, &words).is_err(), "{wrong}");

@@ -4,8 +4,6 @@
 mod copied;
 mod verification;
 
-pub use copied::end_if_copied;
-
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +23,8 @@ use crate::model::{
 use crate::seal::MasterKey;
 use crate::store::sessions::{EndedSession, NewSession};
 use crate::store::{self, Pool, audit, sessions};
+
+pub use copied::end_if_copied;
 
 /// What a login or a refresh at the identity provider yields.
 pub struct Login {
