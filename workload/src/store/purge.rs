@@ -17,7 +17,8 @@ pub struct PurgeAges {
 
 /// Deletes sessions whose life is over or that were not used for too long, at most 10,000 old records of the audit log, consumed
 /// tokens whose life is over, tokens that expired a week ago, certificates of clusters removed 30 days ago, logouts at the provider
-/// that are noted for an hour, networks that nobody logged in from for 180 days, and units that were last heard of an hour ago. The answer is the number of deleted rows.
+/// that are noted for an hour, networks that nobody logged in from for 180 days, and units that were last heard of an hour ago. The
+/// answer is the number of deleted rows.
 ///
 /// # Errors
 ///
