@@ -23,7 +23,7 @@ use crate::cos;
 use crate::observe::{Inputs, Own};
 use crate::shared::Kept;
 use crate::workload::{self, Workload};
-use crate::{CHARM, route, status};
+use crate::{CHARM, custody, route, status};
 
 /// Name of the database that we ask for. Installations have their data in it.
 pub const DATABASE_NAME: &str = "cluster_manager_db";
@@ -84,7 +84,10 @@ fn services(inputs: &Inputs) -> (Option<Workload>, &'static [&'static str]) {
     match (workload::workload(inputs), &inputs.certificates) {
         (workload, Some(_)) => (workload.ok(), &[]),
         (Ok(workload), None) => (Some(workload), &[workload::MANAGEMENT]),
-        (Err(_), None) => stopped(),
+        (Err(_), None) if custody::serves_relation(inputs) => stopped(),
+        (Err(_), None) => {
+            (Some(workload::without_management(&inputs.surroundings)), &[workload::MANAGEMENT])
+        }
     }
 }
 

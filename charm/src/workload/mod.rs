@@ -74,6 +74,9 @@ const FILES: [&str; 11] = [
     "connector/earlier.pem",
 ];
 
+/// Those of them with the relation's certificate for people.
+const MANAGEMENT_FILES: [&str; 2] = ["management/tls.crt", "management/tls.key"];
+
 /// What should be in the container.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -109,6 +112,21 @@ pub fn stopped(surroundings: &Surroundings) -> Workload {
         files: Vec::new(),
         without: FILES.iter().map(|name| surroundings.file(name)).collect(),
         layer: Layer { services: BTreeMap::from(services), ..Layer::default() },
+    }
+}
+
+/// What changes where people cannot be served and nothing else can be decided: the Cluster Connector runs on with what it has.
+#[must_use]
+pub fn without_management(surroundings: &Surroundings) -> Workload {
+    let checks = checks(surroundings, MANAGEMENT, MANAGEMENT_STATUS_PORT, false);
+    Workload {
+        files: Vec::new(),
+        without: MANAGEMENT_FILES.iter().map(|name| surroundings.file(name)).collect(),
+        layer: Layer {
+            services: BTreeMap::from([stopped_service(surroundings, MANAGEMENT)]),
+            checks: BTreeMap::from(checks),
+            ..Layer::default()
+        },
     }
 }
 
@@ -270,7 +288,7 @@ impl<'a> Facts<'a> {
                 (CONNECTOR, CONNECTOR_STATUS_PORT, true),
             ]
             .into_iter()
-            .flat_map(|(name, port, runs)| self.checks(name, port, runs))
+            .flat_map(|(name, port, runs)| checks(&self.inputs.surroundings, name, port, runs))
             .collect(),
             ..Layer::default()
         }
@@ -292,27 +310,26 @@ impl<'a> Facts<'a> {
         };
         (name.to_owned(), service)
     }
+}
 
-    /// A service that does not answer is restarted by Pebble, without the container and the other
-    /// service: that is why the first check has no level. While the second is down, Kubernetes sends no
-    /// connections to this pod. The checks of a service that should not run have no level and keep nobody from the other one; Pebble
-    /// 1.32 goes on with a check that is disabled while it runs, and with its level.
-    fn checks(&self, name: &str, port: u16, runs: bool) -> [(String, Check); 2] {
-        let host = self.inputs.surroundings.probe_host();
-        let check = |path: &str, level: Option<Level>, period: &str, threshold| Check {
-            over: Override::Replace,
-            level: level.filter(|_| runs),
-            startup: Startup::Enabled,
-            period: period.to_owned(),
-            timeout: "3s".to_owned(),
-            threshold,
-            probe: CheckProbe::Http { url: format!("http://{host}:{port}/{path}") },
-        };
-        [
-            (alive(name), check("alive", None, "10s", 6)),
-            (format!("{name}-ready"), check("ready", Some(Level::Ready), "5s", 2)),
-        ]
-    }
+/// A service that does not answer is restarted by Pebble, without the container and the other service: that is why the first check has
+/// no level. While the second is down, Kubernetes sends no connections to this pod. The checks of a service that should not run have no
+/// level and keep nobody from the other one; Pebble 1.32 goes on with a check that is disabled while it runs, and with its level.
+fn checks(surroundings: &Surroundings, name: &str, port: u16, runs: bool) -> [(String, Check); 2] {
+    let host = surroundings.probe_host();
+    let check = |path: &str, level: Option<Level>, period: &str, threshold| Check {
+        over: Override::Replace,
+        level: level.filter(|_| runs),
+        startup: Startup::Enabled,
+        period: period.to_owned(),
+        timeout: "3s".to_owned(),
+        threshold,
+        probe: CheckProbe::Http { url: format!("http://{host}:{port}/{path}") },
+    };
+    [
+        (alive(name), check("alive", None, "10s", 6)),
+        (format!("{name}-ready"), check("ready", Some(Level::Ready), "5s", 2)),
+    ]
 }
 
 fn alive(service: &str) -> String {

@@ -455,6 +455,34 @@ fn rel_21_what_is_lost_at_run_time_is_told_and_leaves_everything_else_alone() {
 }
 
 #[test]
+fn rel_21_what_is_lost_together_takes_no_more_than_each_alone() {
+    let mut juju = deployed(process());
+    juju.config("oidc-client-id", json!(""));
+    juju.remove_relation("certificates");
+    assert!(juju.status(0).starts_with("blocked: "), "{}", juju.status(0));
+    let alone = |juju: &Controller| {
+        assert_eq!(juju.container(0).running(), ["cluster-connector"]);
+        assert_eq!(file(juju, 0, "management/tls.key"), None);
+        let checks = &juju.container(0).plan()["checks"];
+        assert_eq!(checks["management-api-ready"]["level"], Value::Null, "the pod stays ready");
+        assert_eq!(checks["cluster-connector-ready"]["level"], "ready");
+    };
+    alone(&juju);
+    let starts = juju.container(0).starts();
+    juju.config("oidc-client-id", json!("mcm"));
+    let status = juju.status(0);
+    assert!(status.starts_with("blocked: missing relation: certificates"), "{status}");
+    alone(&juju);
+    assert_eq!(juju.container(0).starts(), starts, "it was never started anew");
+    // A pod that starts while both are missing waits for what it needs.
+    juju.config("oidc-client-id", json!(""));
+    juju.restart_container(0);
+    assert!(juju.container(0).running().is_empty());
+    juju.config("oidc-client-id", json!("mcm"));
+    alone(&juju);
+}
+
+#[test]
 fn rel_21_clusters_that_see_the_relations_certificate_are_not_served_without_it() {
     let mut juju = deployed(process());
     juju.config("connector-certificate", json!("relation"));
