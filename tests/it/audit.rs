@@ -1,6 +1,6 @@
 //! The audit log (security properties AUD-01, AUD-04, JOIN-15).
 
-use cluster_manager::store::purge::{PurgeAges, purge};
+use cluster_manager::store::purge::purge;
 use cluster_simulator::JoinToken;
 use end_to_end_tests::{Answer, Deployment, MockProvider, Operator, Reply, Running, Service};
 use reqwest::Method;
@@ -226,11 +226,8 @@ async fn aud_01_records_are_never_changed_and_go_when_their_time_is_over() {
     };
     let config = workload_config::Config::parse(find).unwrap();
     let pool = cluster_manager::store::Pool::new(&config.database).unwrap();
-    let ages = PurgeAges {
-        session_idle: config.management.session_idle,
-        audit: config.management.audit_retention,
-    };
-    assert_eq!(purge(&pool.get().await.unwrap(), &ages).await.unwrap(), 3, "400 days by default");
+    let idle = config.management.session_idle;
+    assert_eq!(purge(&pool.get().await.unwrap(), idle).await.unwrap(), 3, "400 days by default");
     let left = "SELECT count(*) FROM audit_events WHERE event = 'old' AND object = '399'";
     assert_eq!(deployment.database.count(left).await, 1);
 }

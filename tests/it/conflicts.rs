@@ -18,7 +18,7 @@ const OBSTACLE: &str = "
     CREATE SEQUENCE obstacles;
     CREATE TABLE obstacle (code text, times bigint);
     INSERT INTO obstacle VALUES ('40001', 0);
-    CREATE FUNCTION be_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION be_in_the_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     DECLARE
         wanted obstacle%ROWTYPE;
     BEGIN

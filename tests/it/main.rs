@@ -46,6 +46,7 @@ mod mutual_tls;
 mod newcomers;
 mod open_files;
 mod openapi;
+mod privileges;
 mod provider_logout;
 mod proxy_protocol;
 mod rate_limit;

@@ -360,11 +360,8 @@ async fn sess_04_sessions_that_ended_are_purged() {
     };
     let config = workload_config::Config::parse(find).unwrap();
     let pool = cluster_manager::store::Pool::new(&config.database).unwrap();
-    let ages = cluster_manager::store::purge::PurgeAges {
-        session_idle: config.management.session_idle,
-        audit: config.management.audit_retention,
-    };
-    let purged = cluster_manager::store::purge::purge(&pool.get().await.unwrap(), &ages).await;
+    let idle = config.management.session_idle;
+    let purged = cluster_manager::store::purge::purge(&pool.get().await.unwrap(), idle).await;
     assert_eq!(purged.unwrap(), 2);
     assert_eq!(deployment.database.count("SELECT count(*) FROM sessions").await, 1);
 }

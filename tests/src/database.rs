@@ -8,6 +8,9 @@ pub struct TestDatabase {
     name: String,
 }
 
+/// The role that services run as: every test shows that it suffices.
+const ROLE: &str = "services";
+
 impl TestDatabase {
     /// Creates an empty database on the server that all tests share.
     pub async fn create() -> Self {
@@ -22,6 +25,12 @@ impl TestDatabase {
             .batch_execute(&format!("CREATE DATABASE {}", this.name))
             .await
             .expect("a new database");
+        admin
+            .batch_execute(&format!(
+                "DO $$ BEGIN CREATE ROLE {ROLE}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            ))
+            .await
+            .expect("a role");
         this
     }
 
@@ -49,6 +58,7 @@ impl TestDatabase {
             ("DB_PORT", self.server.get_ports().first().copied().unwrap_or(5432).to_string()),
             ("DB_USER", self.server.get_user().unwrap_or("postgres").to_owned()),
             ("DB_NAME", self.name.clone()),
+            ("DB_ROLE", ROLE.into()),
         ]
     }
 

@@ -83,7 +83,7 @@ async fn tables_that_this_role_may_not_read_are_refused_with_what_to_grant() {
             "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {database} TO {role}"
         ))
         .await;
-    deployment.extra = vec![("DB_USER", role.clone())];
+    deployment.extra = vec![("DB_USER", role.clone()), ("DB_ROLE", String::new())];
     assert_start_is_refused(&deployment, "grant it the right to read them").await;
     assert_eq!(run(&deployment, &["takeover", "--check"]).0, Some(4));
     earlier.execute(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")).await;
@@ -104,7 +104,7 @@ async fn tables_that_somebody_else_made_enrol_nobody_and_stop_nothing() {
              ALTER TABLE remote_clusters OWNER TO {theirs}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ours}"
         ))
         .await;
-    deployment.extra = vec![("DB_USER", ours.clone())];
+    deployment.extra = vec![("DB_USER", ours.clone()), ("DB_ROLE", String::new())];
     let mut connector = deployment.start(Service::ClusterConnector).await;
     let log = connector.process.log();
     assert!(log.contains("are left alone") && log.contains(&theirs), "{log}");

@@ -24,6 +24,8 @@ pub struct Database {
     pub password: SecretString,
     /// `DB_NAME`.
     pub name: String,
+    /// `DB_ROLE`: the role that the services run as, a member of which `user` is; `None`: as `user`.
+    pub role: Option<String>,
     /// `DB_MAX_OPEN`: the most connections that one service opens, at least 1, default 10.
     pub max_open: usize,
     /// `DB_MAX_IDLE`: shown to operators; idle connections are kept up to `max_open`.
@@ -84,6 +86,7 @@ impl Database {
             user: read.text("DB_USER").unwrap_or_else(|| "admin".into()),
             password: read.secret("DB_PASSWORD").unwrap_or_default(),
             name: read.text("DB_NAME").unwrap_or_else(|| "cm".into()),
+            role: role(read),
             max_open,
             max_idle: read.parsed("DB_MAX_IDLE", 10, "a whole number"),
         }
@@ -103,6 +106,15 @@ impl Database {
         let servers = servers.collect::<Vec<_>>().join(",");
         format!("postgresql://{}:***@{servers}/{}?sslmode={mode}", self.user, self.name)
     }
+}
+
+/// PostgreSQL would cut a longer name and take that for another role.
+fn role(read: &mut Reader<'_>) -> Option<String> {
+    let role = read.text("DB_ROLE")?;
+    if role.len() > 63 || role.chars().any(char::is_control) {
+        read.refuse("DB_ROLE", "the name of a role, 63 bytes at most");
+    }
+    Some(role)
 }
 
 /// The directory of one socket, or hosts with commas between them.

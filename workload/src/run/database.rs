@@ -8,8 +8,7 @@ use workload_config::{Config, Takeover};
 use super::{StartError, connector_identities, master_key};
 use crate::domain::takeover::{self, NewerSchema};
 use crate::model::Origin;
-use crate::store::purge::{self, PurgeAges};
-use crate::store::{MigrationLock, Pool, StoreError};
+use crate::store::{MigrationLock, Pool, StoreError, Terms, purge};
 use crate::tls::{Identities, TlsError};
 
 /// Time between two looks for rows whose time is over.
@@ -24,7 +23,13 @@ const DATABASE_RETRY: Duration = Duration::from_secs(1);
 /// [`StartError`] when there is no database or a migration fails.
 pub async fn migrate(config: &Config, origin: &Origin) -> Result<usize, StartError> {
     let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    Ok(lock.migrate(origin).await?)
+    Ok(lock.migrate(&terms(config), origin).await?)
+}
+
+/// What the settings say to the owner of the schema.
+fn terms(config: &Config) -> Terms<'_> {
+    let Config { database, management, .. } = config;
+    Terms { role: database.role.as_deref(), audit_retention: management.audit_retention }
 }
 
 /// What a service would take over at its next start.
@@ -63,7 +68,7 @@ pub async fn apply_takeover(
     let circumstances = takeover::Circumstances { retry: true, ..circumstances(config)? };
     let key = master_key(config)?;
     let mut lock = MigrationLock::acquire(&Pool::new(&config.database)?).await?;
-    lock.migrate(origin).await?;
+    lock.migrate(&terms(config), origin).await?;
     Ok(takeover::apply(&mut lock, &circumstances, newer, &key, origin).await?)
 }
 
@@ -108,7 +113,8 @@ fn is_worth_waiting(error: &StartError) -> bool {
 /// Brings the schema up to date, and takes over what an earlier product left in the database.
 async fn try_to_prepare(pool: &Pool, config: &Config) -> Result<(), StartError> {
     let mut lock = MigrationLock::acquire(pool).await?;
-    lock.migrate(&Origin::SYSTEM).await?;
+    lock.migrate(&terms(config), &Origin::SYSTEM).await?;
+    drop(pool.get().await?); // as the role of the services, which others may have forgotten to grant
     if config.takeover == Takeover::Off {
         return Ok(());
     }
@@ -121,10 +127,10 @@ async fn try_to_prepare(pool: &Pool, config: &Config) -> Result<(), StartError> 
 }
 
 /// Deletes what is old, every ten minutes until `stop`.
-pub(super) async fn purge_regularly(pool: Pool, ages: PurgeAges, stop: CancellationToken) {
+pub(super) async fn purge_regularly(pool: Pool, session_idle: Duration, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PURGE_INTERVAL)).await.is_some() {
         let purged = match pool.get().await {
-            Ok(db) => purge::purge(&db, &ages).await,
+            Ok(db) => purge::purge(&db, session_idle).await,
             Err(error) => Err(error),
         };
         match purged {

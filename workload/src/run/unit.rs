@@ -17,7 +17,6 @@ use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::remote_write::{self, RemoteWrite};
 use crate::store::Pool;
-use crate::store::purge::PurgeAges;
 use crate::tls::{self, Identities, Presented, Renewal, TlsError};
 use crate::{open_files, status_listener};
 
@@ -136,11 +135,8 @@ impl Unit {
             answering.wait().await;
             drop(answered);
         });
-        let ages = PurgeAges {
-            session_idle: config.management.session_idle,
-            audit: config.management.audit_retention,
-        };
-        life.tasks.spawn(database::purge_regularly(pool, ages, life.stop.clone()));
+        let idle = config.management.session_idle;
+        life.tasks.spawn(database::purge_regularly(pool, idle, life.stop.clone()));
         ready.cancel();
         tracing::info!(%address, %status_address, "listening on {address}");
         life.until_stopped(&mut signals, drain, grace + END).await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use refinery::Migration;
+use refinery::{Migration, Runner};
 use tokio_postgres::{IsolationLevel, Transaction};
 
+use super::privileges::{self, Rights, Terms};
 use super::statement::within;
 use super::{Pool, StoreError, audit};
 use crate::model::{AuditEntry, Event, Origin};
@@ -33,7 +34,7 @@ impl MigrationLock {
     /// [`StoreError::Connect`] without a database, [`StoreError::Migrate`] when another process migrates for more than a minute.
     #[tracing::instrument(name = "store.migration_lock.acquire", skip_all)]
     pub async fn acquire(pool: &Pool) -> Result<Self, StoreError> {
-        let db = pool.dedicated().await?;
+        let db = pool.owner().await?;
         db.batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
             .await
             .map_err(failed)?;
@@ -55,23 +56,31 @@ impl MigrationLock {
         }
     }
 
-    /// Creates our PostgreSQL schema and applies the migrations that are missing. The answer is the number of migrations that
-    /// this call applied.
+    /// Creates our PostgreSQL schema, applies the migrations that are missing, and sets `terms`. The answer is the number of
+    /// migrations that this call applied. A role that may not change the schema can do this when it is up to date.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Migrate`] when a migration fails, when an applied one was edited, or when the schema is newer than this
-    /// program.
+    /// [`StoreError::Migrate`] when a migration fails, when an applied one was edited, when the schema is newer than this program, or
+    /// when there is something to do and this role may not.
     #[tracing::instrument(name = "store.migrate", skip_all)]
-    pub async fn migrate(&mut self, origin: &Origin) -> Result<usize, StoreError> {
+    pub async fn migrate(
+        &mut self,
+        terms: &Terms<'_>,
+        origin: &Origin,
+    ) -> Result<usize, StoreError> {
         let db = &mut self.db;
+        match privileges::rights(db).await.map_err(failed)? {
+            Rights::Change => {}
+            Rights::Use if is_current(db).await? => {
+                privileges::compare(db, terms).await.map_err(failed)?;
+                return Ok(0);
+            }
+            Rights::Use => return Err(StoreError::Migrate(NOT_CURRENT.into())),
+            Rights::Nothing => return Err(StoreError::Migrate(NOT_GRANTED.into())),
+        }
         db.batch_execute("CREATE SCHEMA IF NOT EXISTS cluster_manager").await.map_err(failed)?;
-        let report = embedded::migrations::runner()
-            .set_abort_divergent(true)
-            .set_abort_missing(true)
-            .run_async(db)
-            .await
-            .map_err(|error| StoreError::Migrate(error.into()))?;
+        let report = runner().run_async(db).await.map_err(not_migrated)?;
         let applied = report.applied_migrations();
         for migration in applied {
             tracing::info!(migration = %migration, "applied {migration}");
@@ -82,6 +91,7 @@ impl MigrationLock {
             let entry = AuditEntry::done(Event::SchemaMigrated, "", details);
             audit::insert_unpooled(db, origin, &entry).await?;
         }
+        privileges::set(db, terms).await.map_err(failed)?;
         Ok(applied.len())
     }
 
@@ -96,11 +106,33 @@ impl MigrationLock {
     }
 }
 
+const NOT_CURRENT: &str = "the schema is not the one of this program, and this role may not change it: \
+    run the command `migrate` of this release as the role that owns the schema";
+const NOT_GRANTED: &str = "this role may not use the schema `cluster_manager`: \
+    run the command `migrate` as the role that owns it, with this role as DB_ROLE";
+
+fn runner() -> Runner {
+    embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true)
+}
+
+/// Whether the schema has all of our migrations and no others.
+async fn is_current(db: &mut tokio_postgres::Client) -> Result<bool, StoreError> {
+    let runner = runner();
+    let mut applied = runner.get_applied_migrations_async(db).await.map_err(not_migrated)?;
+    let mut ours = runner.get_migrations().clone();
+    applied.sort();
+    ours.sort();
+    Ok(applied == ours)
+}
+
 /// Version of the newest migration that this program has.
 #[must_use]
 pub fn newest_version() -> i32 {
-    let versions = embedded::migrations::runner();
-    versions.get_migrations().iter().map(Migration::version).max().unwrap_or_default()
+    runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default()
+}
+
+fn not_migrated(error: refinery::Error) -> StoreError {
+    StoreError::Migrate(error.into())
 }
 
 fn failed(error: tokio_postgres::Error) -> StoreError {

@@ -54,41 +54,45 @@ pub(super) const SERVICE_PREFIX: &str = "microcloud-cluster-manager/";
 #[derive(Clone, Debug)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
+    /// Of connections that use the schema.
     config: tokio_postgres::Config,
+    /// Of those that change it.
+    owner: tokio_postgres::Config,
     tls: Option<rustls::ClientConfig>,
     /// When the database was last asked whether it is there, and whether it was.
     last_ping: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
 impl Pool {
-    /// Prepares a pool for a command; connections are opened when they are needed, so PostgreSQL may be away.
+    /// Prepares a pool for a command, which may do what `DB_USER` may; connections are opened when they are needed, so PostgreSQL may be
+    /// away.
     ///
     /// # Errors
     ///
     /// [`TlsError`] when the file with authorities cannot be used.
     pub fn new(database: &Database) -> Result<Self, TlsError> {
-        Self::named(database, "microcloud-cluster-manager")
+        Self::named(database, "microcloud-cluster-manager", None)
     }
 
-    /// Prepares a pool for a service, which the database lists under its name.
+    /// Prepares a pool for a service, which the database lists under its name, and which may do what `DB_ROLE` may, if that is set.
     ///
     /// # Errors
     ///
     /// [`TlsError`] when the file with authorities cannot be used.
     pub fn for_service(database: &Database, service: &str) -> Result<Self, TlsError> {
-        Self::named(database, &[SERVICE_PREFIX, service].concat())
+        Self::named(database, &[SERVICE_PREFIX, service].concat(), database.role.as_deref())
     }
 
-    fn named(database: &Database, name: &str) -> Result<Self, TlsError> {
-        let mut config = tokio_postgres::Config::new();
+    fn named(database: &Database, name: &str, role: Option<&str>) -> Result<Self, TlsError> {
+        let mut owner = tokio_postgres::Config::new();
         for server in &database.servers {
             match &server.host {
-                DatabaseHost::Tcp(host) => config.host(host),
-                DatabaseHost::Socket(directory) => config.host_path(directory),
+                DatabaseHost::Tcp(host) => owner.host(host),
+                DatabaseHost::Socket(directory) => owner.host_path(directory),
             };
-            config.port(server.port);
+            owner.port(server.port);
         }
-        config
+        owner
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .user(&database.user)
             .password(database.password.expose_secret())
@@ -103,10 +107,14 @@ impl Pool {
         let tls = match &database.tls {
             DatabaseTls::Disabled => None,
             DatabaseTls::VerifyFull { ca_file } => {
-                config.ssl_mode(tokio_postgres::config::SslMode::Require);
+                owner.ssl_mode(tokio_postgres::config::SslMode::Require);
                 Some(tls::client_config(ca_file.as_deref())?)
             }
         };
+        let mut config = owner.clone();
+        if let Some(role) = role {
+            config.options([SESSION_OPTIONS, " -c role=", &escaped(role)].concat());
+        }
         // Whether they are alive is asked in `take`.
         let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match tls.clone() {
@@ -120,7 +128,7 @@ impl Pool {
             .create_timeout(Some(ACQUIRE_TIMEOUT))
             .build()
             .map_err(|_| TlsError::Runtime)?;
-        Ok(Self { inner, config, tls, last_ping: Arc::default() })
+        Ok(Self { inner, config, owner, tls, last_ping: Arc::default() })
     }
 
     /// Takes a connection.
@@ -153,9 +161,9 @@ impl Pool {
         }
     }
 
-    /// A connection of its own outside the pool, for work that holds it long.
-    pub(super) async fn dedicated(&self) -> Result<tokio_postgres::Client, StoreError> {
-        self.listening(|_| {}).await
+    /// A connection of its own outside the pool, on which everything may be done that `DB_USER` may.
+    pub(super) async fn owner(&self) -> Result<tokio_postgres::Client, StoreError> {
+        self.connect(&self.owner, |_| {}).await
     }
 
     /// How many connections are open: idle ones and those in use.
@@ -173,16 +181,24 @@ impl Pool {
         &self,
         hear: impl FnMut(&str) + Send + 'static,
     ) -> Result<tokio_postgres::Client, StoreError> {
+        self.connect(&self.config, hear).await
+    }
+
+    async fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+        hear: impl FnMut(&str) + Send + 'static,
+    ) -> Result<tokio_postgres::Client, StoreError> {
         let connected = async {
             match &self.tls {
                 None => {
-                    let (client, connection) = self.config.connect(NoTls).await?;
+                    let (client, connection) = config.connect(NoTls).await?;
                     tokio::spawn(pass_on(connection, hear));
                     Ok(client)
                 }
                 Some(tls) => {
                     let tls = MakeRustlsConnect::new(tls.clone());
-                    let (client, connection) = self.config.connect(tls).await?;
+                    let (client, connection) = config.connect(tls).await?;
                     tokio::spawn(pass_on(connection, hear));
                     Ok(client)
                 }
@@ -254,6 +270,18 @@ impl Pool {
             .await
             .unwrap_or_else(|elapsed| Err(StoreError::Connect(elapsed.into())))
     }
+}
+
+/// A value of a server option: spaces end it and backslashes escape (`libpq`, "options").
+fn escaped(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for letter in value.chars() {
+        if letter.is_ascii_whitespace() || letter == '\\' {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 /// Drives a connection until it ends, which its client notices.
