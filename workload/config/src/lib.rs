@@ -397,6 +397,19 @@ mod tests {
     }
 
     #[test]
+    fn db_03_a_role_has_a_name_that_postgresql_takes_whole() {
+        let role = |name: &str| parse(&[("DB_ROLE", name)]).map(|config| config.database.role);
+        assert_eq!(role("").unwrap(), None);
+        let longest = "r".repeat(63);
+        for name in ["cm_services", "Of the services", "rôle", &longest] {
+            assert_eq!(role(name).unwrap().as_deref(), Some(name));
+        }
+        for name in ["r".repeat(64).as_str(), &"ô".repeat(32), "a\nb"] {
+            assert!(role(name).unwrap_err().to_string().contains("DB_ROLE"), "{name:?}");
+        }
+    }
+
+    #[test]
     fn takeover_is_automatic_unless_switched_off() {
         assert_eq!(parse(&[]).unwrap().takeover, Takeover::Automatic);
         assert_eq!(parse(&[("TAKEOVER", "automatic")]).unwrap().takeover, Takeover::Automatic);
