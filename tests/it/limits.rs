@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster_simulator::tls::{self, Trust};
+use cluster_simulator::tls::{self, Dial, Trust};
 use cluster_simulator::{CLUSTER_PATH, Identity, Member, Request, STATUS_PATH};
 use end_to_end_tests::{Deployment, Reply, Running, Service};
 use flate2::Compression;
@@ -21,7 +21,9 @@ type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 /// A mutual TLS connection of a cluster.
 async fn connect(member: &Member) -> Stream {
     let trust = Trust::Anything;
-    tls::connect(&member.pin().addresses[0], &trust, Some(member.identity()), None).await.unwrap()
+    tls::connect(&member.pin().addresses[0], &trust, Some(member.identity()), Dial::default())
+        .await
+        .unwrap()
 }
 
 /// Everything that comes back until the server closes the connection, which it must do within a minute.

@@ -9,7 +9,7 @@ use cluster_manager::domain::dropped_metrics;
 use cluster_manager::model::MemberMetrics;
 use cluster_manager::remote_write::{Limits, Options, RemoteWrite};
 use cluster_manager::store::Pool;
-use cluster_simulator::tls::Trust;
+use cluster_simulator::tls::{Dial, Trust};
 use cluster_simulator::{Request, STATUS_PATH};
 use end_to_end_tests::{Deployment, Process, Service};
 use serde_json::{Value, json};
@@ -167,10 +167,14 @@ async fn rel_08_metrics_of_a_heartbeat_that_is_answered_while_the_unit_stops_are
     let body = super::example("heartbeat-3-members.json").to_string();
     let (first, rest) = body.as_bytes().split_at(body.len() / 2);
     let at = connector.api.to_string();
-    let mut slow =
-        cluster_simulator::tls::connect(&at, &Trust::Anything, Some(member.identity()), None)
-            .await
-            .unwrap();
+    let mut slow = cluster_simulator::tls::connect(
+        &at,
+        &Trust::Anything,
+        Some(member.identity()),
+        Dial::default(),
+    )
+    .await
+    .unwrap();
     let head = format!(
         "POST {STATUS_PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         body.len()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster_simulator::tls::Trust;
+use cluster_simulator::tls::{Dial, Trust};
 use cluster_simulator::{ClientError, Connection, Member, Request, STATUS_PATH, TunnelAnswer};
 use end_to_end_tests::{Deployment, Service, TunnelDeployment, Unit, answering};
 use rustls::pki_types::CertificateDer;
@@ -165,8 +165,12 @@ async fn rel_06_a_renewed_certificate_is_presented_without_a_failed_request() {
     let manager = deployment.start(Service::ManagementApi).await;
     let presented = async || {
         let origin = deployment.origin();
-        let leaf =
-            Connection::open(origin.trim_start_matches("https://"), &Trust::Anything, None, None);
+        let leaf = Connection::open(
+            origin.trim_start_matches("https://"),
+            &Trust::Anything,
+            None,
+            Dial::default(),
+        );
         leaf.await.unwrap().leaf().to_vec()
     };
     let deadline = Instant::now() + Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cluster_simulator::tls::{self, Trust};
+use cluster_simulator::tls::{self, Dial, Trust};
 use cluster_simulator::{STATUS_PATH, TunnelAnswer};
 use end_to_end_tests::{Deployment, Running, Service, TunnelDeployment, answering};
 use reqwest::Method;
@@ -97,7 +97,7 @@ async fn lim_02_a_head_that_has_begun_has_less_time_than_an_idle_connection() {
     let _provider = deployment.start_identity_provider().await;
     let manager = deployment.start(Service::ManagementApi).await;
     let address = manager.api.to_string();
-    let mut stream = tls::connect(&address, &Trust::Anything, None, None).await.unwrap();
+    let mut stream = tls::connect(&address, &Trust::Anything, None, Dial::default()).await.unwrap();
     let request = b"GET /1.0/status HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut answer = [0; 12];
     for pause in [0, 3] {

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use cluster_simulator::tls::Trust;
+use cluster_simulator::tls::{Dial, Trust};
 use cluster_simulator::{Connection, Identity, Request, TunnelAnswer};
 use end_to_end_tests::{TunnelDeployment, answering};
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn tun_13_only_units_get_past_the_handshake() {
             .with_header("tunnel-operator", "intruder")
             .with_header("tunnel-request-id", "0");
         // With TLS 1.3 a client learns of the refusal when it reads.
-        let opened = Connection::open(&address, &Trust::Anything, identity, None).await;
+        let opened = Connection::open(&address, &Trust::Anything, identity, Dial::default()).await;
         if let Ok(mut connection) = opened {
             assert!(connection.send(&request).await.is_err(), "{identity:?}");
         }

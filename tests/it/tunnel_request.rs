@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cluster_simulator::tls::Trust;
+use cluster_simulator::tls::{Dial, Trust};
 use cluster_simulator::{
     Answer, ClusterModel, Connection, Lxd, Request, Trusts, TunnelAnswer, TunnelManner,
 };
@@ -21,7 +21,8 @@ fn lxd(trusts: Trusts) -> Lxd {
 /// A request with exactly this path, which a client of the URL standard would change.
 async fn raw(at: &TunnelDeployment, method: &str, path: &str) -> Answer {
     let address = at.manager.api.to_string();
-    let mut connection = Connection::open(&address, &Trust::Anything, None, None).await.unwrap();
+    let mut connection =
+        Connection::open(&address, &Trust::Anything, None, Dial::default()).await.unwrap();
     let request = Request::new(method, path)
         .with_header("Cookie", &at.admin.cookie_header())
         .with_header("Sec-Fetch-Site", "same-origin")

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cluster_manager::management_api::access::{Access, ROUTES};
-use cluster_simulator::tls::Trust;
+use cluster_simulator::tls::{Dial, Trust};
 use cluster_simulator::{Connection, Identity, Request, STATUS_PATH};
 use end_to_end_tests::{Deployment, MockProvider, Operator, Running, Service, Unit};
 use reqwest::Method;
@@ -32,7 +32,8 @@ fn sample(pattern: &str) -> String {
 /// A request that is not put right by a client of the URL standard.
 async fn raw(unit: &Unit, request: Request) -> cluster_simulator::Answer {
     let address = unit.api.to_string();
-    let mut connection = Connection::open(&address, &Trust::Anything, None, None).await.unwrap();
+    let mut connection =
+        Connection::open(&address, &Trust::Anything, None, Dial::default()).await.unwrap();
     connection.send(&request.with_header("host", &address)).await.unwrap()
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use cluster_simulator::tls::KeyExchange;
 use cluster_simulator::{
     CertificateSpec, ClientOptions, Identity, KeyKind, Member, Pin, fingerprint,
 };
@@ -74,6 +75,7 @@ impl Fleet {
         manager: &Manager,
         connector: &Connector,
         count: usize,
+        key_exchange: KeyExchange,
     ) -> Vec<Member> {
         let pin = Pin {
             addresses: vec![connector.address.clone()],
@@ -85,6 +87,7 @@ impl Fleet {
             let options = ClientOptions {
                 leave_connections_open: true,
                 source: Some(Ipv4Addr::new(127, 77, 0, host).into()),
+                key_exchange,
                 ..ClientOptions::default()
             };
             Member::new(identity.clone(), pin.clone()).with_options(options)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster_manager::tls::{ClientCertificates, Presented, ServerIdentity, server_config};
 use cluster_simulator::Identity;
-use cluster_simulator::tls::{Trust, client_config};
+use cluster_simulator::tls::{KeyExchange, Trust, client_config};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
@@ -29,21 +29,26 @@ pub(crate) struct Handshakes {
 }
 
 /// Measures the connector's own TLS settings with the certificate of `manager`, one handshake after the other.
-pub(crate) fn measure(manager: &Manager) -> Result<Handshakes, Error> {
-    medians(manager, HANDSHAKES, Duration::ZERO)
+pub(crate) fn measure(manager: &Manager, key_exchange: KeyExchange) -> Result<Handshakes, Error> {
+    medians(manager, key_exchange, HANDSHAKES, Duration::ZERO)
 }
 
 /// The same with a pause before each handshake: a processor that did nothing for a while is slower at first.
 pub(crate) fn measure_with_pauses(manager: &Manager, pause: Duration) -> Result<Handshakes, Error> {
-    medians(manager, PAUSED, pause)
+    medians(manager, KeyExchange::default(), PAUSED, pause)
 }
 
-fn medians(manager: &Manager, count: usize, pause: Duration) -> Result<Handshakes, Error> {
+fn medians(
+    manager: &Manager,
+    key_exchange: KeyExchange,
+    count: usize,
+    pause: Duration,
+) -> Result<Handshakes, Error> {
     let identity = ServerIdentity::from_directory(&manager.folder)?;
     let server = Arc::new(server_config(Presented::new(identity), ClientCertificates::Requested)?);
     let member = Identity::generate("floor")?;
     let median = |identity: Option<&Identity>| -> Result<Duration, Error> {
-        let client = Arc::new(client_config(&Trust::Anything, identity)?);
+        let client = Arc::new(client_config(&Trust::Anything, identity, key_exchange)?);
         let mut times = (0..count)
             .map(|_| {
                 thread::sleep(pause);

@@ -1,6 +1,6 @@
 //! A connection that stays open, with as little work on the client's side as there can be: it shares the machine with what is measured.
 
-use cluster_simulator::tls::{self, Trust};
+use cluster_simulator::tls::{self, Dial, Trust};
 use cluster_simulator::{Member, STATUS_PATH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ impl KeptConnection {
     pub(crate) async fn open(member: &Member, body: &[u8]) -> Result<Self, Error> {
         let address = member.pin().addresses.first().ok_or("a member without an address")?;
         let identity = Some(member.identity());
-        let stream = tls::connect(address, &Trust::Anything, identity, None).await?;
+        let stream = tls::connect(address, &Trust::Anything, identity, Dial::default()).await?;
         let length = body.len();
         let head = format!(
             "POST {STATUS_PATH} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Go-http-client/1.1\r\n\

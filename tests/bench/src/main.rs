@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cluster_simulator::KeyKind;
+use cluster_simulator::tls::KeyExchange;
 
 use crate::connector::Connector;
 use crate::database::Database;
@@ -81,9 +82,9 @@ async fn measure(
     let manager = Manager::new(&folder.join("p256"), KeyKind::P256)?;
     let rsa = Manager::new(&folder.join("rsa2048"), KeyKind::Rsa2048)?;
     report::machine();
-    let tls = floor::measure(&manager)?;
+    let tls = floor::measure(&manager, KeyExchange::Hybrid)?;
     report::floor("P-256", &tls);
-    report::floor("RSA-2048", &floor::measure(&rsa)?);
+    report::floor("RSA-2048", &floor::measure(&rsa, KeyExchange::Hybrid)?);
 
     Connector::migrate(&options.server, database)?;
     let fleet = Fleet::generate(options.clusters)?;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cluster_simulator::Member;
+use cluster_simulator::tls::KeyExchange;
 use tokio::task::JoinSet;
 
 use crate::connector::Connector;
@@ -59,6 +61,11 @@ impl<'a> Bench<'a> {
         Connector::start(self.server, self.database, &self.manager, receiver).await
     }
 
+    /// The first so many clusters, as members of today.
+    fn members(&self, connector: &Connector, count: usize) -> Vec<Member> {
+        self.fleet.members(&self.manager, connector, count, KeyExchange::Hybrid)
+    }
+
     /// "10,000 clusters".
     fn everyone(&self) -> String {
         format!("{} clusters", report::grouped(self.clusters))
@@ -73,7 +80,7 @@ impl<'a> Bench<'a> {
             if enrolled < self.fleet.all().len() {
                 self.database.enrol(self.fleet.first(enrolled)).await?;
                 let connector = self.connector(None).await?;
-                let members = self.fleet.members(&self.manager, &connector, enrolled);
+                let members = self.members(&connector, enrolled);
                 let done = self.load.fresh(&connector, members, &self.plain).await?;
                 report::line(&format!("{} clusters", report::grouped(enrolled)), &done);
             }
@@ -86,7 +93,7 @@ impl<'a> Bench<'a> {
         &self,
         tls: &Handshakes,
         rsa: &Manager,
-        with_rsa: bool,
+        with_others: bool,
         with_memory: bool,
     ) -> Result<(), Error> {
         let all = self.everyone();
@@ -95,7 +102,7 @@ impl<'a> Bench<'a> {
         );
         let connector = self.connector(None).await?;
         let idle = connector.memory()?;
-        let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
+        let members = self.members(&connector, self.fleet.all().len());
         let round = self.load.each_once(members.clone(), &self.plain).await?;
         let memory = connector.memory()?;
         let done = self.load.run(&connector, members, Pattern::Fresh, &self.plain).await?;
@@ -105,9 +112,17 @@ impl<'a> Bench<'a> {
             report::memory(&all, &connector, idle, memory, round);
         }
         drop(connector);
-        if with_rsa {
+        if with_others {
+            let connector = self.connector(None).await?;
+            let (everybody, earlier) = (self.fleet.all().len(), KeyExchange::Classical);
+            let members = self.fleet.members(&self.manager, &connector, everybody, earlier);
+            let done = self.load.fresh(&connector, members, &self.plain).await?;
+            report::line(&format!("{all}, X25519 without ML-KEM"), &done);
+            report::above_floor(&floor::measure(&self.manager, earlier)?, &done);
+            drop(connector);
             let connector = Connector::start(self.server, self.database, rsa, None).await?;
-            let members = self.fleet.members(rsa, &connector, self.fleet.all().len());
+            let everybody = self.fleet.all().len();
+            let members = self.fleet.members(rsa, &connector, everybody, KeyExchange::Hybrid);
             let done = self.load.fresh(&connector, members, &self.plain).await?;
             report::line(&format!("{all}, server key RSA-2048"), &done);
         }
@@ -124,7 +139,7 @@ impl<'a> Bench<'a> {
             if everybody > SENDERS { &[SENDERS, everybody] } else { &[everybody] };
         for &count in counts {
             let connector = self.connector(None).await?;
-            let members = self.fleet.members(&self.manager, &connector, count);
+            let members = self.members(&connector, count);
             let done = self.load.once_a_minute(&connector, members, &self.plain).await?;
             report::line(&format!("{} clusters", report::grouped(count)), &done);
             report::cores(&done);
@@ -148,7 +163,7 @@ impl<'a> Bench<'a> {
             ("3 members, with metrics", THREE_MEMBERS.as_bytes().to_vec()),
         ] {
             let connector = self.connector(Some(&sink)).await?;
-            let members = self.fleet.members(&self.manager, &connector, SENDERS);
+            let members = self.members(&connector, SENDERS);
             let done = self.load.fresh(&connector, members, &body).await?;
             let title = format!("{title} ({} kB)", report::grouped(body.len().div_ceil(1000)));
             report::line(&title, &done);
@@ -166,7 +181,7 @@ impl<'a> Bench<'a> {
             "(b) heartbeats on connections that stay open, beside (f) PostgreSQL's own single-row upserts",
         );
         let connector = self.connector(None).await?;
-        let members = self.fleet.members(&self.manager, &connector, self.fleet.all().len());
+        let members = self.members(&connector, self.fleet.all().len());
         let kept = Load { at_a_time: self.load.at_a_time * 4, ..self.load };
         let done = kept.run(&connector, members, Pattern::Kept, &self.plain).await?;
         report::line(&format!("{} connections", kept.at_a_time), &done);
@@ -189,7 +204,7 @@ impl<'a> Bench<'a> {
         let everybody = self.fleet.all().len();
         for at_a_time in [SOME_OF_A_HERD, everybody] {
             let connector = self.connector(None).await?;
-            let members = self.fleet.members(&self.manager, &connector, everybody);
+            let members = self.members(&connector, everybody);
             let done = self.load.herd(&connector, members, &self.plain, at_a_time).await?;
             let title = match at_a_time {
                 SOME_OF_A_HERD => {
@@ -211,7 +226,7 @@ impl<'a> Bench<'a> {
         let connector = self.connector(Some(&receiver)).await?;
         let idle = connector.memory()?;
         let everybody = self.fleet.all().len();
-        let members = self.fleet.members(&self.manager, &connector, everybody);
+        let members = self.members(&connector, everybody);
         let took = self.load.each_once(members, &body).await?;
         report::large_bodies(&self.everyone(), body.len(), idle, connector.memory()?, took);
         Ok(())
@@ -228,7 +243,7 @@ impl<'a> Bench<'a> {
             ("again one that says yes", sink::start().await?),
         ] {
             let connector = self.connector(Some(&receiver)).await?;
-            let members = self.fleet.members(&self.manager, &connector, SENDERS);
+            let members = self.members(&connector, SENDERS);
             let body = THREE_MEMBERS.as_bytes();
             let done = self.load.fresh(&connector, members, body).await?;
             report::line(title, &done);
@@ -246,8 +261,7 @@ impl<'a> Bench<'a> {
         let connector = self.connector(None).await?;
         let idle = connector.memory()?;
         let begin = Instant::now();
-        let mut members =
-            self.fleet.members(&self.manager, &connector, self.fleet.all().len()).into_iter();
+        let mut members = self.members(&connector, self.fleet.all().len()).into_iter();
         let (mut opening, mut open) = (JoinSet::new(), Vec::new());
         loop {
             while opening.len() < OPENING

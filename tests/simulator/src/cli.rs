@@ -281,7 +281,7 @@ impl CommonArgs {
         ClientOptions {
             timeout: self.timeout,
             leave_connections_open: self.leave_connections_open,
-            source: None,
+            ..ClientOptions::default()
         }
     }
 

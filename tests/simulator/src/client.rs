@@ -1,7 +1,6 @@
 //! One HTTP/1.1 request over one TLS connection, without a pool: the low level of a member, also
 //! the escape hatch of tests that want to send something a member never would.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use crate::identity::Identity;
-use crate::tls::{self, ConnectError, Trust};
+use crate::tls::{self, ConnectError, Dial, Trust};
 
 /// Why an operation failed; the texts are those that the operator of a MicroCloud would see.
 #[derive(Debug, thiserror::Error)]
@@ -184,9 +183,9 @@ impl Connection {
         address: &str,
         trust: &Trust,
         identity: Option<&Identity>,
-        source: Option<IpAddr>,
+        dial: Dial,
     ) -> Result<Self, ClientError> {
-        let stream = tls::connect(address, trust, identity, source).await?;
+        let stream = tls::connect(address, trust, identity, dial).await?;
         let leaf = tls::leaf(&stream).unwrap_or_default();
         let (sender, connection) = Builder::new()
             .title_case_headers(true)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::{Answer, ClientError, Connection, Request};
 use crate::identity::{Identity, fingerprint};
 use crate::status::Status;
-use crate::tls::Trust;
+use crate::tls::{Dial, KeyExchange, Trust};
 use crate::token::JoinToken;
 
 /// Path of join (POST) and leave (DELETE).
@@ -52,6 +52,8 @@ pub struct ClientOptions {
     pub leave_connections_open: bool,
     /// Local address to connect from, so that clusters on one machine differ in their address.
     pub source: Option<IpAddr>,
+    /// Which key exchange is preferred.
+    pub key_exchange: KeyExchange,
 }
 
 /// What a preflight found.
@@ -137,8 +139,7 @@ impl Member {
         let request = Request::new("GET", "/")
             .with_header("User-Agent", PREFLIGHT_USER_AGENT)
             .with_header("Accept-Encoding", "gzip");
-        let mut connection =
-            Connection::open(address, &Trust::Anything, None, self.options.source).await?;
+        let mut connection = Connection::open(address, &Trust::Anything, None, self.dial()).await?;
         let status = if self.options.leave_connections_open {
             connection.send(&request).await?.status
         } else {
@@ -175,12 +176,12 @@ impl Member {
     pub async fn open(&self) -> Result<Connection, ClientError> {
         let found = self.locate().await?;
         let trust = Trust::Leaf(found.leaf);
-        Connection::open(&found.address, &trust, Some(&self.identity), self.options.source).await
+        Connection::open(&found.address, &trust, Some(&self.identity), self.dial()).await
     }
 
-    /// Local address to connect from.
-    pub(crate) fn source(&self) -> Option<IpAddr> {
-        self.options.source
+    /// How its connections are opened.
+    pub(crate) fn dial(&self) -> Dial {
+        Dial { source: self.options.source, key_exchange: self.options.key_exchange }
     }
 
     /// One operation as a member does it. The answer may have any status.
@@ -226,7 +227,7 @@ impl Member {
         identity: Option<&Identity>,
     ) -> Result<Connection, ClientError> {
         let address = self.pin.addresses.first().ok_or(ClientError::NoAddress)?;
-        Connection::open(address, &Trust::Anything, identity, self.options.source).await
+        Connection::open(address, &Trust::Anything, identity, self.dial()).await
     }
 
     /// Sends `request` over a [`Member::raw_connection`] of its own.

@@ -12,7 +12,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, NamedGroup, SignatureScheme,
+};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,9 +22,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::identity::Identity;
 
-/// The one crypto provider of the simulator, given explicitly to every configuration. It offers what members offer, in their
-/// order, which servers follow: Go 1.24 and later prefer AES-128 on processors that have instructions for AES, and send key
-/// shares for X25519MLKEM768 and X25519.
+/// What members offer, in their order, which servers follow: they prefer AES-128 on processors that have instructions for AES, and Go
+/// 1.24 and later send key shares for X25519MLKEM768 and X25519.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     use aws_lc_rs::{cipher_suite, kx_group};
     Arc::new(CryptoProvider {
@@ -40,6 +41,41 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         ..aws_lc_rs::default_provider()
     })
 });
+
+/// The same without X25519MLKEM768.
+static CLASSICAL: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    let mut provider = PROVIDER.as_ref().clone();
+    provider.kx_groups.retain(|group| group.name() != NamedGroup::X25519MLKEM768);
+    Arc::new(provider)
+});
+
+/// Which key exchange a client prefers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// X25519MLKEM768, as members built with Go 1.24 and later.
+    #[default]
+    Hybrid,
+    /// X25519, as members built with earlier releases of Go.
+    Classical,
+}
+
+impl KeyExchange {
+    fn provider(self) -> Arc<CryptoProvider> {
+        Arc::clone(match self {
+            Self::Hybrid => &PROVIDER,
+            Self::Classical => &CLASSICAL,
+        })
+    }
+}
+
+/// How a connection is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dial {
+    /// The address of the local end, so that clusters on one machine can come from distinct ones.
+    pub source: Option<IpAddr>,
+    /// Which key exchange is preferred.
+    pub key_exchange: KeyExchange,
+}
 
 /// How long a member waits for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,7 +118,6 @@ pub enum ConnectError {
 /// Opens a TLS connection to `address` (`host:port`, IPv6 in brackets).
 ///
 /// `identity` is sent whenever the server asks for a certificate, whatever authorities it names.
-/// `source` binds the local end, so that clusters on one machine can come from distinct addresses.
 ///
 /// # Errors
 ///
@@ -91,14 +126,15 @@ pub async fn connect(
     address: &str,
     trust: &Trust,
     identity: Option<&Identity>,
-    source: Option<IpAddr>,
+    dial: Dial,
 ) -> Result<TlsStream<TcpStream>, ConnectError> {
     let host = host_of(address).ok_or_else(|| ConnectError::Address(address.to_owned()))?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| ConnectError::Address(address.to_owned()))?;
     let tcp_failed = |source| ConnectError::Tcp { address: address.to_owned(), source };
-    let tcp = within(CONNECT_TIMEOUT, connect_tcp(address, source)).await.map_err(tcp_failed)?;
-    let config = client_config(trust, identity);
+    let tcp =
+        within(CONNECT_TIMEOUT, connect_tcp(address, dial.source)).await.map_err(tcp_failed)?;
+    let config = client_config(trust, identity, dial.key_exchange);
     let tls_failed = |source| ConnectError::Tls { address: address.to_owned(), source };
     let config = config.map_err(|e| tls_failed(io::Error::other(e)))?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
@@ -157,8 +193,12 @@ async fn connect_one(target: SocketAddr, source: Option<IpAddr>) -> io::Result<T
 /// # Errors
 ///
 /// [`Error`] if the library refuses its own defaults.
-pub fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+pub fn client_config(
+    trust: &Trust,
+    identity: Option<&Identity>,
+    key_exchange: KeyExchange,
+) -> Result<ClientConfig, Error> {
+    let builder = ClientConfig::builder_with_provider(key_exchange.provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Verifier(trust.clone())));

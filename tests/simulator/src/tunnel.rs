@@ -21,7 +21,7 @@ use crate::client::ClientError;
 use crate::identity::Identity;
 use crate::lxd::Lxd;
 use crate::member::Member;
-use crate::tls::{self, Trust};
+use crate::tls::{self, Dial, Trust};
 
 /// Path of the upgrade (GET).
 pub const TUNNEL_PATH: &str = "/1.0/remote-cluster/ws";
@@ -176,7 +176,7 @@ impl Member {
     pub async fn open_tunnel(&self) -> Result<Tunnel, TunnelError> {
         let found = self.locate().await?;
         let trust = Trust::Leaf(found.leaf);
-        upgrade(&found.address, &trust, Some(self.identity()), self.source(), &[]).await
+        upgrade(&found.address, &trust, Some(self.identity()), self.dial(), &[]).await
     }
 
     /// Asks for a tunnel without preflight and pin check, with another certificate or none, and with further headers.
@@ -190,7 +190,7 @@ impl Member {
         headers: &[(&str, &str)],
     ) -> Result<Tunnel, TunnelError> {
         let address = self.pin().addresses.first().ok_or(ClientError::NoAddress)?;
-        upgrade(address, &Trust::Anything, identity, self.source(), headers).await
+        upgrade(address, &Trust::Anything, identity, self.dial(), headers).await
     }
 
     /// Keeps a tunnel open: looks every `interval` whether it is, as members do every ten seconds.
@@ -214,10 +214,10 @@ async fn upgrade(
     address: &str,
     trust: &Trust,
     identity: Option<&Identity>,
-    source: Option<std::net::IpAddr>,
+    dial: Dial,
     headers: &[(&str, &str)],
 ) -> Result<Tunnel, TunnelError> {
-    let stream = tls::connect(address, trust, identity, source).await.map_err(ClientError::from)?;
+    let stream = tls::connect(address, trust, identity, dial).await.map_err(ClientError::from)?;
     let mut request = format!("wss://{address}{TUNNEL_PATH}").into_client_request()?;
     for (name, value) in headers {
         let invalid = || ClientError::Request(format!("{name} is no header"));
