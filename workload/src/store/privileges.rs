@@ -57,7 +57,6 @@ pub(super) async fn set(db: &mut Client, terms: &Terms<'_>) -> Result<(), Error>
             EXECUTE format('REVOKE UPDATE, DELETE ON audit_events FROM %I', role);
             EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON audit_retention, refinery_schema_history FROM %I', role);
             EXECUTE format('GRANT TRUNCATE ON remote_cluster_history TO %I', role);
-            EXECUTE format('GRANT EXECUTE ON FUNCTION purge_audit_events() TO %I', role);
         END
         $$";
     let transaction = db.transaction().await?;
