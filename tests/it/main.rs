@@ -37,6 +37,7 @@ mod history_upgrade;
 mod hostile_provider;
 mod join;
 mod join_races;
+mod key_exchange;
 mod limits;
 mod login;
 mod login_check;

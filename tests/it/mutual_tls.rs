@@ -3,14 +3,13 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use cluster_simulator::tls::{self, Dial, KeyExchange, Trust};
 use cluster_simulator::{
     CLUSTER_PATH, CertificateSpec, Connection, Identity, KeyKind, Member, Request, STATUS_PATH,
     SpoiltProof,
 };
 use end_to_end_tests::{Deployment, Operator, Service, TunnelDeployment, Unit, rounds};
 use reqwest::Method;
-use rustls::{NamedGroup, SignatureScheme};
+use rustls::SignatureScheme;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -21,27 +20,6 @@ use super::fleet_view::fleet;
 async fn heartbeat(member: &Member, identity: Option<&Identity>) -> u16 {
     let request = Request::of_member("POST", STATUS_PATH, b"{}".to_vec());
     member.raw_request(&request, identity).await.unwrap().status
-}
-
-#[tokio::test]
-async fn clients_that_offer_a_key_exchange_for_the_age_of_quantum_computers_get_it() {
-    let deployment = Deployment::new().await;
-    let units = [
-        deployment.start(Service::ClusterConnector).await,
-        deployment.start(Service::ManagementApi).await,
-    ];
-    for unit in &units {
-        for (key_exchange, agreed) in [
-            (KeyExchange::Hybrid, NamedGroup::X25519MLKEM768),
-            (KeyExchange::Classical, NamedGroup::X25519),
-        ] {
-            let dial = Dial { key_exchange, ..Dial::default() };
-            let address = unit.api.to_string();
-            let stream = tls::connect(&address, &Trust::Anything, None, dial).await.unwrap();
-            let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
-            assert_eq!(group.name(), agreed, "{:?}", unit.service);
-        }
-    }
 }
 
 #[tokio::test]

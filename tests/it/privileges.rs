@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use cluster_simulator::STATUS_PATH;
-use end_to_end_tests::{Deployment, Service};
+use end_to_end_tests::{Deployment, Earlier, Service};
 use tokio_postgres::error::SqlState;
 
 /// The roles of `docs/how-to/database.md`, made by the statements of one of its sections under names of this test's own.
@@ -161,6 +161,28 @@ async fn db_03_services_with_a_login_of_their_own_use_what_the_owner_has_migrate
         log.contains("run the command `migrate` of this release as the role that owns"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn db_03_the_owner_takes_over_for_services_that_may_not_read_the_earlier_tables() {
+    let mut deployment = Deployment::new().await;
+    let earlier = Earlier::new(&deployment).await;
+    earlier.enrolled("lyon").await;
+    let roles = Roles::of("Two logins", &deployment).await;
+    let grant = format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", roles.owner);
+    earlier.execute(&grant).await;
+    deployment.extra = roles.of_owner();
+    let taken = deployment.run(&["takeover", "--apply"]);
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+
+    deployment.extra = roles.of_services();
+    let mut refused = deployment.launch(Service::ClusterConnector);
+    assert_eq!(refused.process.wait().await.code(), Some(1));
+    assert!(refused.process.log().contains("TAKEOVER=off"), "{}", refused.process.log());
+    deployment.extra.push(("TAKEOVER", "off".into()));
+    let _connector = deployment.start(Service::ClusterConnector).await;
+    let clusters = "SELECT count(*) FROM remote_clusters WHERE name = 'lyon'";
+    assert_eq!(deployment.database.count(clusters).await, 1);
 }
 
 #[tokio::test]
